@@ -1,0 +1,1 @@
+"""The conversion pipeline: FETCH, FLATTEN, INSPECT, FIX, CONVERT, VALIDATE, and the `h2k` command."""

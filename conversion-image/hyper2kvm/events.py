@@ -1,0 +1,105 @@
+"""Events: what a run tells while it goes on. Sinks show them: a progress bar, JSON lines, a file."""
+
+import datetime
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from hyper2kvm_api.errors import Hyper2kvmError
+from hyper2kvm_api.event import Event, EventType
+from hyper2kvm_api.stage import Stage
+
+Sink: TypeAlias = Callable[[Event], None]
+
+_RATE_WINDOW = 5.0
+_PROGRESS_INTERVAL = 0.5
+
+
+class Events:
+    """Sends events to sinks, from any thread, one at a time. Warnings are remembered for the report."""
+
+    def __init__(self, sinks: Sequence[Sink] = ()) -> None:
+        self._sinks = list(sinks)
+        self._lock = threading.Lock()
+        self.stage: Stage | None = None
+        self.warnings: list[Event] = []
+
+    def emit(
+        self,
+        type_: EventType,
+        message: str | None = None,
+        *,
+        disk: str | None = None,
+        reason: str | None = None,
+        hint: str | None = None,
+        done: int | None = None,
+        total: int | None = None,
+        rate: int | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        """Send one event of the current stage. `done` and `total` are bytes, `rate` bytes a second."""
+        event = Event(
+            time=now(),
+            type=type_,
+            stage=self.stage,
+            disk=disk,
+            message=message,
+            reason=reason,
+            hint=hint,
+            done=done,
+            total=total,
+            rate=rate,
+            seconds=seconds,
+        )
+        with self._lock:
+            if type_ is EventType.WARNING:
+                self.warnings.append(event)
+            for sink in self._sinks:
+                sink(event)
+
+    def note(self, message: str, *, disk: str | None = None) -> None:
+        """Tell what is being done."""
+        self.emit(EventType.NOTE, message, disk=disk)
+
+    def warn(self, reason: str, message: str, *, hint: str | None = None, disk: str | None = None) -> None:
+        """Tell what a user should know and what does not stop the run. `reason` is a CamelCase word."""
+        self.emit(EventType.WARNING, message, reason=reason, hint=hint, disk=disk)
+
+    def failed(self, error: Hyper2kvmError) -> None:
+        """Tell the error that ends the run."""
+        self.emit(EventType.FAILED, error.message, reason=str(error.reason), hint=error.hint, disk=error.disk)
+
+
+class Meter:
+    """Turns byte counts of one disk into Progress events, a few a second, with the rate of the last seconds."""
+
+    def __init__(self, events: Events, disk: str, total: int, done: int = 0) -> None:
+        """`total` bytes are to be copied, `done` of them were copied by an earlier run."""
+        self._events = events
+        self._disk = disk
+        self._total = total
+        self._done = done
+        self._seen: deque[tuple[float, int]] = deque([(time.monotonic(), done)])
+        self._lock = threading.Lock()
+
+    def add(self, count: int) -> None:
+        """Count bytes, from any thread."""
+        with self._lock:
+            self._done += count
+            moment = time.monotonic()
+            if self._done < self._total and moment - self._seen[-1][0] < _PROGRESS_INTERVAL:
+                return
+            while len(self._seen) > 1 and moment - self._seen[0][0] > _RATE_WINDOW:
+                self._seen.popleft()
+            since, before = self._seen[0]
+            self._seen.append((moment, self._done))
+            rate = int((self._done - before) / max(moment - since, 1e-3))
+            done = self._done
+        self._events.emit(EventType.PROGRESS, disk=self._disk, done=done, total=self._total, rate=rate)
+
+
+def now() -> str:
+    """The time in RFC 3339, UTC, with milliseconds."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""Guests: what is inside the disks, and how it is changed."""

@@ -1,0 +1,1 @@
+"""Linux guests: configuration files, boot loaders, initramfs archives, as text and bytes. No appliance, no clock."""

@@ -1,0 +1,26 @@
+"""Work: what every stage is given."""
+
+import threading
+from dataclasses import dataclass, field
+
+from hyper2kvm_api.plan import Plan
+
+from hyper2kvm.events import Events
+from hyper2kvm.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Work:
+    """One run of the pipeline.
+
+    Attributes:
+        plan: what to do.
+        workspace: where progress is kept.
+        events: where progress is told.
+        stop: set when the run is interrupted; loops in threads look at it.
+    """
+
+    plan: Plan
+    workspace: Workspace
+    events: Events
+    stop: threading.Event = field(default_factory=threading.Event)

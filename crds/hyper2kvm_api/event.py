@@ -1,0 +1,48 @@
+"""Event: one line of a run's progress. A pod writes them to its standard output, one JSON object a line."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from hyper2kvm_api.document import Document
+from hyper2kvm_api.stage import Stage
+
+
+class EventType(StrEnum):
+    """What an event tells."""
+
+    STAGE_STARTED = "StageStarted"
+    STAGE_SKIPPED = "StageSkipped"
+    STAGE_FINISHED = "StageFinished"
+    PROGRESS = "Progress"
+    NOTE = "Note"
+    WARNING = "Warning"
+    FAILED = "Failed"
+    SUCCEEDED = "Succeeded"
+
+
+class Event(Document):
+    """Something that happened in a run."""
+
+    time: str
+    """When (RFC 3339, UTC, milliseconds)."""
+    type: EventType
+    """What it tells."""
+    stage: Stage | None = None
+    """The stage it belongs to."""
+    disk: str | None = None
+    """The disk it belongs to."""
+    message: str | None = None
+    """For a person."""
+    reason: str | None = None
+    """Stable CamelCase word of a warning or failure."""
+    hint: str | None = None
+    """What to do about a warning or failure."""
+    done: int | None = Field(default=None, ge=0)
+    """Progress: bytes of the disk that are copied."""
+    total: int | None = Field(default=None, ge=0)
+    """Progress: bytes of the disk to copy."""
+    rate: int | None = Field(default=None, ge=0)
+    """Progress: bytes a second, over the last seconds."""
+    seconds: float | None = Field(default=None, ge=0)
+    """StageFinished: how long the stage took."""

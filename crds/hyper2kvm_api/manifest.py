@@ -1,0 +1,126 @@
+"""Manifests: objects as users write them. Unknown keys are refused by path, with the nearest known key."""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import pydantic
+import yaml
+
+from hyper2kvm_api.document import Document
+from hyper2kvm_api.errors import SpecError
+from hyper2kvm_api.merge import JsonObject, without_nulls
+from hyper2kvm_api.migration import MigrationProfile, VirtualMachineMigration
+from hyper2kvm_api.reasons import Reason
+
+Model = TypeVar("Model", bound=Document)
+
+
+@dataclass(frozen=True)
+class Manifests:
+    """The objects of one or more files.
+
+    Attributes:
+        migration: the VirtualMachineMigration as written (a profile's nulls and unset fields matter for merging).
+        profiles: the MigrationProfiles as written, by name.
+    """
+
+    migration: JsonObject
+    profiles: Mapping[str, JsonObject]
+
+
+def parse(model: type[Model], value: object, where: str) -> Model:
+    """Validate a JSON value as a document.
+
+    Args:
+        model: the document's type.
+        value: the JSON value.
+        where: what it is, for messages, such as a file's name.
+
+    Raises:
+        SpecError: UnknownField or InvalidSpec, naming every wrong field by its path.
+    """
+    try:
+        return model.model_validate(value)
+    except pydantic.ValidationError as error:
+        unknown = [e for e in error.errors() if e["type"] == "extra_forbidden"]
+        if unknown:
+            lines = [_unknown(model, tuple(e["loc"])) for e in unknown]
+            raise SpecError(Reason.UNKNOWN_FIELD, f"{where}: {'; '.join(lines)}") from None
+        lines = [f"{_path(tuple(e['loc']))}: {_problem(e)}" for e in error.errors()]
+        raise SpecError(Reason.INVALID_SPEC, f"{where}: {'; '.join(lines)}") from None
+
+
+def read_manifests(texts: Sequence[tuple[str, str]]) -> Manifests:
+    """Read one migration and any number of profiles.
+
+    Args:
+        texts: (name, YAML) pairs; each may hold several documents.
+
+    Raises:
+        SpecError: ManifestUnreadable, UnknownField or InvalidSpec.
+    """
+    migrations: list[JsonObject] = []
+    profiles: dict[str, JsonObject] = {}
+    for name, text in texts:
+        for value in _documents(name, text):
+            kind = value.get("kind")
+            if kind == "VirtualMachineMigration":
+                parse(VirtualMachineMigration, without_nulls(value), name)
+                migrations.append(value)
+            elif kind == "MigrationProfile":
+                profile = parse(MigrationProfile, without_nulls(value), name)
+                profiles[profile.metadata.name] = value
+            else:
+                raise SpecError(Reason.MANIFEST_UNREADABLE, f"{name}: kind {kind!r} is not one that is read here")
+    if len(migrations) != 1:
+        raise SpecError(Reason.MANIFEST_UNREADABLE, f"{len(migrations)} VirtualMachineMigrations given, one is needed")
+    return Manifests(migrations[0], profiles)
+
+
+def _documents(name: str, text: str) -> Iterator[JsonObject]:
+    try:
+        values = list(yaml.safe_load_all(text))
+    except yaml.YAMLError as error:
+        raise SpecError(Reason.MANIFEST_UNREADABLE, f"{name}: {' '.join(str(error).split())}") from None
+    for value in values:
+        if value is None:
+            continue
+        if not isinstance(value, dict):
+            raise SpecError(Reason.MANIFEST_UNREADABLE, f"{name}: a document is no mapping")
+        yield value
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    path = ""
+    for step in location:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
+    return path
+
+
+def _problem(error: Mapping[str, object]) -> str:
+    given = error.get("input")
+    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+    return f"{error['msg']}{shown}"
+
+
+def _unknown(model: type[Document], location: tuple[int | str, ...]) -> str:
+    known = _known_keys(model, location[:-1])
+    near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
+    guess = f" (did you mean {near[0]}?)" if near else f" (known here: {', '.join(sorted(known))})" if known else ""
+    return f"unknown field {_path(location)}{guess}"
+
+
+def _known_keys(model: type[Document], location: tuple[int | str, ...]) -> list[str]:
+    current = model.model_json_schema(by_alias=True, mode="validation")
+    root = current
+    for step in (None, *location):
+        if step is not None:
+            current = current.get("items", {}) if isinstance(step, int) else current.get("properties", {}).get(step, {})
+        for alternative in current.get("anyOf", []):
+            if "$ref" in alternative or "items" in alternative:
+                current = alternative
+        if "$ref" in current:
+            current = root["$defs"][current["$ref"].rsplit("/", 1)[-1]]
+    return list(current.get("properties", {}))

@@ -1,0 +1,367 @@
+"""Every reason for which a migration can fail, with its cause and remedy: the one place for them.
+
+The reference page of reasons and the conditions' texts are made from this table.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+
+
+class Category(Enum):
+    """Groups of reasons; a command's exit code tells the group."""
+
+    SPEC = 2
+    SOURCE = 3
+    IMAGE = 4
+    GUEST = 5
+    TARGET = 6
+    VALIDATION = 7
+    HOST = 8
+    BUSY = 9
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of the `h2k` command."""
+        return self.value
+
+
+EXIT_OK = 0
+EXIT_UNEXPECTED = 1
+EXIT_INTERRUPTED = 130
+
+
+class Reason(StrEnum):
+    """Stable names. They may be added to, never renamed."""
+
+    INVALID_SPEC = "InvalidSpec"
+    UNKNOWN_FIELD = "UnknownField"
+    MANIFEST_UNREADABLE = "ManifestUnreadable"
+    PROFILE_NOT_FOUND = "ProfileNotFound"
+    VOLUME_NOT_MAPPED = "VolumeNotMapped"
+    SECRET_NOT_MAPPED = "SecretNotMapped"  # noqa: S105 -- a reason's name
+
+    SOURCE_NOT_FOUND = "SourceNotFound"
+    SOURCE_UNREADABLE = "SourceUnreadable"
+    SOURCE_AMBIGUOUS = "SourceAmbiguous"
+    SOURCE_UNRECOGNISED = "SourceUnrecognised"
+    SOURCE_CHANGED = "SourceChanged"
+    MACHINE_DESCRIPTION_INVALID = "MachineDescriptionInvalid"
+    MANIFEST_DIGEST_MISMATCH = "ManifestDigestMismatch"
+    ARCHIVE_UNSAFE = "ArchiveUnsafe"
+    ARCHIVE_INCOMPLETE = "ArchiveIncomplete"
+
+    IMAGE_TRUNCATED = "ImageTruncated"
+    IMAGE_CORRUPT = "ImageCorrupt"
+    IMAGE_FORMAT_MISMATCH = "ImageFormatMismatch"
+    IMAGE_UNSUPPORTED = "ImageUnsupported"
+    IMAGE_REFERENCE_UNSAFE = "ImageReferenceUnsafe"
+    EXTENT_MISSING = "ExtentMissing"
+    PARENT_MISSING = "ParentMissing"
+    PARENT_CHANGED = "ParentChanged"
+
+    NO_OPERATING_SYSTEM = "NoOperatingSystem"
+    MULTIPLE_OPERATING_SYSTEMS = "MultipleOperatingSystems"
+    UNSUPPORTED_OPERATING_SYSTEM = "UnsupportedOperatingSystem"
+    ENCRYPTED_WITHOUT_KEY = "EncryptedWithoutKey"
+    FILESYSTEM_NOT_MOUNTED = "FilesystemNotMounted"
+    BOOT_LOADER_UNKNOWN = "BootLoaderUnknown"
+    INITRAMFS_UNSUPPORTED = "InitramfsUnsupported"
+    DRIVERS_MISSING = "DriversMissing"
+    GUEST_FILE_INVALID = "GuestFileInvalid"
+    GUEST_FULL = "GuestFull"
+    EDIT_FAILED = "EditFailed"
+
+    TARGET_EXISTS = "TargetExists"
+    TARGET_FULL = "TargetFull"
+    TARGET_UNWRITABLE = "TargetUnwritable"
+    TARGET_TOO_SMALL = "TargetTooSmall"
+
+    CONTENT_MISMATCH = "ContentMismatch"
+    BOOT_FAILED = "BootFailed"
+    BOOT_TIMED_OUT = "BootTimedOut"
+
+    PROGRAM_MISSING = "ProgramMissing"
+    PROGRAM_FAILED = "ProgramFailed"
+    PROGRAM_TIMED_OUT = "ProgramTimedOut"
+    APPLIANCE_FAILED = "ApplianceFailed"
+    FIRMWARE_MISSING = "FirmwareMissing"
+    WORKSPACE_FULL = "WorkspaceFull"
+    WORKSPACE_UNUSABLE = "WorkspaceUnusable"
+
+    WORKSPACE_LOCKED = "WorkspaceLocked"
+
+
+@dataclass(frozen=True)
+class ReasonText:
+    """What a reason means.
+
+    Attributes:
+        category: the group it belongs to.
+        cause: one sentence on what was found.
+        remedy: one or two sentences on what to do; the default hint of an error.
+        retry: whether trying again without a change may succeed.
+    """
+
+    category: Category
+    cause: str
+    remedy: str
+    retry: bool = False
+
+
+def _texts(category: Category, rows: dict[Reason, tuple[str, str]], *retry: Reason) -> dict[Reason, ReasonText]:
+    return {r: ReasonText(category, cause, remedy, r in retry) for r, (cause, remedy) in rows.items()}
+
+
+REASONS: dict[Reason, ReasonText] = {
+    **_texts(
+        Category.SPEC,
+        {
+            Reason.INVALID_SPEC: (
+                "A field of the manifest has a value that is not allowed.",
+                "Correct the field that the message names; `kubectl explain vmig.spec` lists the allowed values.",
+            ),
+            Reason.UNKNOWN_FIELD: (
+                "The manifest has a key that the API does not know.",
+                "Remove or rename the key; the message names the nearest known one.",
+            ),
+            Reason.MANIFEST_UNREADABLE: (
+                "A manifest could not be read, is not YAML, or holds no VirtualMachineMigration.",
+                "Give a YAML file with one VirtualMachineMigration and, where it names them, its MigrationProfiles.",
+            ),
+            Reason.PROFILE_NOT_FOUND: (
+                "The migration names a MigrationProfile that does not exist.",
+                "Create the profile, give its file on the command line, or remove it from spec.profiles.",
+            ),
+            Reason.VOLUME_NOT_MAPPED: (
+                "The source stands on a volume that this machine does not have.",
+                "Say where the volume's content lies here: --volume NAME=FOLDER.",
+            ),
+            Reason.SECRET_NOT_MAPPED: (
+                "The migration names a Secret that this machine does not have.",
+                "Put the Secret's values as files into a folder and name it: --secret NAME=FOLDER.",
+            ),
+        },
+    ),
+    **_texts(
+        Category.SOURCE,
+        {
+            Reason.SOURCE_NOT_FOUND: (
+                "There is nothing at spec.source's path.",
+                "Check spec.source.files.path against the volume's content.",
+            ),
+            Reason.SOURCE_UNREADABLE: (
+                "A file of the source cannot be opened or read.",
+                "Make the file readable for the user that runs the conversion (uid 107 in a pod).",
+            ),
+            Reason.SOURCE_AMBIGUOUS: (
+                "The folder holds more than one virtual machine.",
+                "Name one of the files in spec.source.files.path.",
+            ),
+            Reason.SOURCE_UNRECOGNISED: (
+                "The path is no virtual machine that this version reads.",
+                (
+                    "Give a folder with a .vmx or .ovf, an .ova, or a single .vmdk, .qcow2, .raw, .img, .vhd, .vhdx or .vdi; "
+                    "for another file name set spec.source.files.format."
+                ),
+            ),
+            Reason.SOURCE_CHANGED: (
+                "The source is not what it was when this migration started.",
+                "Stop whatever writes to the source, then start again with a new workspace.",
+            ),
+            Reason.MACHINE_DESCRIPTION_INVALID: (
+                "The VMX or OVF cannot be understood.",
+                "Export the virtual machine again, or give its disk alone with spec.machine for the hardware.",
+            ),
+            Reason.MANIFEST_DIGEST_MISMATCH: (
+                "A file of the OVA or OVF is not the one that its manifest (.mf) was made for.",
+                "The export was damaged or altered: copy or export it again and compare the digests.",
+            ),
+            Reason.ARCHIVE_UNSAFE: (
+                "The OVA has an entry that points out of its folder or is not a plain file.",
+                "Do not use this archive: an OVA has plain files with plain names only. Export the machine again.",
+            ),
+            Reason.ARCHIVE_INCOMPLETE: (
+                "The OVA ends early, or a file that its OVF names is missing, or holds a disk that the OVF does not list.",
+                "Copy or export the machine again; compare the archive's size with the original's.",
+            ),
+        },
+        Reason.SOURCE_UNREADABLE,
+    ),
+    **_texts(
+        Category.IMAGE,
+        {
+            Reason.IMAGE_TRUNCATED: (
+                "A disk image is shorter than its own header says, or empty.",
+                "The copy of the image was cut: copy it again and compare sizes with the original.",
+            ),
+            Reason.IMAGE_CORRUPT: (
+                "A disk image's structures contradict each other.",
+                "Check the image where it comes from (`qemu-img check`, vmkfstools -x check) and copy it again.",
+            ),
+            Reason.IMAGE_FORMAT_MISMATCH: (
+                "A file's content is not of the format that its name or spec.source.files.format says.",
+                "Set spec.source.files.format to what the file is; formats are never guessed from content.",
+            ),
+            Reason.IMAGE_UNSUPPORTED: (
+                "The image uses a variant of its format that this version does not read.",
+                "Convert or export it at the source to one of the variants that the documentation lists.",
+            ),
+            Reason.IMAGE_REFERENCE_UNSAFE: (
+                "An image names a file outside of its own folder, a device, or a backing or data file that is not allowed.",
+                "Do not trust this image: references must be plain names beside it. Flatten it where it comes from.",
+            ),
+            Reason.EXTENT_MISSING: (
+                "A file that a disk's descriptor names is not there.",
+                "Copy all files of the disk (descriptor and extents) into the same folder.",
+            ),
+            Reason.PARENT_MISSING: (
+                "The base of a snapshot or differencing disk is not there.",
+                "Copy the whole chain into the same folder, or remove the snapshots at the source.",
+            ),
+            Reason.PARENT_CHANGED: (
+                "The base of a snapshot was written after the snapshot was taken.",
+                "The chain is no longer consistent: consolidate the snapshots at the source and export again.",
+            ),
+        },
+    ),
+    **_texts(
+        Category.GUEST,
+        {
+            Reason.NO_OPERATING_SYSTEM: (
+                "No disk holds an operating system that can be recognised.",
+                (
+                    "Check that the boot disk is among the disks; to copy disks without changes set "
+                    "spec.guest.whenUnsupported: Copy."
+                ),
+            ),
+            Reason.MULTIPLE_OPERATING_SYSTEMS: (
+                "The disks hold more than one operating system.",
+                "Name the root file system's device in spec.guest.root; the message lists the candidates.",
+            ),
+            Reason.UNSUPPORTED_OPERATING_SYSTEM: (
+                "The guest's operating system is one that this version cannot repair.",
+                "To copy the disks without changes set spec.guest.whenUnsupported: Copy and prepare the guest yourself.",
+            ),
+            Reason.ENCRYPTED_WITHOUT_KEY: (
+                "A disk is encrypted and no key that was given opens it.",
+                "Put a passphrase or key file into a Secret and name it in spec.guest.keys.secretName.",
+            ),
+            Reason.FILESYSTEM_NOT_MOUNTED: (
+                "A file system that the guest needs to boot could not be mounted.",
+                "Run fsck in the guest, shut it down cleanly and export it again; the message names the file system.",
+            ),
+            Reason.BOOT_LOADER_UNKNOWN: (
+                "No boot loader that this version knows was found.",
+                "To copy the disks without changes set spec.guest.whenUnsupported: Copy.",
+            ),
+            Reason.INITRAMFS_UNSUPPORTED: (
+                "A kernel's initramfs lacks virtio drivers and is of a form that cannot be extended.",
+                "Rebuild it in the guest with the virtio modules, or set spec.guest.initramfs: Keep and boot from SATA.",
+            ),
+            Reason.DRIVERS_MISSING: (
+                "A kernel has no virtio drivers at all, neither built in nor as modules.",
+                "Install a kernel with virtio in the guest before migrating, or set spec.target.disks.bus: sata.",
+            ),
+            Reason.GUEST_FILE_INVALID: (
+                "A configuration file of the guest cannot be understood.",
+                "Correct the file in the guest; the message names the file and line.",
+            ),
+            Reason.GUEST_FULL: (
+                "A file system of the guest has no room for the changes.",
+                "Free the space that the message names in the guest and export it again.",
+            ),
+            Reason.EDIT_FAILED: (
+                "A change to the guest's disk did not take effect.",
+                "Run again; if it fails again the file system is damaged: run fsck in the guest.",
+            ),
+        },
+    ),
+    **_texts(
+        Category.TARGET,
+        {
+            Reason.TARGET_EXISTS: (
+                "There is already a file with the target's name.",
+                "Choose another --output folder, or move the existing file away: targets are never overwritten.",
+            ),
+            Reason.TARGET_FULL: (
+                "The target's file system is full.",
+                "Make room or enlarge the volume and run the same command again: it continues where it stopped.",
+            ),
+            Reason.TARGET_UNWRITABLE: (
+                "The target cannot be written.",
+                "Check the folder's permissions (uid 107 in a pod) and the volume's health, then run again.",
+            ),
+            Reason.TARGET_TOO_SMALL: (
+                "The target volume is smaller than the disk.",
+                "Enlarge the volume to the disk's virtual size, which the message states.",
+            ),
+        },
+        Reason.TARGET_FULL,
+        Reason.TARGET_UNWRITABLE,
+    ),
+    **_texts(
+        Category.VALIDATION,
+        {
+            Reason.CONTENT_MISMATCH: (
+                "What was read back from the target is not what was written.",
+                "The storage lost or changed data: check its health, then run again (only what differs is copied).",
+            ),
+            Reason.BOOT_FAILED: (
+                "The migrated guest was started and did not come up.",
+                "See the last screen and the serial log in the report; the message says where the boot stopped.",
+            ),
+            Reason.BOOT_TIMED_OUT: (
+                "The migrated guest was started and did not come up in time.",
+                "See the last screen in the report; a slow guest may need a longer spec.validation.boot.timeout.",
+            ),
+        },
+        Reason.CONTENT_MISMATCH,
+    ),
+    **_texts(
+        Category.HOST,
+        {
+            Reason.PROGRAM_MISSING: (
+                "A program that the conversion needs is not installed.",
+                "Install it; `h2k doctor` lists what is missing and the packages that hold it.",
+            ),
+            Reason.PROGRAM_FAILED: (
+                "A program that the conversion uses ended with an error.",
+                "The message has the program's own words; `h2k doctor` checks the machine.",
+            ),
+            Reason.PROGRAM_TIMED_OUT: (
+                "A program that the conversion uses did not end in time.",
+                "Run again on a machine with less load; `h2k doctor` checks the machine.",
+            ),
+            Reason.APPLIANCE_FAILED: (
+                "The libguestfs appliance, in which guests are opened, failed.",
+                "Run `h2k doctor`: it starts an appliance and says what is missing.",
+            ),
+            Reason.FIRMWARE_MISSING: (
+                "The UEFI firmware for the boot check is not installed.",
+                "Install OVMF (Debian: ovmf, Fedora: edk2-ovmf).",
+            ),
+            Reason.WORKSPACE_FULL: (
+                "The workspace's file system is full.",
+                "Make room in the workspace and run the same command again: it continues where it stopped.",
+            ),
+            Reason.WORKSPACE_UNUSABLE: (
+                "The workspace cannot be written or belongs to another migration.",
+                "Choose another --workspace folder, or remove the old one when its migration is over.",
+            ),
+        },
+        Reason.PROGRAM_FAILED,
+        Reason.PROGRAM_TIMED_OUT,
+        Reason.APPLIANCE_FAILED,
+        Reason.WORKSPACE_FULL,
+    ),
+    **_texts(
+        Category.BUSY,
+        {
+            Reason.WORKSPACE_LOCKED: (
+                "Another run is using the same workspace.",
+                "Wait until it ends (the message names its process), or choose another --workspace folder.",
+            ),
+        },
+        Reason.WORKSPACE_LOCKED,
+    ),
+}

@@ -1,0 +1,159 @@
+"""resolve: a migration, its profiles and the machine that the source describes become a Plan. No I/O."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import cast
+
+from hyper2kvm_api.errors import SpecError
+from hyper2kvm_api.machine import Firmware, Machine, Nic
+from hyper2kvm_api.manifest import parse
+from hyper2kvm_api.merge import JsonObject, merge
+from hyper2kvm_api.migration import Metadata, Mode, VirtualMachineMigrationSpec
+from hyper2kvm_api.names import disk_stem
+from hyper2kvm_api.options import HANDOFF_OF_FORMAT, Compression, DiskFormat, Handoff, MachineOptions
+from hyper2kvm_api.plan import Plan, PlannedBoot, PlannedDisk, PlannedSource
+from hyper2kvm_api.reasons import Reason
+from hyper2kvm_api.scalars import duration_seconds, quantity_bytes
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things lie on the machine that runs the pipeline. Every path is absolute.
+
+    Attributes:
+        source: the folder that the source's volume is mounted at.
+        output: the folder for targets and the domain XML.
+        targets: a target a disk id, where they are not files of `output` (claims in a pod).
+        keys: the folder with the keys of encrypted disks.
+        domain: whether a libvirt domain is written.
+    """
+
+    source: str
+    output: str
+    targets: Mapping[str, str] = field(default_factory=dict)
+    keys: str | None = None
+    domain: bool = True
+
+
+def effective_spec(migration: JsonObject, profiles: Sequence[JsonObject]) -> VirtualMachineMigrationSpec:
+    """The migration's spec laid over its profiles' (both are whole objects, as written).
+
+    Raises:
+        SpecError: InvalidSpec or UnknownField, when the merged layers are no valid spec.
+    """
+    layers = [cast("JsonObject", item.get("spec") or {}) for item in (*profiles, migration)]
+    spec = parse(VirtualMachineMigrationSpec, merge(layers), "spec")
+    _check(spec)
+    return spec
+
+
+def profile_names(migration: JsonObject) -> list[str]:
+    """The names of the profiles that a migration (as written) asks for, in order."""
+    spec = cast("JsonObject", migration.get("spec") or {})
+    return list(cast("Sequence[str]", spec.get("profiles") or ()))
+
+
+def resolve(migration: JsonObject, profiles: Sequence[JsonObject], machine: Machine, places: Places) -> Plan:
+    """Everything that the pipeline needs, from what the user wrote and what the source holds.
+
+    Args:
+        migration: the VirtualMachineMigration as written.
+        profiles: its MigrationProfiles as written, in the order of spec.profiles.
+        machine: the machine as the source describes it.
+        places: where things lie.
+
+    Raises:
+        SpecError: InvalidSpec or UnknownField.
+    """
+    spec = effective_spec(migration, profiles)
+    metadata = Metadata.model_validate(migration["metadata"])
+    if spec.source.files is None:
+        raise SpecError(Reason.INVALID_SPEC, "spec.source: exactly one of files is needed")
+    target = with_overrides(machine, spec.machine, f"{metadata.namespace}/{metadata.name}")
+    options = spec.target.disks
+    return Plan(
+        name=metadata.name,
+        namespace=metadata.namespace,
+        mode=spec.mode,
+        source=PlannedSource(path=inside(places.source, spec.source.files.path), format=spec.source.files.format),
+        machine=target,
+        disks=tuple(
+            PlannedDisk(
+                id=disk.id,
+                capacity=disk.capacity,
+                target=places.targets.get(disk.id)
+                or f"{places.output}/{disk_stem(metadata.name, index)}.{options.format.value}",
+                format=options.format,
+                compression=options.compression,
+                bus=options.bus,
+                serial=f"h2k-disk{index}",
+            )
+            for index, disk in enumerate(machine.disks)
+        ),
+        guest=spec.guest,
+        keys_folder=places.keys if spec.guest.keys else None,
+        boot=PlannedBoot(
+            enabled=spec.validation.boot.enabled and spec.mode is Mode.MIGRATE,
+            timeout=duration_seconds(spec.validation.boot.timeout),
+        ),
+        domain_xml=f"{places.output}/{metadata.name}.xml" if places.domain else None,
+    )
+
+
+def with_overrides(machine: Machine, options: MachineOptions, identity: str) -> Machine:
+    """The machine with the user's overrides and a MAC address for every adapter.
+
+    An address that the source does not state is derived from `identity` and the adapter's id, in the locally
+    administered range of QEMU (52:54:00), so that it is the same in every run.
+    """
+    return machine.replaced(
+        cpu=options.cpu or machine.cpu,
+        memory=quantity_bytes(options.memory) if options.memory else machine.memory,
+        firmware=options.firmware or machine.firmware,
+        secure_boot=machine.secure_boot if options.secure_boot is None else options.secure_boot,
+        tpm=machine.tpm if options.tpm is None else options.tpm,
+        nics=tuple(_with_mac(nic, identity) for nic in machine.nics),
+    )
+
+
+def inside(folder: str, path: str) -> str:
+    """The absolute path of `path` in `folder`.
+
+    Raises:
+        SpecError: InvalidSpec, when the path would leave the folder.
+    """
+    parts = PurePosixPath(path).parts
+    if PurePosixPath(path).is_absolute() or ".." in parts:
+        raise SpecError(Reason.INVALID_SPEC, f"spec.source.files.path: {path!r} must be relative and without '..'")
+    return str(PurePosixPath(folder, path))
+
+
+def _with_mac(nic: Nic, identity: str) -> Nic:
+    if nic.mac:
+        return nic.replaced(mac=nic.mac.lower())
+    octets = hashlib.sha256(f"{identity}/{nic.id}".encode()).digest()[:3]
+    return nic.replaced(mac="52:54:00:" + ":".join(f"{octet:02x}" for octet in octets))
+
+
+def _check(spec: VirtualMachineMigrationSpec) -> None:
+    """The rules that span fields. The CRD states the same in CEL, for the API server to refuse early."""
+    disks, handoff = spec.target.disks, spec.target.handoff
+    rules = [
+        (
+            disks.compression is Compression.NONE or disks.format is DiskFormat.QCOW2,
+            "target.disks.compression: only qcow2 disks can be compressed",
+        ),
+        (
+            handoff in {None, Handoff.NONE, HANDOFF_OF_FORMAT[disks.format]},
+            f"target.handoff: {handoff} is not possible with target.disks.format {disks.format}",
+        ),
+        (
+            not spec.machine.secure_boot or spec.machine.firmware is not Firmware.BIOS,
+            "machine.secureBoot: needs firmware uefi",
+        ),
+    ]
+    broken = [message for holds, message in rules if not holds]
+    if broken:
+        raise SpecError(Reason.INVALID_SPEC, "spec: " + "; ".join(broken))

@@ -1,0 +1,63 @@
+"""Result: a run's verdict, small enough for a pod's termination message (4096 bytes)."""
+
+from enum import StrEnum
+
+from hyper2kvm_api.document import Document
+from hyper2kvm_api.machine import Machine
+from hyper2kvm_api.migration import BootStatus, Failure
+
+MAX_BYTES = 4096
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    INTERRUPTED = "Interrupted"
+
+
+class DiskResult(Document):
+    """A finished disk."""
+
+    id: str
+    """The disk's id in the Machine."""
+    capacity: int
+    """Virtual size in bytes."""
+    digest: str
+    """Digest of the target's content (see docs/reference/digests)."""
+
+
+class Result(Document):
+    """How a run ended."""
+
+    outcome: Outcome
+    """The verdict."""
+    failure: Failure | None = None
+    """Why it failed."""
+    retry: bool = False
+    """Whether the same run may succeed when it is started again."""
+    machine: Machine | None = None
+    """The source's machine, of a run that only describes it."""
+    disks: tuple[DiskResult, ...] = ()
+    """The finished disks."""
+    boot: BootStatus | None = None
+    """The boot proof."""
+    warnings: tuple[str, ...] = ()
+    """What a user should know."""
+
+    def fitted(self, limit: int = MAX_BYTES) -> str:
+        """The result as JSON of at most `limit` bytes: warnings, then the message's end, are dropped as needed."""
+        text = self.to_json()
+        if len(text.encode()) <= limit:
+            return text
+        if self.warnings:
+            kept = self.warnings[:-2] if len(self.warnings) > 1 else ()
+            more = (*kept, "More warnings are in the report.") if kept else ()
+            return self.replaced(warnings=more).fitted(limit)
+        if self.failure is not None and len(self.failure.message) > 64:
+            shorter = self.failure.replaced(message=self.failure.message[: len(self.failure.message) // 2] + "…")
+            return self.replaced(failure=shorter).fitted(limit)
+        if self.disks:
+            return self.replaced(disks=self.disks[: len(self.disks) // 2]).fitted(limit)
+        return text

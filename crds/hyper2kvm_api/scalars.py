@@ -1,0 +1,59 @@
+"""Scalars of the API: memory and disk quantities, durations, MAC addresses, object names."""
+
+import re
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)?$"
+DURATION_PATTERN = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
+MAC_PATTERN = r"^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$"
+NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+
+Quantity = Annotated[str, StringConstraints(pattern=QUANTITY_PATTERN, max_length=32)]
+"""An amount of bytes in Kubernetes' notation, such as `512Mi` or `40G`."""
+
+Duration = Annotated[str, StringConstraints(pattern=DURATION_PATTERN, min_length=2, max_length=32)]
+"""A span of time such as `90s`, `10m` or `1h30m`."""
+
+MacAddress = Annotated[str, StringConstraints(pattern=MAC_PATTERN)]
+"""An Ethernet address, six octets in hexadecimal with colons."""
+
+ObjectName = Annotated[str, StringConstraints(pattern=NAME_PATTERN, min_length=1, max_length=253)]
+"""The name of a Kubernetes object (RFC 1123 subdomain)."""
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""A SHA-256 digest in lower-case hexadecimal."""
+
+_FACTORS: dict[str, int] = {
+    "": 1,
+    **{unit + "i": 1024**power for power, unit in enumerate("KMGTP", 1)},
+    **{unit: 1000**power for power, unit in enumerate("kMGTP", 1)},
+}
+_SECONDS = {"h": 3600, "m": 60, "s": 1}
+
+
+def quantity_bytes(text: str) -> int:
+    """The bytes that a quantity stands for, rounded up.
+
+    Raises:
+        ValueError: the text is not a quantity.
+    """
+    match = re.fullmatch(r"([0-9]+)(?:\.([0-9]+))?(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)?", text)
+    if match is None:
+        raise ValueError(f"not a quantity: {text!r}")
+    whole, fraction, unit = match[1], match[2] or "", match[3] or ""
+    scaled = int(whole + fraction) * _FACTORS[unit]
+    places: int = 10 ** len(fraction)
+    return -(-scaled // places)
+
+
+def duration_seconds(text: str) -> int:
+    """The seconds that a duration stands for.
+
+    Raises:
+        ValueError: the text is not a duration.
+    """
+    if not text or re.fullmatch(DURATION_PATTERN, text) is None:
+        raise ValueError(f"not a duration: {text!r}")
+    return sum(int(number) * _SECONDS[unit] for number, unit in re.findall(r"([0-9]+)([hms])", text))
