@@ -1,11 +1,11 @@
 """Events: what a run tells while it goes on. Sinks show them: a progress bar, JSON lines, a file."""
 
-import datetime
+import datetime as dt
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, TypedDict, Unpack
 
 from hyper2kvm_api.errors import Hyper2kvmError
 from hyper2kvm_api.event import Event, EventType
@@ -17,6 +17,18 @@ _RATE_WINDOW = 5.0
 _PROGRESS_INTERVAL = 0.5
 
 
+class EventFields(TypedDict, total=False):
+    """The fields of an Event that depend on its type; see hyper2kvm_api.event."""
+
+    disk: str | None
+    reason: str | None
+    hint: str | None
+    done: int | None
+    total: int | None
+    rate: int | None
+    seconds: float | None
+
+
 class Events:
     """Sends events to sinks, from any thread, one at a time. Warnings are remembered for the report."""
 
@@ -26,33 +38,9 @@ class Events:
         self.stage: Stage | None = None
         self.warnings: list[Event] = []
 
-    def emit(
-        self,
-        type_: EventType,
-        message: str | None = None,
-        *,
-        disk: str | None = None,
-        reason: str | None = None,
-        hint: str | None = None,
-        done: int | None = None,
-        total: int | None = None,
-        rate: int | None = None,
-        seconds: float | None = None,
-    ) -> None:
-        """Send one event of the current stage. `done` and `total` are bytes, `rate` bytes a second."""
-        event = Event(
-            time=now(),
-            type=type_,
-            stage=self.stage,
-            disk=disk,
-            message=message,
-            reason=reason,
-            hint=hint,
-            done=done,
-            total=total,
-            rate=rate,
-            seconds=seconds,
-        )
+    def emit(self, type_: EventType, message: str | None = None, **fields: Unpack[EventFields]) -> None:
+        """Send one event of the current stage."""
+        event = Event(time=now(), type=type_, stage=self.stage, message=message, **fields)
         with self._lock:
             if type_ is EventType.WARNING:
                 self.warnings.append(event)
@@ -102,4 +90,4 @@ class Meter:
 
 def now() -> str:
     """The time in RFC 3339, UTC, with milliseconds."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

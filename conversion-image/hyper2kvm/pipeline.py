@@ -5,11 +5,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TypeVar
 
-from hyper2kvm_api.document import Document
-from hyper2kvm_api.event import EventType
-from hyper2kvm_api.migration import Mode
-from hyper2kvm_api.stage import Stage
-
 from hyper2kvm.guest.description import Guest
 from hyper2kvm.sources.description import Fetched
 from hyper2kvm.stages import convert, fetch, fix, flatten, inspect, validate
@@ -17,6 +12,10 @@ from hyper2kvm.stages.documents import Converted, Fixed, Flattened, Validated
 from hyper2kvm.stages.opened import OpenedDisks
 from hyper2kvm.stages.work import Work
 from hyper2kvm.workspace import digest
+from hyper2kvm_api.document import Document
+from hyper2kvm_api.event import EventType
+from hyper2kvm_api.migration import Mode
+from hyper2kvm_api.stage import Stage
 
 Model = TypeVar("Model", bound=Document)
 
@@ -31,7 +30,7 @@ def migrate(work: Work) -> Validated | None:
         Hyper2kvmError: the run failed; the same run again continues from the last whole document.
     """
     with work.workspace.lock(), ExitStack() as closing:
-        fetched, flattened = read_source(work)
+        flattened = read_source(work)
         opened = closing.enter_context(OpenedDisks(work, flattened))
         guest = examine(work, flattened, opened)
         fixed = repair(work, guest, opened)
@@ -56,13 +55,12 @@ def migrate(work: Work) -> Validated | None:
         )
 
 
-def read_source(work: Work) -> tuple[Fetched, Flattened]:
+def read_source(work: Work) -> Flattened:
     """FETCH and FLATTEN: what the source holds, and how its bytes are read."""
     fetched = _stage(
         work, Stage.FETCH, Fetched, digest(work.plan.source), lambda: fetch.fetch(work), holds=fetch.unchanged
     )
-    flattened = _stage(work, Stage.FLATTEN, Flattened, digest(fetched), lambda: flatten.flatten(work, fetched))
-    return fetched, flattened
+    return _stage(work, Stage.FLATTEN, Flattened, digest(fetched), lambda: flatten.flatten(work, fetched))
 
 
 def examine(work: Work, flattened: Flattened, opened: OpenedDisks) -> Guest:
@@ -79,7 +77,7 @@ def repair(work: Work, guest: Guest, opened: OpenedDisks) -> Fixed:
         Fixed,
         digest(guest, work.plan.machine, work.plan.guest, work.plan.mode, *work.plan.disks),
         lambda: fix.fix(work, guest, opened),
-        holds=lambda fixed: opened.overlays_hold(fixed),
+        holds=opened.overlays_hold,
     )
 
 

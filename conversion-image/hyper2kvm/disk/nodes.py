@@ -6,8 +6,9 @@ driver, so that no format is probed, and its backing node or null, so that no he
 
 from typing import Literal
 
-from hyper2kvm_api.document import Document
 from pydantic import Field
+
+from hyper2kvm_api.document import Document
 
 FormatDriver = Literal["raw", "qcow2", "vmdk", "vpc", "vhdx", "vdi"]
 """QEMU's names of the formats (`vpc` is VHD)."""

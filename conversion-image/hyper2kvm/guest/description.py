@@ -2,9 +2,10 @@
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from hyper2kvm_api.document import Document
 from hyper2kvm_api.machine import Firmware
-from pydantic import Field
 
 
 class Family(StrEnum):

@@ -2,10 +2,11 @@
 
 from typing import Protocol
 
+from pydantic import Field
+
 from hyper2kvm_api.document import Document
 from hyper2kvm_api.machine import Machine
 from hyper2kvm_api.migration import ImageFormat
-from pydantic import Field
 
 
 class FileRegion(Document):

@@ -2,11 +2,11 @@
 
 from enum import StrEnum
 
-from hyper2kvm_api.document import Document
 from pydantic import Field
 
 from hyper2kvm.disk.nodes import ImageNode
 from hyper2kvm.guest.edits import EditRecord
+from hyper2kvm_api.document import Document
 
 
 class FlatDisk(Document):

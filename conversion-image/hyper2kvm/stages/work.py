@@ -3,10 +3,9 @@
 import threading
 from dataclasses import dataclass, field
 
-from hyper2kvm_api.plan import Plan
-
 from hyper2kvm.events import Events
 from hyper2kvm.workspace import Workspace
+from hyper2kvm_api.plan import Plan
 
 
 @dataclass(frozen=True)
