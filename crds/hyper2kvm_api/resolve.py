@@ -69,15 +69,13 @@ def resolve(migration: JsonObject, profiles: Sequence[JsonObject], machine: Mach
     """
     spec = effective_spec(migration, profiles)
     metadata = Metadata.model_validate(migration["metadata"])
-    if spec.source.files is None:
-        raise SpecError(Reason.INVALID_SPEC, "spec.source: exactly one of files is needed")
     target = with_overrides(machine, spec.machine, f"{metadata.namespace}/{metadata.name}")
     options = spec.target.disks
     return Plan(
         name=metadata.name,
         namespace=metadata.namespace,
         mode=spec.mode,
-        source=PlannedSource(path=inside(places.source, spec.source.files.path), format=spec.source.files.format),
+        source=planned_source(spec, places),
         machine=target,
         disks=tuple(
             PlannedDisk(
@@ -100,6 +98,18 @@ def resolve(migration: JsonObject, profiles: Sequence[JsonObject], machine: Mach
         ),
         domain_xml=f"{places.output}/{metadata.name}.xml" if places.domain else None,
     )
+
+
+def planned_source(spec: VirtualMachineMigrationSpec, places: Places) -> PlannedSource:
+    """Where the source's files lie.
+
+    Raises:
+        SpecError: InvalidSpec, when there is no source or its path leaves the volume.
+    """
+    files = spec.source.files
+    if files is None:
+        raise SpecError(Reason.INVALID_SPEC, "spec.source: exactly one of files is needed")
+    return PlannedSource(path=inside(places.source, files.path), format=files.format)
 
 
 def with_overrides(machine: Machine, options: MachineOptions, identity: str) -> Machine:

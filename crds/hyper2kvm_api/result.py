@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from hyper2kvm_api.document import Document
+from hyper2kvm_api.errors import Hyper2kvmError
 from hyper2kvm_api.machine import Machine
 from hyper2kvm_api.migration import BootStatus, Failure
 
@@ -15,6 +16,21 @@ class Outcome(StrEnum):
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
     INTERRUPTED = "Interrupted"
+
+
+_FAILURE_TEXT = 4000
+
+
+def failure_of(error: Hyper2kvmError, stage: str | None) -> Failure:
+    """The failure that an error is, its texts cut to what a status can hold."""
+    return Failure(
+        reason=str(error.reason),
+        message=error.message[:_FAILURE_TEXT],
+        hint=error.hint[:_FAILURE_TEXT],
+        stage=stage,
+        disk=error.disk,
+        file=error.file[:_FAILURE_TEXT] if error.file else None,
+    )
 
 
 class DiskResult(Document):

@@ -1,0 +1,79 @@
+"""Writes report.json and report.html into a workspace."""
+
+import base64
+from importlib.metadata import version
+from pathlib import Path
+
+import jinja2
+
+from hyper2kvm.guest.description import Guest
+from hyper2kvm.history import History
+from hyper2kvm.report.model import Documents, Report, build
+from hyper2kvm.report.text import FILTERS
+from hyper2kvm.sources.description import Fetched
+from hyper2kvm.stages.documents import Converted, Fixed, Flattened, Validated
+from hyper2kvm.workspace import Workspace
+from hyper2kvm_api.plan import Plan
+from hyper2kvm_api.result import Result
+
+SCREENSHOT = "boot-screen.png"
+"""The last screen of the boot check, in the workspace's evidence folder."""
+
+_SERIAL_LINES = 60
+_SERIAL_BYTES = 64 * 1024
+
+
+def write_report(workspace: Workspace) -> tuple[Path, Path]:
+    """Write both forms of the report, from what the workspace holds; returns their paths."""
+    report = build(_documents(workspace), History(workspace.folder).events(), version("hyper2kvm-operator"))
+    as_json, as_html = workspace.folder / "report.json", workspace.folder / "report.html"
+    workspace.put(as_json, (report.to_json(indent=2) + "\n").encode())
+    workspace.put(as_html, page(report, _bytes(workspace.evidence / SCREENSHOT), _serial(workspace)).encode())
+    return as_json, as_html
+
+
+def page(report: Report, screenshot: bytes | None, serial: str | None) -> str:
+    """The report as one self-contained HTML page. Every text of a guest is escaped.
+
+    Args:
+        report: the report.
+        screenshot: the last screen as PNG, or None.
+        serial: the end of the serial log, or None.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("hyper2kvm.report", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(FILTERS)
+    encoded = base64.b64encode(screenshot).decode() if screenshot else None
+    return environment.get_template("report.html.j2").render(report=report, screenshot=encoded, serial=serial)
+
+
+def _documents(workspace: Workspace) -> Documents:
+    return Documents(
+        plan=workspace.read(Plan, "plan"),
+        result=workspace.read(Result, "result"),
+        fetched=workspace.read(Fetched, "fetch"),
+        flattened=workspace.read(Flattened, "flatten"),
+        guest=workspace.read(Guest, "inspect"),
+        fixed=workspace.read(Fixed, "fix"),
+        converted=workspace.read(Converted, "convert"),
+        validated=workspace.read(Validated, "validate"),
+    )
+
+
+def _bytes(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
+def _serial(workspace: Workspace) -> str | None:
+    log = workspace.evidence / "boot-serial.log"
+    if not log.is_file() or log.stat().st_size == 0:
+        return None
+    with log.open("rb") as handle:
+        handle.seek(max(0, log.stat().st_size - _SERIAL_BYTES))
+        lines = handle.read().decode(errors="replace").splitlines()[-_SERIAL_LINES:]
+    return "\n".join("".join(c for c in line if c.isprintable() or c == "\t") for line in lines)

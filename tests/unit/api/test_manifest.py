@@ -1,0 +1,108 @@
+import pytest
+import yaml
+
+from hyper2kvm_api.errors import SpecError
+from hyper2kvm_api.manifest import read_manifests
+from hyper2kvm_api.reasons import Reason
+
+MIGRATION = """
+apiVersion: hyper2kvm.io/v1alpha1
+kind: VirtualMachineMigration
+metadata: {name: web01, uid: 0a7a, creationTimestamp: "2026-01-01T00:00:00Z"}
+spec:
+  source: {files: {volume: {persistentVolumeClaim: {claimName: exports}}, path: web01/web01.ova}}
+"""
+PROFILE = """
+apiVersion: hyper2kvm.io/v1alpha1
+kind: MigrationProfile
+metadata: {name: production}
+spec: {guest: {serialConsole: true, trim: null}}
+"""
+
+
+def changed(**spec):
+    value = yaml.safe_load(MIGRATION)
+    value["spec"] |= spec
+    return yaml.safe_dump(value)
+
+
+def refusal(text):
+    with pytest.raises(SpecError) as caught:
+        read_manifests([("web01.yaml", text)])
+    return caught.value
+
+
+def test_a_migration_and_its_profiles_may_stand_in_one_file_or_in_several():
+    together = read_manifests([("all.yaml", f"{MIGRATION}---\n{PROFILE}")])
+    apart = read_manifests([("web01.yaml", MIGRATION), ("profile.yaml", PROFILE)])
+    assert together == apart
+    assert list(together.profiles) == ["production"]
+
+
+def test_metadata_that_the_cluster_adds_is_accepted():
+    assert read_manifests([("web01.yaml", MIGRATION)]).migration["metadata"]["uid"] == "0a7a"
+
+
+@pytest.mark.parametrize(
+    ("spec", "path", "nearest"),
+    [
+        ({"guest": {"serialConsol": True}}, "spec.guest.serialConsol", "serialConsole"),
+        ({"taget": {}}, "spec.taget", "target"),
+        (
+            {"target": {"virtualMachine": {"networks": [{"sorce": "a"}]}}},
+            "spec.target.virtualMachine.networks[0].sorce",
+            "source",
+        ),
+        ({"job": {"resources": {"request": {}}}}, "spec.job.resources.request", "requests"),
+        ({"validation": {"boot": {"time-out": "1m"}}}, "spec.validation.boot.time-out", "timeout"),
+    ],
+)
+def test_unknown_keys_are_refused_with_their_path_and_the_nearest_known_key(spec, path, nearest):
+    error = refusal(changed(**spec))
+    assert error.reason is Reason.UNKNOWN_FIELD
+    assert f"unknown field {path} (did you mean {nearest}?)" in error.message
+
+
+def test_a_key_that_resembles_nothing_gets_the_known_ones():
+    assert "(known here: secretName)" in refusal(changed(guest={"keys": {"zzz": 1}})).message
+
+
+def test_unknown_keys_of_a_profile_are_refused_as_well():
+    with pytest.raises(SpecError) as caught:
+        read_manifests([("a", MIGRATION), ("b", PROFILE.replace("serialConsole", "serialconsole"))])
+    assert "did you mean serialConsole?" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"mode": "Maybe"}, "spec.mode: Input should be 'Migrate' or 'Plan' (given: 'Maybe')"),
+        ({"guest": {"trim": "sure"}}, "spec.guest.trim"),
+        ({"machine": {"memory": "2 GB"}}, "spec.machine.memory"),
+        ({"machine": {"cpu": {"sockets": 0}}}, "spec.machine.cpu.sockets"),
+        ({"guest": {"root": "sda1"}}, "spec.guest.root"),
+        ({"validation": {"boot": {"timeout": "10"}}}, "spec.validation.boot.timeout"),
+    ],
+)
+def test_wrong_values_are_refused_with_their_path(spec, said):
+    error = refusal(changed(**spec))
+    assert error.reason is Reason.INVALID_SPEC
+    assert said in error.message
+    assert "kubectl explain" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "0 VirtualMachineMigrations"),
+        (f"{MIGRATION}---\n{MIGRATION}", "2 VirtualMachineMigrations"),
+        ("- a", "no mapping"),
+        ("a: [", "web01.yaml"),
+        ("kind: Pod", "'Pod'"),
+        ("a: !!python/object/apply:os.system [x]", "could not determine a constructor"),
+    ],
+)
+def test_what_holds_no_migration_is_unreadable(text, said):
+    error = refusal(text)
+    assert error.reason is Reason.MANIFEST_UNREADABLE
+    assert said in error.message
