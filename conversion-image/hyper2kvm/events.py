@@ -9,6 +9,7 @@ from typing import TypeAlias, TypedDict, Unpack
 
 from hyper2kvm_api.errors import Hyper2kvmError
 from hyper2kvm_api.event import Event, EventType
+from hyper2kvm_api.machine import Machine
 from hyper2kvm_api.stage import Stage
 
 Sink: TypeAlias = Callable[[Event], None]
@@ -27,6 +28,9 @@ class EventFields(TypedDict, total=False):
     total: int | None
     rate: int | None
     seconds: float | None
+    machine: Machine | None
+    file: str | None
+    data: str | None
 
 
 class Events:

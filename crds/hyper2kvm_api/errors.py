@@ -82,3 +82,9 @@ class BusyError(Hyper2kvmError):
     """Another run holds the workspace."""
 
     category = Category.BUSY
+
+
+class ClusterError(Hyper2kvmError):
+    """The cluster lacks something, or something in it is in the way."""
+
+    category = Category.CLUSTER

@@ -5,6 +5,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from hyper2kvm_api.document import Document
+from hyper2kvm_api.machine import Machine
 from hyper2kvm_api.stage import Stage
 
 
@@ -19,6 +20,8 @@ class EventType(StrEnum):
     WARNING = "Warning"
     FAILED = "Failed"
     SUCCEEDED = "Succeeded"
+    MACHINE = "Machine"
+    REPORT = "Report"
 
 
 class Event(Document):
@@ -46,3 +49,9 @@ class Event(Document):
     """Progress: bytes a second, over the last seconds."""
     seconds: float | None = Field(default=None, ge=0)
     """StageFinished: how long the stage took."""
+    machine: Machine | None = None
+    """Machine: what the source describes."""
+    file: str | None = None
+    """Report: the file's name."""
+    data: str | None = None
+    """Report: the file's content, compressed (zlib, RFC 1950) and in base64."""

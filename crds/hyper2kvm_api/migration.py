@@ -13,7 +13,7 @@ from hyper2kvm_api.kubernetes_types import (
     NfsSource,
     PersistentVolumeClaimSource,
 )
-from hyper2kvm_api.machine import Machine
+from hyper2kvm_api.machine import Firmware, Machine
 from hyper2kvm_api.options import MigrationOptions
 from hyper2kvm_api.scalars import ObjectName
 
@@ -110,6 +110,8 @@ class DiskStatus(Document):
     """Bytes to copy; less than the capacity where the disk has unused space."""
     claim_name: str | None = Field(default=None, max_length=253)
     """The claim that holds the target."""
+    handed_off: bool | None = None
+    """Whether the claim has left the migration's hands: it is no longer removed with it."""
     digest: str | None = Field(default=None, max_length=128)
     """Digest of the finished target's content."""
 
@@ -151,6 +153,8 @@ class VirtualMachineMigrationStatus(Document):
     """The generation that the status was computed from."""
     phase: Phase | None = None
     """Where the migration stands."""
+    phase_started_at: str | None = Field(default=None, max_length=64)
+    """When that phase was entered (RFC 3339)."""
     stage: str | None = Field(default=None, max_length=32)
     """Stage of the pipeline while converting."""
     percent: int | None = Field(default=None, ge=0, le=100)
@@ -169,6 +173,10 @@ class VirtualMachineMigrationStatus(Document):
     """The disks."""
     machine: Machine | None = None
     """The machine as the source describes it."""
+    firmware: Firmware | None = None
+    """The firmware that the guest boots with, as its disks show."""
+    boot_disk: str | None = Field(default=None, max_length=64)
+    """The disk that the firmware starts, as the guest shows."""
     failure: Failure | None = None
     """Why it failed."""
     boot: BootStatus | None = None

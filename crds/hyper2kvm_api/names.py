@@ -12,6 +12,11 @@ def rfc1123(text: str, *, limit: int = 63) -> str:
     return cleaned[:limit].strip("-") or "vm"
 
 
-def disk_stem(migration: str, index: int) -> str:
-    """The name of a target disk without its extension: `web01-disk0`."""
-    return f"{migration}-disk{index}"
+def disk_suffix(index: int) -> str:
+    """What is added to a migration's name for a target disk: `disk0`, as in `web01-disk0`."""
+    return f"disk{index}"
+
+
+def disk_serial(index: int) -> str:
+    """The serial number that a target disk presents (at most 20 characters, virtio-blk's limit)."""
+    return f"h2k-disk{index}"

@@ -287,6 +287,8 @@ class CleanupOptions(Document):
     """The workspace volume: after success, or with the migration."""
     jobs: CleanupPolicy = CleanupPolicy.ON_DELETE
     """Jobs with their pods and logs: after success, or with the migration."""
+    artifacts: CleanupPolicy = CleanupPolicy.ON_DELETE
+    """Claims with finished images that CDI has imported: after success, or with the migration."""
 
 
 class MigrationOptions(Document):

@@ -68,6 +68,8 @@ class Plan(Document):
     """What may be changed inside the guest."""
     keys_folder: str | None = None
     """Absolute path of the folder whose files are tried as keys of encrypted disks."""
+    owner: int | None = Field(default=None, ge=0)
+    """uid and gid that finished files are given; as the process makes them when absent."""
     boot: PlannedBoot
     """The boot check."""
     domain_xml: str | None = Field(default=None, pattern=r"^/")

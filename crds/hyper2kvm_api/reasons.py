@@ -18,6 +18,7 @@ class Category(Enum):
     VALIDATION = 7
     HOST = 8
     BUSY = 9
+    CLUSTER = 10
 
     @property
     def exit_code(self) -> int:
@@ -27,6 +28,8 @@ class Category(Enum):
 
 EXIT_OK = 0
 EXIT_UNEXPECTED = 1
+EXIT_RETRY = 75
+"""With `--retry-code`: the failure may pass, another try is worth it (EX_TEMPFAIL of sysexits.h)."""
 EXIT_INTERRUPTED = 130
 
 
@@ -89,6 +92,29 @@ class Reason(StrEnum):
     WORKSPACE_UNUSABLE = "WorkspaceUnusable"
 
     WORKSPACE_LOCKED = "WorkspaceLocked"
+
+    SOURCE_VOLUME_MISSING = "SourceVolumeMissing"
+    SECRET_MISSING = "SecretMissing"  # noqa: S105 -- a reason's name
+    HOST_PATH_FORBIDDEN = "HostPathForbidden"
+    STORAGE_CLASS_MISSING = "StorageClassMissing"
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    CLAIM_EXISTS = "ClaimExists"
+    CLAIM_NOT_BOUND = "ClaimNotBound"
+    NETWORK_MAPPING_INVALID = "NetworkMappingInvalid"
+    MAC_ADDRESS_IN_USE = "MacAddressInUse"
+    VIRTUAL_MACHINE_EXISTS = "VirtualMachineExists"
+    VIRTUAL_MACHINE_REFUSED = "VirtualMachineRefused"
+    IMAGE_PULL_FAILED = "ImagePullFailed"
+    POD_SECURITY_FORBIDDEN = "PodSecurityForbidden"
+    POD_UNSCHEDULABLE = "PodUnschedulable"
+    POD_NOT_STARTED = "PodNotStarted"
+    OUT_OF_MEMORY = "OutOfMemory"
+    RETRIES_EXHAUSTED = "RetriesExhausted"
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
+    CDI_MISSING = "CdiMissing"
+    KUBEVIRT_MISSING = "KubeVirtMissing"
+    HANDOFF_FAILED = "HandoffFailed"
+    REQUEST_REFUSED = "RequestRefused"
 
 
 @dataclass(frozen=True)
@@ -363,5 +389,98 @@ REASONS: dict[Reason, ReasonText] = {
             ),
         },
         Reason.WORKSPACE_LOCKED,
+    ),
+    **_texts(
+        Category.CLUSTER,
+        {
+            Reason.SOURCE_VOLUME_MISSING: (
+                "The claim that holds the source does not exist in the migration's namespace.",
+                "Create the claim, or correct spec.source.files.volume.",
+            ),
+            Reason.SECRET_MISSING: (
+                "A Secret that the migration names does not exist in its namespace.",
+                "Create the Secret that the message names.",
+            ),
+            Reason.HOST_PATH_FORBIDDEN: (
+                "The source is a folder of the node, which the installation does not allow.",
+                "Put the files on a claim or NFS, or ask the administrator for the chart's value hostPathSources.enabled.",
+            ),
+            Reason.STORAGE_CLASS_MISSING: (
+                "A storage class that the migration names does not exist, or none is named and the cluster has no default.",
+                "Set spec.target.disks.storageClassName to one that `kubectl get storageclass` lists.",
+            ),
+            Reason.QUOTA_EXCEEDED: (
+                "The namespace's quota does not allow the volumes or pods of this migration.",
+                "Raise the ResourceQuota that the message names, or free what it counts; then edit the migration to try again.",
+            ),
+            Reason.CLAIM_EXISTS: (
+                "There is already a claim with the name of a target disk, and it is not this migration's.",
+                "Give the migration another name (disks are named after it), or remove the claim.",
+            ),
+            Reason.CLAIM_NOT_BOUND: (
+                "A volume was not provisioned in time.",
+                "See the message and `kubectl describe pvc`: the storage class's provisioner says what it lacks.",
+            ),
+            Reason.NETWORK_MAPPING_INVALID: (
+                "KubeVirt allows one adapter on the pod network, and the mapping sends several there.",
+                "Map the others to Multus networks or ignore them in spec.target.virtualMachine.networks.",
+            ),
+            Reason.MAC_ADDRESS_IN_USE: (
+                "Another VirtualMachine has the MAC address of one of the adapters.",
+                "Remove the other VirtualMachine, or ignore the adapter in spec.target.virtualMachine.networks.",
+            ),
+            Reason.VIRTUAL_MACHINE_EXISTS: (
+                "There is already a VirtualMachine with the wanted name, or another migration is about to create it.",
+                "Set spec.target.virtualMachine.name to a free name, or remove the other one.",
+            ),
+            Reason.VIRTUAL_MACHINE_REFUSED: (
+                "KubeVirt refused the VirtualMachine.",
+                "The message has KubeVirt's own words. The disks are finished and kept: correct spec.target.virtualMachine.",
+            ),
+            Reason.IMAGE_PULL_FAILED: (
+                "The node could not fetch the conversion image.",
+                "Check the chart's value conversionImage and the node's access to the registry (imagePullSecrets).",
+            ),
+            Reason.POD_SECURITY_FORBIDDEN: (
+                "The namespace's Pod Security level does not allow the conversion's pods.",
+                "Label the namespace: pod-security.kubernetes.io/enforce=privileged, or set spec.job.kvm: DevicePlugin or None.",
+            ),
+            Reason.POD_UNSCHEDULABLE: (
+                "No node can take the pod.",
+                "See the message: free the resources, correct spec.job (nodeSelector, tolerations, resources), or add a node.",
+            ),
+            Reason.POD_NOT_STARTED: (
+                "The pod was not started in time.",
+                "See the message, which has the node's own words.",
+            ),
+            Reason.OUT_OF_MEMORY: (
+                "The conversion's container was killed because it used more memory than its limit.",
+                "Raise spec.job.resources.limits.memory; work goes on where it stopped.",
+            ),
+            Reason.RETRIES_EXHAUSTED: (
+                "The Job failed as often as spec.job.retries allows, without leaving a verdict.",
+                "The message has the last pod's end. Edit the migration (for example spec.job.retries) to go on where it stopped.",
+            ),
+            Reason.DEADLINE_EXCEEDED: (
+                "The Job took longer than the operator allows.",
+                "Raise the chart's value jobDeadline; edit the migration to go on where it stopped.",
+            ),
+            Reason.CDI_MISSING: (
+                "The handoff Import needs CDI, which is not installed.",
+                "Install CDI, or set spec.target.handoff to Adopt or None.",
+            ),
+            Reason.KUBEVIRT_MISSING: (
+                "A VirtualMachine is asked for, and KubeVirt is not installed.",
+                "Install KubeVirt, or set spec.target.virtualMachine.create: false.",
+            ),
+            Reason.HANDOFF_FAILED: (
+                "CDI did not take over or import a finished disk.",
+                "The message has CDI's own words. The finished disk is kept; edit the migration to try again.",
+            ),
+            Reason.REQUEST_REFUSED: (
+                "The API server refused something that the operator asked for.",
+                "The message has the server's own words: usually a missing permission or a policy of the cluster.",
+            ),
+        },
     ),
 }

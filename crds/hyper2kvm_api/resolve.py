@@ -11,7 +11,7 @@ from hyper2kvm_api.machine import Firmware, Machine, Nic
 from hyper2kvm_api.manifest import parse
 from hyper2kvm_api.merge import JsonObject, merge
 from hyper2kvm_api.migration import Metadata, Mode, VirtualMachineMigrationSpec
-from hyper2kvm_api.names import disk_stem
+from hyper2kvm_api.names import disk_serial, disk_suffix
 from hyper2kvm_api.options import HANDOFF_OF_FORMAT, Compression, DiskFormat, Handoff, MachineOptions
 from hyper2kvm_api.plan import Plan, PlannedBoot, PlannedDisk, PlannedSource
 from hyper2kvm_api.reasons import Reason
@@ -27,6 +27,7 @@ class Places:
         output: the folder for targets and the domain XML.
         targets: a target a disk id, where they are not files of `output` (claims in a pod).
         keys: the folder with the keys of encrypted disks.
+        owner: uid and gid that finished files are given; None leaves them to the process.
         domain: whether a libvirt domain is written.
     """
 
@@ -34,6 +35,7 @@ class Places:
     output: str
     targets: Mapping[str, str] = field(default_factory=dict)
     keys: str | None = None
+    owner: int | None = None
     domain: bool = True
 
 
@@ -82,16 +84,17 @@ def resolve(migration: JsonObject, profiles: Sequence[JsonObject], machine: Mach
                 id=disk.id,
                 capacity=disk.capacity,
                 target=places.targets.get(disk.id)
-                or f"{places.output}/{disk_stem(metadata.name, index)}.{options.format.value}",
+                or f"{places.output}/{metadata.name}-{disk_suffix(index)}.{options.format.value}",
                 format=options.format,
                 compression=options.compression,
                 bus=options.bus,
-                serial=f"h2k-disk{index}",
+                serial=disk_serial(index),
             )
             for index, disk in enumerate(machine.disks)
         ),
         guest=spec.guest,
         keys_folder=places.keys if spec.guest.keys else None,
+        owner=places.owner,
         boot=PlannedBoot(
             enabled=spec.validation.boot.enabled and spec.mode is Mode.MIGRATE,
             timeout=duration_seconds(spec.validation.boot.timeout),

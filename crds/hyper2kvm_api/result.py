@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from hyper2kvm_api.document import Document
 from hyper2kvm_api.errors import Hyper2kvmError
-from hyper2kvm_api.machine import Machine
+from hyper2kvm_api.machine import Firmware
 from hyper2kvm_api.migration import BootStatus, Failure
 
 MAX_BYTES = 4096
@@ -53,8 +53,10 @@ class Result(Document):
     """Why it failed."""
     retry: bool = False
     """Whether the same run may succeed when it is started again."""
-    machine: Machine | None = None
-    """The source's machine, of a run that only describes it."""
+    firmware: Firmware | None = None
+    """The firmware that the guest boots with."""
+    boot_disk: str | None = None
+    """Id of the disk that the firmware starts."""
     disks: tuple[DiskResult, ...] = ()
     """The finished disks."""
     boot: BootStatus | None = None

@@ -1,0 +1,1 @@
+"""Builders: Kubernetes objects as JSON, from documents. Pure: no I/O, no clock, no environment."""

@@ -1,0 +1,62 @@
+"""ConfigMaps: what a Job is told, and the report that is kept."""
+
+import hashlib
+from collections.abc import Mapping
+
+import yaml
+
+from hyper2kvm_api.plan import Plan
+from hyper2kvm_operator.build.job import MIGRATION_FILE, PLAN_FILE
+from hyper2kvm_operator.build.metadata import Json, MigrationKey, new_object
+from hyper2kvm_operator.kube.resources import Resources
+
+_MAX_BYTES = 1000 * 1024
+
+
+def request_name(key: MigrationKey) -> str:
+    """Name of the ConfigMap of the plan Job."""
+    return key.child("request")
+
+
+def plan_name(key: MigrationKey) -> str:
+    """Name of the ConfigMap of the convert Job."""
+    return key.child("plan")
+
+
+def report_name(key: MigrationKey) -> str:
+    """Name of the ConfigMap with the report."""
+    return key.child("report")
+
+
+def request_config(key: MigrationKey, migration: Json) -> Json:
+    """The migration with its effective spec, for the plan Job."""
+    data = {MIGRATION_FILE: yaml.safe_dump(_manifest(migration), sort_keys=False)}
+    return {**new_object(Resources.CONFIG_MAP.value, key, request_name(key)), "data": data}
+
+
+def plan_config(key: MigrationKey, plan: Plan) -> Json:
+    """The plan, for the convert Job."""
+    return {**new_object(Resources.CONFIG_MAP.value, key, plan_name(key)), "data": {PLAN_FILE: plan.to_json(indent=2)}}
+
+
+def plan_digest(plan: Plan) -> str:
+    """SHA-256 of a plan, in hexadecimal."""
+    return hashlib.sha256(plan.canonical()).hexdigest()
+
+
+def report_config(key: MigrationKey, files: Mapping[str, str]) -> Json:
+    """The report. Files that would make the object too large are left out, the largest first."""
+    kept = dict(files)
+    while kept and sum(len(content.encode()) for content in kept.values()) > _MAX_BYTES:
+        del kept[max(kept, key=lambda name: len(kept[name].encode()))]
+    return {**new_object(Resources.CONFIG_MAP.value, key, report_name(key)), "data": kept}
+
+
+def _manifest(value: Json) -> Json:
+    metadata = {name: value["metadata"][name] for name in ("name", "namespace")}
+    return {
+        "apiVersion": value["apiVersion"],
+        "kind": value["kind"],
+        "metadata": metadata,
+        "spec": value.get("spec", {}),
+    }

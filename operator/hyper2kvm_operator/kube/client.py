@@ -1,0 +1,178 @@
+"""A small client: objects as JSON by kind and name, server-side apply, typed refusals."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeAlias, cast
+
+import urllib3
+from kubernetes import client, config
+from kubernetes.client.exceptions import ApiException
+
+from hyper2kvm_operator.kube.errors import RefusedError, UnreachableError, refused
+from hyper2kvm_operator.kube.resources import MANAGER, Resource
+
+KubeObject: TypeAlias = dict[str, Any]
+"""An object of Kubernetes as JSON."""
+
+TIMEOUT = 20.0
+"""Seconds that one request may take."""
+
+LOG_BYTES = 2 * 1024 * 1024
+"""Bytes of a pod's log that are read at most."""
+
+
+class KubeClient:
+    """Requests to the API server. Safe to use from several threads.
+
+    Every method raises RefusedError (the server's answer, by reason) or UnreachableError (no answer).
+    """
+
+    def __init__(self, api: client.ApiClient | None = None) -> None:
+        """`api` is a configured ApiClient; the pod's service account or the user's kubeconfig when None."""
+        self._api = api or _configured()
+        self.requests = 0
+        """Requests sent so far, for metrics."""
+
+    def get(self, resource: Resource, namespace: str | None, name: str) -> KubeObject | None:
+        """An object, or None when there is none (or its kind is not installed)."""
+        try:
+            return self._json("GET", resource.path(namespace, name))
+        except RefusedError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def list(
+        self, resource: Resource, namespace: str | None = None, *, labels: str | None = None, fields: str | None = None
+    ) -> list[KubeObject]:
+        """The objects of a kind, in one namespace or in all; none when the kind is not installed."""
+        found: list[KubeObject] = []
+        query = {"limit": "500", "labelSelector": labels, "fieldSelector": fields, "continue": None}
+        while True:
+            try:
+                page = self._json("GET", resource.path(namespace), query=query)
+            except RefusedError as error:
+                if error.status == 404:
+                    return found
+                raise
+            kind = {"apiVersion": resource.api_version, "kind": resource.kind}
+            found.extend({**kind, **item} for item in page.get("items", []))
+            query["continue"] = page.get("metadata", {}).get("continue")
+            if not query["continue"]:
+                return found
+
+    def serves(self, resource: Resource) -> bool:
+        """Whether the kind is installed."""
+        try:
+            self._json("GET", resource.path(None), query={"limit": "1"})
+        except RefusedError as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
+    def apply(self, resource: Resource, value: KubeObject) -> KubeObject:
+        """Server-side apply of the fields that the object states, taking over conflicts with other managers."""
+        metadata = value["metadata"]
+        return self._json(
+            "PATCH",
+            resource.path(metadata.get("namespace"), metadata["name"]),
+            query={"fieldManager": MANAGER, "force": "true"},
+            body=value,
+            content_type="application/apply-patch+yaml",
+        )
+
+    def create(self, resource: Resource, value: KubeObject) -> KubeObject:
+        """Create an object; RefusedError with AlreadyExists when there is one of that name."""
+        return self._json("POST", resource.path(value["metadata"].get("namespace")), body=value)
+
+    def patch(self, resource: Resource, namespace: str | None, name: str, patch: KubeObject) -> KubeObject:
+        """Merge a partial object (RFC 7396). With metadata.resourceVersion: RefusedError with Conflict when it is stale."""
+        return self._json(
+            "PATCH", resource.path(namespace, name), body=patch, content_type="application/merge-patch+json"
+        )
+
+    def put_status(self, resource: Resource, value: KubeObject) -> KubeObject:
+        """Apply an object's status: what is not stated any more is removed."""
+        metadata = value["metadata"]
+        return self._json(
+            "PATCH",
+            resource.path(metadata["namespace"], metadata["name"]) + "/status",
+            query={"fieldManager": MANAGER, "force": "true"},
+            body=value,
+            content_type="application/apply-patch+yaml",
+        )
+
+    def delete(self, resource: Resource, namespace: str | None, name: str, *, uid: str | None = None) -> None:
+        """Delete an object and, in the background, what it owns. Nothing happens when it is gone.
+
+        With `uid`: RefusedError with Conflict when another object has taken the name.
+        """
+        body: KubeObject = {"propagationPolicy": "Background"}
+        if uid:
+            body["preconditions"] = {"uid": uid}
+        try:
+            self._json("DELETE", resource.path(namespace, name), body=body)
+        except RefusedError as error:
+            if error.status != 404:
+                raise
+
+    def log(self, namespace: str, pod: str, *, container: str, tail: int | None = None) -> str | None:
+        """The end of a container's log (at most LOG_BYTES), or None when there is none yet."""
+        query = {"container": container, "tailLines": str(tail) if tail else None, "limitBytes": str(LOG_BYTES)}
+        try:
+            return self._request("GET", f"/api/v1/namespaces/{namespace}/pods/{pod}/log", query).decode(
+                errors="replace"
+            )
+        except RefusedError as error:
+            if error.status in {400, 404}:
+                return None
+            raise
+
+    def _json(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | None] | None = None,
+        body: KubeObject | None = None,
+        content_type: str = "application/json",
+    ) -> KubeObject:
+        return cast("KubeObject", json.loads(self._request(method, path, query, body, content_type)))
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str | None] | None = None,
+        body: KubeObject | None = None,
+        content_type: str = "application/json",
+    ) -> bytes:
+        self.requests += 1
+        given = [(key, value) for key, value in (query or {}).items() if value is not None]
+        serialized = self._api.param_serialize(
+            method=method,
+            resource_path=path,
+            query_params=given,
+            header_params={"Accept": "application/json", "Content-Type": content_type},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        try:
+            response = self._api.call_api(*serialized, _request_timeout=TIMEOUT)
+            data = response.read()
+        except ApiException as error:
+            raise refused(error.status, error.body, f"{method} {path}") from None
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise UnreachableError(f"{method} {path}: {error}") from None
+        if response.status >= 400:
+            raise refused(response.status, data, f"{method} {path}")
+        return bytes(data)
+
+
+def _configured() -> client.ApiClient:
+    try:
+        config.load_incluster_config()
+    except config.ConfigException:
+        config.load_kube_config()
+    return client.ApiClient()

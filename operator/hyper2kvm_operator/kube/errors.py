@@ -1,0 +1,42 @@
+"""What the API server answers when it does not do what it was asked."""
+
+import json
+from dataclasses import dataclass
+
+
+@dataclass
+class RefusedError(Exception):
+    """The API server's refusal.
+
+    Attributes:
+        status: HTTP status.
+        reason: Kubernetes' reason, such as `Conflict`, `Forbidden`, `Invalid`, `AlreadyExists`.
+        message: the server's words.
+        request: method and path.
+    """
+
+    status: int
+    reason: str
+    message: str
+    request: str
+
+    def __str__(self) -> str:
+        return f"{self.request}: {self.status} {self.reason}: {self.message}"
+
+    @property
+    def stale(self) -> bool:
+        """Whether a fresh look and another try is the remedy."""
+        return self.reason in {"Conflict", "AlreadyExists"} or self.status in {429, 500, 502, 503, 504}
+
+
+class UnreachableError(Exception):
+    """No answer from the API server."""
+
+
+def refused(status: int, body: bytes | str | None, request: str) -> RefusedError:
+    """The refusal that an HTTP answer holds."""
+    try:
+        answer = json.loads(body or "{}")
+    except ValueError:
+        answer = {}
+    return RefusedError(status, str(answer.get("reason") or status), str(answer.get("message") or body or ""), request)

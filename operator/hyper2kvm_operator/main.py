@@ -1,0 +1,69 @@
+"""The operator's process: settings, client, loop, watches, health."""
+
+import asyncio
+import logging
+import os
+import sys
+
+import kopf
+
+from hyper2kvm_api.errors import SpecError
+from hyper2kvm_operator.handlers.watch import registry
+from hyper2kvm_operator.health import HealthServer
+from hyper2kvm_operator.kube.cache import Cache
+from hyper2kvm_operator.kube.client import KubeClient
+from hyper2kvm_operator.logs import configure
+from hyper2kvm_operator.metrics import Metrics
+from hyper2kvm_operator.reconcile.loop import Loop
+from hyper2kvm_operator.reconcile.migration.abilities import AbilityReader
+from hyper2kvm_operator.reconcile.migration.observe import Observer
+from hyper2kvm_operator.reconcile.migration.reconcile import MigrationReconciler
+from hyper2kvm_operator.settings import Settings, from_environment
+
+_log = logging.getLogger("hyper2kvm")
+
+
+def main() -> int:
+    """Run until SIGTERM; returns the exit code."""
+    try:
+        settings = from_environment(os.environ)
+    except SpecError as error:
+        print(f"{error.reason}: {error.message}", file=sys.stderr)  # noqa: T201 -- there is no log yet
+        return error.exit_code
+    configure(settings.log_format)
+    asyncio.run(serve(settings, KubeClient()))
+    return 0
+
+
+async def serve(settings: Settings, client: KubeClient, stop: asyncio.Event | None = None) -> None:
+    """Run the operator until `stop` is set, or for ever.
+
+    Args:
+        settings: the operator's settings.
+        client: the client to the API server.
+        stop: ends the operator; SIGTERM and SIGINT do in any case.
+    """
+    cache, metrics, ready = Cache(), Metrics(), asyncio.Event()
+    observer = Observer(client, cache, AbilityReader(client), settings)
+    loop = Loop(MigrationReconciler(client, cache, observer, metrics), client, cache, metrics, workers=settings.workers)
+    health = HealthServer(settings.port, metrics.registry, loop.age, ready.is_set)
+    health.start()
+    loop.start()
+    _log.info("started; conversion image %s", settings.conversion_image)
+    try:
+        await kopf.operator(
+            registry=registry(cache, loop.queue),
+            clusterwide=not settings.watch_namespaces,
+            namespaces=list(settings.watch_namespaces),
+            standalone=True,
+            ready_flag=ready,
+            stop_flag=stop,
+        )
+    finally:
+        await asyncio.to_thread(loop.stop)
+        health.stop()
+        _log.info("stopped")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

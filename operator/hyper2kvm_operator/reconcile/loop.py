@@ -1,0 +1,116 @@
+"""The loop: workers that take migrations from the queue and reconcile them."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from hyper2kvm_api.migration import Phase
+from hyper2kvm_operator.kube.cache import Cache, Place
+from hyper2kvm_operator.kube.client import KubeClient
+from hyper2kvm_operator.kube.errors import RefusedError, UnreachableError
+from hyper2kvm_operator.kube.resources import Resources
+from hyper2kvm_operator.metrics import Metrics
+from hyper2kvm_operator.reconcile.migration.decision import FINAL
+from hyper2kvm_operator.reconcile.migration.reconcile import MigrationReconciler
+from hyper2kvm_operator.reconcile.queue import WorkQueue
+
+_log = logging.getLogger("hyper2kvm.reconcile")
+
+_HEARTBEAT = 5.0
+
+
+class Loop:
+    """Runs workers until it is stopped."""
+
+    def __init__(
+        self,
+        reconciler: MigrationReconciler,
+        client: KubeClient,
+        cache: Cache,
+        metrics: Metrics,
+        *,
+        workers: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.queue: WorkQueue[Place] = WorkQueue(clock)
+        self._reconciler = reconciler
+        self._client = client
+        self._cache = cache
+        self._metrics = metrics
+        self._clock = clock
+        self._beats = [clock()] * workers
+        self._threads = [
+            threading.Thread(target=self._work, args=(n,), name=f"reconcile-{n}", daemon=True) for n in range(workers)
+        ]
+
+    def start(self) -> None:
+        """Start the workers."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, deadline: float = 20.0) -> None:
+        """Let the workers end what they are doing, at most `deadline` seconds each."""
+        self.queue.close()
+        for thread in self._threads:
+            thread.join(deadline)
+
+    def age(self) -> float:
+        """Seconds since the slowest worker last came back from its work: what the health check looks at."""
+        return self._clock() - min(self._beats)
+
+    def _work(self, number: int) -> None:
+        while True:
+            self._beats[number] = self._clock()
+            key = self.queue.take(_HEARTBEAT)
+            if key is not None:
+                self._reconcile(key)
+            elif self.queue.closed:
+                return
+
+    def _reconcile(self, key: Place) -> None:
+        started = self._clock()
+        requests = self._client.requests
+        failed = True
+        try:
+            failed = self._look(key)
+        finally:
+            self._metrics.reconcile_seconds.observe(self._clock() - started)
+            self._metrics.requests.inc(max(0, self._client.requests - requests))
+            self._metrics.queue.set(len(self.queue))
+            self.queue.done(key, failed=failed)
+
+    def _look(self, key: Place) -> bool:
+        """One reconcile; returns whether it failed and is to be repeated after a pause."""
+        migration = self._cache.get(Resources.MIGRATION.value, *key)
+        if migration is None:
+            self.queue.forget(key)
+            return False
+        name = "/".join(key)
+        try:
+            decision = self._reconciler.reconcile(migration)
+        except RefusedError as refusal:
+            self._metrics.reconcile_errors.labels(refusal.reason).inc()
+            level = logging.INFO if refusal.stale else logging.ERROR
+            _log.log(level, "the API server refuses: %s", refusal, extra={"migration": name})
+            return True
+        except UnreachableError as error:
+            self._metrics.reconcile_errors.labels("Unreachable").inc()
+            _log.warning("the API server does not answer: %s", error, extra={"migration": name})
+            return True
+        except Exception:  # noqa: BLE001 -- counted, logged and tried again: one object must not end a worker
+            self._metrics.reconcile_errors.labels("Unexpected").inc()
+            _log.exception("unexpected error", extra={"migration": name})
+            return True
+        if decision.requeue is not None:
+            self.queue.add(key, decision.requeue)
+        if decision.status.phase in FINAL and migration.get("status", {}).get("phase") != decision.status.phase:
+            _log.info("%s", decision.status.phase, extra={"migration": name})
+            self._wake_waiting()
+        return False
+
+    def _wake_waiting(self) -> None:
+        """A slot is free: look at those that wait for one."""
+        for other in self._cache.all(Resources.MIGRATION.value):
+            if other.get("status", {}).get("phase") in {None, Phase.PENDING.value}:
+                self.queue.add((other["metadata"]["namespace"], other["metadata"]["name"]))

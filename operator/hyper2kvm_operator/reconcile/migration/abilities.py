@@ -1,0 +1,54 @@
+"""What the cluster has: CDI, KubeVirt, nodes with KVM. Looked up now and then, not for every migration."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from hyper2kvm_operator.build.claims import DEFAULT_OVERHEAD, Overheads
+from hyper2kvm_operator.build.job import KVM_RESOURCE
+from hyper2kvm_operator.kube.client import KubeClient, KubeObject
+from hyper2kvm_operator.kube.resources import Resources
+from hyper2kvm_operator.reconcile.migration.observed import Abilities
+
+_FRESH = 60.0
+
+
+class AbilityReader:
+    """Reads the cluster's abilities, at most once a minute. Safe to use from several threads."""
+
+    def __init__(self, client: KubeClient, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client = client
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._known: Abilities | None = None
+        self._since = 0.0
+
+    def read(self) -> Abilities:
+        """What the cluster has."""
+        with self._lock:
+            moment = self._clock()
+            if self._known is None or moment - self._since > _FRESH:
+                self._known = self._look()
+                self._since = moment
+            return self._known
+
+    def _look(self) -> Abilities:
+        config = self._client.get(Resources.CDI_CONFIG.value, None, "config")
+        nodes = self._client.list(Resources.NODE.value)
+        return Abilities(
+            cdi=config is not None,
+            kubevirt=self._client.serves(Resources.VIRTUAL_MACHINE.value),
+            kvm_nodes=sum(1 for node in nodes if _offers_kvm(node)),
+            overheads=_overheads(config or {}),
+        )
+
+
+def _offers_kvm(node: KubeObject) -> bool:
+    return int(node.get("status", {}).get("allocatable", {}).get(KVM_RESOURCE, "0")) > 0
+
+
+def _overheads(config: KubeObject) -> Overheads:
+    """CDIConfig's status.filesystemOverhead: shares of the volume as strings."""
+    told = config.get("status", {}).get("filesystemOverhead", {})
+    classes = {name: float(share) for name, share in told.get("storageClass", {}).items()}
+    return Overheads(float(told.get("global", DEFAULT_OVERHEAD)), tuple(sorted(classes.items())))

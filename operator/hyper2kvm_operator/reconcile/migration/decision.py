@@ -1,0 +1,186 @@
+"""Decisions: the actions to take, the status to write, and when to look again."""
+
+import datetime as dt
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from hyper2kvm_api.errors import ClusterError, Hyper2kvmError
+from hyper2kvm_api.kubernetes_types import Condition
+from hyper2kvm_api.migration import Failure, Phase, VirtualMachineMigrationStatus
+from hyper2kvm_api.reasons import Reason
+from hyper2kvm_api.result import failure_of
+from hyper2kvm_operator.build.metadata import Json
+from hyper2kvm_operator.kube.resources import Resource
+from hyper2kvm_operator.reconcile.migration.observed import Observed
+
+FINAL = {Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED}
+"""Phases that only a change of the spec (or nothing) leaves."""
+
+ACTIVE = {Phase.PLANNING, Phase.PROVISIONING, Phase.CONVERTING, Phase.HANDING_OFF}
+"""Phases that take one of the operator's slots."""
+
+
+@dataclass(frozen=True)
+class Ensure:
+    """Create an object unless it is there. One of the same name that is not this migration's is a conflict."""
+
+    resource: Resource
+    value: Json
+
+
+@dataclass(frozen=True)
+class Apply:
+    """Server-side apply of an object."""
+
+    resource: Resource
+    value: Json
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Merge a patch into an object, when it is there."""
+
+    resource: Resource
+    name: str
+    patch: Json
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Delete an object of this migration, when it is there."""
+
+    resource: Resource
+    name: str
+
+
+@dataclass(frozen=True)
+class SetFinalizer:
+    """Put our finalizer on the migration, or take it off."""
+
+    present: bool
+
+
+@dataclass(frozen=True)
+class IssueCertificate:
+    """Make the certificate and one-time credentials of the image server, unless they are there.
+
+    Attributes:
+        host: DNS name that the certificate is for.
+    """
+
+    host: str
+
+
+Action = Ensure | Apply | Merge | Delete | SetFinalizer | IssueCertificate
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """An Event to record on the migration.
+
+    Attributes:
+        reason: CamelCase word.
+        message: for a person.
+        warning: whether it is a warning.
+    """
+
+    reason: str
+    message: str
+    warning: bool = False
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do.
+
+    Attributes:
+        status: the status to write.
+        actions: in order; they may be repeated without harm.
+        requeue: seconds until the next look; None waits for something to happen.
+        occurrences: Events to record.
+    """
+
+    status: VirtualMachineMigrationStatus
+    actions: tuple[Action, ...] = ()
+    requeue: float | None = None
+    occurrences: tuple[Occurrence, ...] = field(default=())
+
+    def also(self, *actions: Action) -> "Decision":
+        """The same with more actions at the end."""
+        return replace(self, actions=(*self.actions, *actions))
+
+
+def timestamp(moment: dt.datetime) -> str:
+    """A time as Kubernetes writes it (RFC 3339, UTC, seconds)."""
+    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def seconds_in_phase(o: Observed) -> float:
+    """Seconds since the current phase was entered."""
+    if o.status.phase_started_at is None:
+        return 0.0
+    return (o.now - dt.datetime.fromisoformat(o.status.phase_started_at)).total_seconds()
+
+
+def enter(o: Observed, phase: Phase, message: str, **changes: object) -> VirtualMachineMigrationStatus:
+    """The status at the start of a phase; `changes` are fields by Python name."""
+    moment = timestamp(o.now)
+    fields: dict[str, object] = {
+        "phase": phase,
+        "phase_started_at": moment,
+        "stage": None,
+        "progress": message,
+        "finished_at": moment if phase in FINAL else None,
+        **changes,
+    }
+    return o.status.replaced(**fields)
+
+
+def with_condition(
+    o: Observed, status: VirtualMachineMigrationStatus, type_: str, *, holds: bool | None, reason: str, message: str
+) -> VirtualMachineMigrationStatus:
+    """The status with a condition set; its transition time changes only when it starts or ends to hold."""
+    word: Literal["True", "False", "Unknown"] = "Unknown" if holds is None else "True" if holds else "False"
+    before = next((c for c in status.conditions if c.type == type_), None)
+    since = before.last_transition_time if before and before.status == word else timestamp(o.now)
+    made = Condition(
+        type=type_,
+        status=word,
+        reason=reason,
+        message=message,
+        last_transition_time=since,
+        observed_generation=o.generation,
+    )
+    return status.replaced(conditions=[*(c for c in status.conditions if c.type != type_), made])
+
+
+def failed(o: Observed, failure: Failure) -> Decision:
+    """End in failure. What was made stays, so that an edit can go on from it."""
+    status = enter(o, Phase.FAILED, f"{failure.reason}: {failure.message}"[:250], failure=failure)
+    return Decision(status, occurrences=(Occurrence(failure.reason, _sentence(failure), warning=True),))
+
+
+def failed_by(o: Observed, error: Hyper2kvmError) -> Decision:
+    """End in failure by an error."""
+    return failed(o, failure_of(error, None))
+
+
+def cluster_failure(reason: Reason, message: str) -> Failure:
+    """The failure that a trouble of the cluster is."""
+    return failure_of(ClusterError(reason, message), None)
+
+
+def waiting(o: Observed, reason: Reason, message: str, condition: str) -> Decision:
+    """Go on waiting for something outside, and fail when it has lasted too long."""
+    if seconds_in_phase(o) > o.settings.start_deadline:
+        return failed(o, cluster_failure(reason, message))
+    status = with_condition(o, o.status, condition, holds=False, reason=str(reason), message=message)
+    before = next((c for c in o.status.conditions if c.type == condition), None)
+    known = before is not None and before.reason == str(reason)
+    occurrences = () if known else (Occurrence(str(reason), message, warning=True),)
+    return Decision(status.replaced(progress=message[:250]), requeue=10.0, occurrences=occurrences)
+
+
+def _sentence(failure: Failure) -> str:
+    where = "".join(f"{name} {value}: " for name, value in (("disk", failure.disk), ("file", failure.file)) if value)
+    return f"{where}{failure.message} {failure.hint or ''}".strip()[:1024]

@@ -1,0 +1,210 @@
+"""What is observed of a migration, as data. `decide` sees nothing else."""
+
+import datetime as dt
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hyper2kvm_api.errors import SpecError
+from hyper2kvm_api.machine import Machine
+from hyper2kvm_api.migration import VirtualMachineMigrationSpec, VirtualMachineMigrationStatus
+from hyper2kvm_api.result import Result
+from hyper2kvm_operator.build.claims import DEFAULT_OVERHEADS, Overheads
+from hyper2kvm_operator.build.metadata import Json, MigrationKey
+from hyper2kvm_operator.reconcile.migration.progress import Progress
+from hyper2kvm_operator.settings import Settings
+
+
+class JobOutcome(StrEnum):
+    """How a Job stands."""
+
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why something that should go on does not, in Kubernetes' words.
+
+    Attributes:
+        kind: the reason that Kubernetes states, such as `ImagePullBackOff` or `FailedMount`.
+        message: its words.
+    """
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True)
+class PodState:
+    """The newest pod of a Job.
+
+    Attributes:
+        name: its name.
+        created: when it was made.
+        running: whether its container has started.
+        trouble: why it has not.
+        exit_code: of the container that ended; None while it runs.
+        exit_reason: Kubernetes' reason of the end, such as `OOMKilled` or `Error`.
+        result: the verdict that it left, when it could be read.
+    """
+
+    name: str
+    created: dt.datetime
+    running: bool
+    trouble: Trouble | None = None
+    exit_code: int | None = None
+    exit_reason: str | None = None
+    result: Result | None = None
+
+
+@dataclass(frozen=True)
+class JobState:
+    """A Job and its newest pod.
+
+    Attributes:
+        name: its name.
+        outcome: how it stands.
+        suspended: whether it is told to hold no pod.
+        failed: pods that failed and counted.
+        digest: digest of the plan that it was made for.
+        trouble: why it failed or makes no pod, in Kubernetes' words.
+        pod: its newest pod.
+    """
+
+    name: str
+    outcome: JobOutcome
+    suspended: bool
+    failed: int
+    digest: str | None = None
+    trouble: Trouble | None = None
+    pod: PodState | None = None
+
+
+@dataclass(frozen=True)
+class ClaimState:
+    """A claim.
+
+    Attributes:
+        name: its name.
+        owner: uid of the migration that its label names; None for a claim of somebody else.
+        phase: Pending, Bound or Lost.
+        trouble: why it is not bound.
+    """
+
+    name: str
+    owner: str | None
+    phase: str
+    trouble: Trouble | None = None
+
+
+@dataclass(frozen=True)
+class DataVolumeState:
+    """A DataVolume.
+
+    Attributes:
+        name: its name.
+        phase: CDI's phase, such as `ImportInProgress` or `Succeeded`.
+        progress: CDI's progress, such as `41.2%`.
+        message: the words of its Running condition, when that is false.
+        restarts: how often its importer was started again.
+    """
+
+    name: str
+    phase: str
+    progress: str | None = None
+    message: str | None = None
+    restarts: int = 0
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What the cluster has.
+
+    Attributes:
+        cdi: whether CDI is installed.
+        kubevirt: whether KubeVirt is installed.
+        kvm_nodes: nodes that offer KVM by the device plugin.
+        overheads: CDI's filesystem overheads.
+    """
+
+    cdi: bool
+    kubevirt: bool
+    kvm_nodes: int
+    overheads: Overheads = DEFAULT_OVERHEADS
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """What is there already and could be in the way.
+
+    Attributes:
+        claims: claims with names that this migration wants.
+        virtual_machine: whether a VirtualMachine with the wanted name exists.
+        reserved_by: another migration that has the wanted VirtualMachine name.
+        macs: MAC addresses that are in use, with the VirtualMachine that has each.
+        storage_class_missing: a storage class that the spec names and that does not exist.
+    """
+
+    claims: tuple[ClaimState, ...] = ()
+    virtual_machine: bool = False
+    reserved_by: str | None = None
+    macs: tuple[tuple[str, str], ...] = ()
+    storage_class_missing: str | None = None
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One migration and everything that decides what happens next.
+
+    Attributes:
+        key: which migration.
+        generation: of its spec.
+        deleting: whether it is being deleted.
+        finalizer: whether our finalizer stands on it.
+        spec: the effective spec, or the error that says why there is none. Once planning has begun it is the one
+            that was effective then, whatever became of the profiles (suspend and cancel are always current).
+        migration: the object with its effective spec.
+        status: as last written.
+        settings: the operator's settings.
+        now: the time.
+        free_slot: whether it may start beside the others.
+        ahead: migrations that wait for a slot before it.
+        abilities: what the cluster has.
+        plan_job, convert_job: its Jobs.
+        claims: its own claims.
+        data_volumes: its DataVolumes.
+        serve_pod: the pod that serves finished disks.
+        certificate: whether the image server's certificate is there.
+        pods: its pods that have not ended.
+        virtual_machine: uid of the VirtualMachine that it made.
+        neighbours: what could be in the way; looked up once, when planning ends.
+        progress: what the running pod has told.
+        machine: the machine that the plan Job has told.
+        report: the report that the convert pod has left: file name → content.
+    """
+
+    key: MigrationKey
+    generation: int
+    deleting: bool
+    finalizer: bool
+    spec: VirtualMachineMigrationSpec | SpecError
+    migration: Json
+    status: VirtualMachineMigrationStatus
+    settings: Settings
+    now: dt.datetime
+    free_slot: bool
+    ahead: int
+    abilities: Abilities
+    plan_job: JobState | None = None
+    convert_job: JobState | None = None
+    claims: tuple[ClaimState, ...] = ()
+    data_volumes: tuple[DataVolumeState, ...] = ()
+    serve_pod: PodState | None = None
+    certificate: bool = False
+    pods: int = 0
+    virtual_machine: str | None = None
+    neighbours: Neighbours | None = None
+    progress: Progress | None = None
+    machine: Machine | None = None
+    report: tuple[tuple[str, str], ...] = ()

@@ -1,0 +1,169 @@
+"""Converting: the pipeline runs in a pod; its progress is shown, its verdict read."""
+
+from dataclasses import replace
+
+from hyper2kvm_api.errors import SpecError
+from hyper2kvm_api.migration import BootStatus, Mode, Phase, VirtualMachineMigrationSpec, VirtualMachineMigrationStatus
+from hyper2kvm_api.options import KvmMode
+from hyper2kvm_api.result import Result
+from hyper2kvm_operator.build.claims import WORKSPACE
+from hyper2kvm_operator.build.configmap import plan_config, plan_digest, plan_name, report_config, report_name
+from hyper2kvm_operator.build.job import PLAN_DIGEST, Kvm, convert_job
+from hyper2kvm_operator.kube.resources import Resources
+from hyper2kvm_operator.reconcile.migration.decision import (
+    Action,
+    Apply,
+    Decision,
+    Delete,
+    Ensure,
+    Occurrence,
+    enter,
+    failed,
+    failed_by,
+    with_condition,
+)
+from hyper2kvm_operator.reconcile.migration.observed import Abilities, JobOutcome, JobState, Observed
+from hyper2kvm_operator.reconcile.migration.phases.provisioning import make_plan, target_volumes
+from hyper2kvm_operator.reconcile.migration.phases.starting import LOOK_AGAIN, not_started, resumed, suspended
+from hyper2kvm_operator.reconcile.migration.troubles import job_failure, stuck
+
+_RATE_UNIT = 1024 * 1024
+
+
+def decide(o: Observed) -> Decision:
+    """Start the convert Job, follow it, and read its verdict."""
+    if isinstance(o.spec, SpecError):
+        return failed_by(o, o.spec)
+    if o.spec.suspend and (o.convert_job is None or o.convert_job.outcome is JobOutcome.RUNNING):
+        return suspended(o, o.convert_job)
+    if o.convert_job is None:
+        return Decision(o.status, _start(o, o.spec), requeue=LOOK_AGAIN)
+    if o.convert_job.outcome is not JobOutcome.RUNNING and _outdated(o, o.spec, o.convert_job):
+        return Decision(o.status, requeue=1.0).also(Delete(Resources.JOB.value, o.convert_job.name))
+    if o.convert_job.outcome is JobOutcome.RUNNING:
+        return _running(o, o.convert_job)
+    return _ended(o, o.spec, o.convert_job)
+
+
+def kvm_mode(spec: VirtualMachineMigrationSpec, default: KvmMode, abilities: Abilities) -> Kvm:
+    """How the pod gets at KVM: what the user says, else what the operator says, else what the nodes offer."""
+    wanted = spec.job.kvm or default
+    if wanted is KvmMode.AUTO:
+        return Kvm.DEVICE_PLUGIN if abilities.kvm_nodes else Kvm.PRIVILEGED
+    return Kvm(wanted.value)
+
+
+def _start(o: Observed, spec: VirtualMachineMigrationSpec) -> tuple[Action, ...]:
+    machine = o.status.machine
+    if machine is None:
+        return ()
+    dry_run = spec.mode is Mode.PLAN
+    job = convert_job(
+        o.key,
+        spec,
+        o.settings,
+        plan_name(o.key),
+        () if dry_run else target_volumes(o, spec),
+        kvm_mode(spec, o.settings.kvm, o.abilities),
+        workspace=None if dry_run else o.key.child(WORKSPACE),
+    )
+    plan = make_plan(o, spec, machine)
+    job["metadata"].setdefault("annotations", {})[PLAN_DIGEST] = plan_digest(plan)
+    return Apply(Resources.CONFIG_MAP.value, plan_config(o.key, plan)), Ensure(Resources.JOB.value, job)
+
+
+def _outdated(o: Observed, spec: VirtualMachineMigrationSpec, job: JobState) -> bool:
+    """Whether the Job ran for another plan. Disks that were handed off are never written again."""
+    machine = o.status.machine
+    if machine is None or any(disk.handed_off for disk in o.status.disks):
+        return False
+    return job.digest is not None and job.digest != plan_digest(make_plan(o, spec, machine))
+
+
+def _running(o: Observed, job: JobState) -> Decision:
+    if stuck(job) is not None:
+        return not_started(o, job, "Converted")
+    status = o.status.replaced(attempts=job.failed + 1)
+    told = o.progress
+    if told is not None:
+        status = status.replaced(
+            stage=told.stage,
+            percent=told.percent if told.percent is not None else status.percent,
+            progress=_line(told.stage, told.percent, told.rate) or status.progress,
+            disks=[told.disk_status(disk) for disk in status.disks],
+            warnings=_merged(status, told.warnings),
+        )
+    status = with_condition(
+        o, status, "Converted", holds=False, reason=status.stage or "Starting", message=status.progress or "starting"
+    )
+    entered = told is not None and told.stage != o.status.stage and told.stage is not None
+    occurrences = (Occurrence(f"{told.stage}Started", f"Stage {told.stage}."),) if told and entered else ()
+    return Decision(status, resumed(job), requeue=LOOK_AGAIN, occurrences=occurrences)
+
+
+def _ended(o: Observed, spec: VirtualMachineMigrationSpec, job: JobState) -> Decision:
+    report: tuple[Action, ...] = ()
+    status = o.status
+    if o.report:
+        report = (Apply(Resources.CONFIG_MAP.value, report_config(o.key, dict(o.report))),)
+        status = status.replaced(report=report_name(o.key))
+    o = replace(o, status=status)
+    result = job.pod.result if job.pod else None
+    if job.outcome is JobOutcome.FAILED:
+        return _failure(o, job, report)
+    if result is None:
+        return Decision(o.status, requeue=LOOK_AGAIN).also(Delete(Resources.JOB.value, job.name))
+    return _success(o, spec, result, report)
+
+
+def _failure(o: Observed, job: JobState, report: tuple[Action, ...]) -> Decision:
+    failure = job_failure(job)
+    decision = failed(o, failure)
+    condition = "Validated" if failure.stage == "Validate" else "Converted"
+    status = with_condition(
+        o, decision.status, condition, holds=False, reason=failure.reason, message=f"{failure.message} {failure.hint}"
+    )
+    return Decision(status, (*decision.actions, *report), occurrences=decision.occurrences)
+
+
+def _success(o: Observed, spec: VirtualMachineMigrationSpec, result: Result, report: tuple[Action, ...]) -> Decision:
+    digests = {disk.id: disk.digest for disk in result.disks}
+    fields: dict[str, object] = {
+        "percent": 100,
+        "boot": result.boot,
+        "firmware": result.firmware or o.status.firmware,
+        "boot_disk": result.boot_disk,
+        "warnings": _merged(o.status, result.warnings),
+        "disks": [
+            disk.replaced(digest=digests.get(disk.id), copied=disk.total if disk.total is not None else disk.copied)
+            for disk in o.status.disks
+        ],
+    }
+    if spec.mode is Mode.PLAN:
+        status = enter(o, Phase.SUCCEEDED, "examined; the report has the changes as a diff", **fields)
+        return Decision(status, report, occurrences=(Occurrence("Examined", "The dry run is over; see the report."),))
+    status = enter(o, Phase.HANDING_OFF, "handing off", **fields)
+    status = with_condition(
+        o, status, "Converted", holds=True, reason="Copied", message=f"{len(digests)} disks copied and read back"
+    )
+    reason, message = _validated(result.boot)
+    status = with_condition(o, status, "Validated", holds=True, reason=reason, message=message)
+    return Decision(status, report, requeue=0.0, occurrences=(Occurrence("Converted", "All disks are copied."),))
+
+
+def _validated(boot: BootStatus | None) -> tuple[str, str]:
+    if boot is None or boot.verdict == "Skipped":
+        return "BootNotAsked", "the digests hold; the guest was not started"
+    return "Booted", f"the guest came up after {boot.seconds or 0:.0f} s ({boot.accelerator}), shown by {boot.evidence}"
+
+
+def _line(stage: str | None, percent: int | None, rate: int) -> str:
+    parts = [stage or ""]
+    if percent is not None and stage == "Convert":
+        parts.append(f"{percent} %")
+        parts.append(f"{rate // _RATE_UNIT} MiB/s")
+    return " ".join(part for part in parts if part)
+
+
+def _merged(status: VirtualMachineMigrationStatus, told: tuple[str, ...]) -> list[str]:
+    return list(dict.fromkeys([*status.warnings, *told]))[:64]

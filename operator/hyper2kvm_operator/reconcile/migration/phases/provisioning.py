@@ -1,0 +1,78 @@
+"""Provisioning: the claims of the targets and of the workspace, and the plan."""
+
+from hyper2kvm_api.errors import SpecError
+from hyper2kvm_api.machine import Machine
+from hyper2kvm_api.migration import Phase, VirtualMachineMigrationSpec
+from hyper2kvm_api.options import Handoff, VolumeMode
+from hyper2kvm_api.plan import Plan
+from hyper2kvm_api.resolve import Places, resolve
+from hyper2kvm_operator.build.claims import disk_claim, volume_mode, workspace_claim
+from hyper2kvm_operator.build.configmap import plan_config
+from hyper2kvm_operator.build.job import KEYS_FOLDER, QEMU_USER, SOURCE_FOLDER, TARGETS_FOLDER, TargetVolume
+from hyper2kvm_operator.build.metadata import Json
+from hyper2kvm_operator.kube.resources import Resources
+from hyper2kvm_operator.reconcile.migration.decision import Decision, Ensure, enter, failed_by, with_condition
+from hyper2kvm_operator.reconcile.migration.observed import Observed
+from hyper2kvm_operator.reconcile.migration.phases.pending import handoff
+
+ARTIFACT = "artifact"
+"""Suffix of claims that hold a finished image which is not KubeVirt's disk itself."""
+
+
+def decide(o: Observed) -> Decision:
+    """Make what the convert Job needs. Claims need not be bound: the Job's pod is their first consumer."""
+    if isinstance(o.spec, SpecError):
+        return failed_by(o, o.spec)
+    machine = o.status.machine
+    if machine is None:
+        return Decision(enter(o, Phase.PENDING, "planning again"), requeue=0.0)
+    status = enter(o, Phase.CONVERTING, "waiting for the pod")
+    status = with_condition(
+        o, status, "Provisioned", holds=True, reason="ClaimsCreated", message=f"{len(machine.disks)} volumes requested"
+    )
+    plan = make_plan(o, o.spec, machine)
+    return Decision(status, requeue=0.0).also(
+        *(Ensure(Resources.CLAIM.value, claim) for claim in claims(o, o.spec, machine)),
+        Ensure(Resources.CLAIM.value, workspace_claim(o.key, o.spec.job.workspace)),
+        Ensure(Resources.CONFIG_MAP.value, plan_config(o.key, plan)),
+    )
+
+
+def make_plan(o: Observed, spec: VirtualMachineMigrationSpec, machine: Machine) -> Plan:
+    """The plan that the convert Job runs."""
+    places = Places(
+        source=SOURCE_FOLDER,
+        output=TARGETS_FOLDER,
+        targets={target.disk: target.path for target in target_volumes(o, spec)},
+        keys=KEYS_FOLDER,
+        owner=QEMU_USER,
+        domain=False,
+    )
+    return resolve(o.migration, (), machine, places)
+
+
+def target_volumes(o: Observed, spec: VirtualMachineMigrationSpec) -> tuple[TargetVolume, ...]:
+    """The claims that disks are written to, and where the pod sees them."""
+    options = spec.target.disks
+    adopted = handoff(spec) is Handoff.ADOPT
+    mode = volume_mode(options) if adopted else VolumeMode.FILESYSTEM
+    file = "disk.img" if adopted else f"disk.{options.format.value}"
+    return tuple(
+        TargetVolume(disk.id, disk.claim_name if adopted else artifact(disk.claim_name), mode, file)
+        for disk in o.status.disks
+        if disk.claim_name is not None
+    )
+
+
+def claims(o: Observed, spec: VirtualMachineMigrationSpec, machine: Machine) -> list[Json]:
+    """The claims of the targets."""
+    sizes = {disk.id: disk.capacity for disk in machine.disks}
+    return [
+        disk_claim(o.key, target.claim, sizes[target.disk], spec.target.disks, o.abilities.overheads, mode=target.mode)
+        for target in target_volumes(o, spec)
+    ]
+
+
+def artifact(claim: str) -> str:
+    """The name of the claim of a finished image that CDI imports into `claim`, or that stays."""
+    return f"{claim[: 63 - len(ARTIFACT) - 1].rstrip('-')}-{ARTIFACT}"

@@ -1,0 +1,110 @@
+"""Builders of what `decide` observes, for tests: a plain migration in any phase, changed as a test needs it."""
+
+import datetime as dt
+from dataclasses import replace
+
+from hyper2kvm_api.machine import Cpu, DiskBus, Firmware, Machine, MachineDisk, Nic
+from hyper2kvm_api.migration import (
+    BootStatus,
+    DiskStatus,
+    Phase,
+    VirtualMachineMigrationSpec,
+    VirtualMachineMigrationStatus,
+)
+from hyper2kvm_api.result import DiskResult, Outcome, Result
+from hyper2kvm_operator.build.metadata import MigrationKey
+from hyper2kvm_operator.reconcile.migration.observed import (
+    Abilities,
+    JobOutcome,
+    JobState,
+    Observed,
+    PodState,
+)
+from hyper2kvm_operator.settings import Settings
+
+NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
+KEY = MigrationKey("moves", "web01", "uid-1")
+SETTINGS = Settings(conversion_image="example/conversion:1")
+CDI = Abilities(cdi=True, kubevirt=True, kvm_nodes=0)
+MACHINE = Machine(
+    name="Web 01",
+    cpu=Cpu(sockets=1, cores=2),
+    memory=2 << 30,
+    firmware=Firmware.BIOS,
+    disks=tuple(
+        MachineDisk(
+            id=f"scsi0:{n}",
+            bus=DiskBus.SCSI,
+            controller=0,
+            unit=n,
+            capacity=(n + 1) << 30,
+            format="vmdk",
+            file=f"web01_{n}.vmdk",
+        )
+        for n in range(2)
+    ),
+    nics=(Nic(id="ethernet0", mac="00:50:56:aa:bb:cc", network="VM Network", model="vmxnet3"),),
+)
+SOURCE = {"files": {"volume": {"persistentVolumeClaim": {"claimName": "exports"}}, "path": "web01/web01.ova"}}
+RESULT = Result(
+    outcome=Outcome.SUCCEEDED,
+    disks=tuple(DiskResult(id=f"scsi0:{n}", capacity=(n + 1) << 30, digest=f"d{n}") for n in range(2)),
+    boot=BootStatus(verdict="Booted", evidence="Probe", seconds=41.0, accelerator="tcg"),
+    firmware=Firmware.BIOS,
+    boot_disk="scsi0:0",
+)
+DISKS = [
+    DiskStatus(id="scsi0:0", capacity=1 << 30, claim_name="web01-disk0"),
+    DiskStatus(id="scsi0:1", capacity=2 << 30, claim_name="web01-disk1"),
+]
+
+
+def make_spec(**fields):
+    return VirtualMachineMigrationSpec.model_validate({"source": SOURCE, **fields})
+
+
+def seconds_ago(seconds):
+    return (NOW - dt.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def make_status(phase=None, *, since=5, **fields):
+    planned = phase not in {None, Phase.PENDING, Phase.PLANNING}
+    told = {"machine": MACHINE, "disks": DISKS} if planned else {}
+    return VirtualMachineMigrationStatus(
+        phase=phase,
+        phase_started_at=seconds_ago(since) if phase else None,
+        observed_generation=1 if phase else None,
+        **{**told, **fields},
+    )
+
+
+def observed(phase=None, spec=None, *, since=5, status=None, **fields):
+    spec = make_spec() if spec is None else spec
+    base = Observed(
+        key=KEY,
+        generation=1,
+        deleting=False,
+        finalizer=True,
+        spec=spec,
+        migration={
+            "apiVersion": "hyper2kvm.io/v1alpha1",
+            "kind": "VirtualMachineMigration",
+            "metadata": {"name": KEY.name, "namespace": KEY.namespace, "uid": KEY.uid},
+            "spec": spec.to_object() if isinstance(spec, VirtualMachineMigrationSpec) else {"source": SOURCE},
+        },
+        status=status or make_status(phase, since=since),
+        settings=SETTINGS,
+        now=NOW,
+        free_slot=True,
+        ahead=0,
+        abilities=CDI,
+    )
+    return replace(base, **fields)
+
+
+def pod(*, running=False, age=10, **fields):
+    return PodState(name="web01-convert-x", created=NOW - dt.timedelta(seconds=age), running=running, **fields)
+
+
+def job(role="convert", outcome=JobOutcome.RUNNING, *, suspended=False, failed=0, **fields):
+    return JobState(name=f"web01-{role}", outcome=outcome, suspended=suspended, failed=failed, **fields)
