@@ -13,6 +13,7 @@ from hyper2kvm.cli.doctor import doctor
 from hyper2kvm.cli.examine import fix, inspect, plan
 from hyper2kvm.cli.report import report
 from hyper2kvm.cli.run import run
+from hyper2kvm.cli.serve import serve
 from hyper2kvm.cli.show import show_error
 from hyper2kvm_api.errors import Hyper2kvmError
 from hyper2kvm_api.reasons import EXIT_INTERRUPTED, Category
@@ -32,7 +33,7 @@ def app() -> None:
     """Take virtual machines off VMware, Hyper-V and the clouds and make them boot under KVM and KubeVirt."""
 
 
-for _command in (run, plan, inspect, fix, boot, report, doctor):
+for _command in (run, plan, inspect, fix, boot, report, doctor, serve):
     app.add_command(_command)
 
 
