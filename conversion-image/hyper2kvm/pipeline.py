@@ -13,6 +13,7 @@ from hyper2kvm.stages.opened import OpenedDisks
 from hyper2kvm.stages.work import Work
 from hyper2kvm.workspace import Workspace, digest
 from hyper2kvm_api.document import Document
+from hyper2kvm_api.errors import Hyper2kvmError
 from hyper2kvm_api.event import EventType
 from hyper2kvm_api.migration import Mode
 from hyper2kvm_api.plan import PlannedSource
@@ -123,7 +124,11 @@ def _stage(
         events.emit(EventType.STAGE_STARTED)
         return produce()
 
-    document, known = workspace.remember(stage.lower(), model, inputs, announced, holds=holds)
+    try:
+        document, known = workspace.remember(stage.lower(), model, inputs, announced, holds=holds)
+    except Hyper2kvmError as error:
+        error.stage = stage
+        raise
     if known:
         events.emit(EventType.STAGE_SKIPPED, "done by an earlier run")
     else:

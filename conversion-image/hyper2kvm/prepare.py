@@ -27,11 +27,13 @@ class Mapped:
         volumes: name of a volume (a claim's name, or `server:/path` of an NFS export) → folder.
         secrets: name of a Secret → folder with a file a key.
         output: folder for targets.
+        source_root: folder of the source's volume, whichever volume the manifest names.
     """
 
     volumes: Mapping[str, Path] = field(default_factory=dict)
     secrets: Mapping[str, Path] = field(default_factory=dict)
     output: Path = field(default_factory=Path.cwd)
+    source_root: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -135,15 +137,17 @@ def _places(spec: VirtualMachineMigrationSpec, mapped: Mapped) -> Places:
     keys = None
     if spec.guest.keys is not None:
         secret = spec.guest.keys.secret_name
-        if secret not in mapped.secrets:
+        if secret not in mapped.secrets and mapped.source_root is None:
             raise SpecError(Reason.SECRET_NOT_MAPPED, f"spec.guest.keys names the Secret {secret!r}")
-        keys = str(mapped.secrets[secret].absolute())
+        keys = str(mapped.secrets[secret].absolute()) if secret in mapped.secrets else None
     if spec.source.files is None:
         raise SpecError(Reason.INVALID_SPEC, "spec.source: exactly one of files is needed")
     return Places(_folder(spec.source.files.volume, mapped), str(mapped.output.absolute()), keys=keys)
 
 
 def _folder(volume: SourceVolume, mapped: Mapped) -> str:
+    if mapped.source_root is not None:
+        return str(mapped.source_root.absolute())
     given = [v for v in (volume.persistent_volume_claim, volume.nfs, volume.host_path) if v is not None]
     if len(given) != 1:
         raise SpecError(

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from hyper2kvm_api.reasons import REASONS, Category, Reason
+from hyper2kvm_api.stage import Stage
 
 
 class Hyper2kvmError(Exception):
@@ -14,6 +15,7 @@ class Hyper2kvmError(Exception):
         hint: what to do next; the reason's remedy unless a better one is known where it is raised.
         disk: id of the disk concerned, or None.
         file: path inside the guest or the source, or None.
+        stage: the stage of the pipeline that it ended, or None; the pipeline sets it.
     """
 
     category: ClassVar[Category]
@@ -29,6 +31,7 @@ class Hyper2kvmError(Exception):
         self.hint = hint or REASONS[reason].remedy
         self.disk = disk
         self.file = file
+        self.stage: Stage | None = None
 
     @property
     def exit_code(self) -> int:

@@ -29,7 +29,7 @@ class Category(Enum):
 EXIT_OK = 0
 EXIT_UNEXPECTED = 1
 EXIT_RETRY = 75
-"""With `--retry-code`: the failure may pass, another try is worth it (EX_TEMPFAIL of sysexits.h)."""
+"""In a pod: the failure may pass, another try is worth it (EX_TEMPFAIL of sysexits.h)."""
 EXIT_INTERRUPTED = 130
 
 

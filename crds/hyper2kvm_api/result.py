@@ -21,13 +21,13 @@ class Outcome(StrEnum):
 _FAILURE_TEXT = 4000
 
 
-def failure_of(error: Hyper2kvmError, stage: str | None) -> Failure:
+def failure_of(error: Hyper2kvmError) -> Failure:
     """The failure that an error is, its texts cut to what a status can hold."""
     return Failure(
         reason=str(error.reason),
         message=error.message[:_FAILURE_TEXT],
         hint=error.hint[:_FAILURE_TEXT],
-        stage=stage,
+        stage=error.stage,
         disk=error.disk,
         file=error.file[:_FAILURE_TEXT] if error.file else None,
     )

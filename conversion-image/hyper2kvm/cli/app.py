@@ -9,8 +9,10 @@ from types import FrameType
 import click
 
 from hyper2kvm.cli.boot import boot
+from hyper2kvm.cli.describe import describe
 from hyper2kvm.cli.doctor import doctor
 from hyper2kvm.cli.examine import fix, inspect, plan
+from hyper2kvm.cli.pod import leave_failure
 from hyper2kvm.cli.report import report
 from hyper2kvm.cli.run import run
 from hyper2kvm.cli.serve import serve
@@ -33,7 +35,7 @@ def app() -> None:
     """Take virtual machines off VMware, Hyper-V and the clouds and make them boot under KVM and KubeVirt."""
 
 
-for _command in (run, plan, inspect, fix, boot, report, doctor, serve):
+for _command in (run, plan, inspect, fix, boot, report, doctor, serve, describe):
     app.add_command(_command)
 
 
@@ -46,7 +48,7 @@ def main() -> None:
         app(standalone_mode=False)
     except Hyper2kvmError as error:
         show_error(error)
-        sys.exit(error.exit_code)
+        sys.exit(leave_failure(error))
     except click.Abort:
         sys.exit(EXIT_INTERRUPTED)
     except click.ClickException as error:

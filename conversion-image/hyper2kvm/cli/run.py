@@ -9,8 +9,10 @@ from typing import TextIO
 import click
 
 from hyper2kvm.cli.options import mapped, migration_options
+from hyper2kvm.cli.pod import failed, leave, tell_report
 from hyper2kvm.cli.show import shown
 from hyper2kvm.events import Events
+from hyper2kvm.guest.description import Guest
 from hyper2kvm.history import History
 from hyper2kvm.pipeline import migrate
 from hyper2kvm.prepare import Request, read_request, start
@@ -20,18 +22,11 @@ from hyper2kvm.workspace import Workspace
 from hyper2kvm_api.errors import Hyper2kvmError
 from hyper2kvm_api.event import EventType
 from hyper2kvm_api.migration import BootStatus
-from hyper2kvm_api.reasons import REASONS
-from hyper2kvm_api.result import DiskResult, Outcome, Result, failure_of
+from hyper2kvm_api.result import DiskResult, Outcome, Result
 
 
 @click.command()
 @migration_options
-@click.option(
-    "--result",
-    "result_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="File for the verdict as JSON of at most 4096 bytes (a pod's termination message).",
-)
 def run(
     files: tuple[Path, ...],
     volumes: tuple[tuple[str, Path], ...],
@@ -39,7 +34,6 @@ def run(
     output: Path,
     workspace: Path | None,
     as_json: bool,
-    result_file: Path | None,
 ) -> None:
     """Migrate the virtual machine of FILES: a VirtualMachineMigration and its profiles, or a plan.json.
 
@@ -48,9 +42,20 @@ def run(
     request = read_request(files, mapped(volumes, secrets, output))
     place = workspace_of(request, output, workspace)
     with running(place, sys.stdout, as_json=as_json) as events:
-        result = _migrate(request, place, events, result_file)
-    if not as_json and result is not None:
-        _summary(place, result)
+        result = Result(outcome=Outcome.INTERRUPTED, retry=True)
+        try:
+            validated = _migrate(request, place, events)
+            result = _succeeded(place, validated, events)
+        except Hyper2kvmError as error:
+            events.failed(error)
+            result = failed(error, warnings(events))
+            raise
+        finally:
+            place.write("result", result, "")
+            tell_report(events, write_report(place))
+    leave(result)
+    if not as_json and validated is not None:
+        _summary(place, validated)
 
 
 def workspace_of(request: Request, output: Path, workspace: Path | None) -> Workspace:
@@ -65,58 +70,38 @@ def running(workspace: Workspace, stream: TextIO, *, as_json: bool) -> Iterator[
         yield Events([sink, History(workspace.folder).add])
 
 
-def _migrate(request: Request, workspace: Workspace, events: Events, result_file: Path | None) -> Validated | None:
-    try:
-        work, fetched = start(request, workspace, events)
-        workspace.write("plan", work.plan, "")
-        validated = migrate(work, fetched)
-    except Hyper2kvmError as error:
-        events.failed(error)
-        _finish(workspace, result_file, _failed(error, events))
-        raise
-    except KeyboardInterrupt:
-        _finish(workspace, result_file, Result(outcome=Outcome.INTERRUPTED, retry=True))
-        raise
+def warnings(events: Events) -> tuple[str, ...]:
+    """What was warned of, each once."""
+    return tuple(dict.fromkeys(f"{event.reason}: {event.message}" for event in events.warnings))
+
+
+def _migrate(request: Request, workspace: Workspace, events: Events) -> Validated | None:
+    work, fetched = start(request, workspace, events)
+    workspace.write("plan", work.plan, "")
+    validated = migrate(work, fetched)
     events.stage = None
     events.emit(EventType.SUCCEEDED, f"{request.name}: {'examined' if validated is None else 'migrated'}")
-    _finish(workspace, result_file, _succeeded(workspace, validated, events))
     return validated
 
 
-def _finish(workspace: Workspace, result_file: Path | None, result: Result) -> None:
-    workspace.write("result", result, "")
-    write_report(workspace)
-    if result_file is not None:
-        result_file.write_text(result.fitted())
-
-
-def _failed(error: Hyper2kvmError, events: Events) -> Result:
-    return Result(
-        outcome=Outcome.FAILED,
-        retry=REASONS[error.reason].retry,
-        failure=failure_of(error, events.stage),
-        warnings=_warnings(events),
-    )
-
-
 def _succeeded(workspace: Workspace, validated: Validated | None, events: Events) -> Result:
-    converted = workspace.read(Converted, "convert")
+    converted = workspace.read(Converted, "convert") if validated else None
+    guest = workspace.read(Guest, "inspect")
     proof = validated.boot if validated else None
+    boot = BootStatus(verdict="Skipped")
+    if proof is not None:
+        boot = BootStatus(
+            verdict="Booted", evidence=proof.evidence, seconds=proof.seconds, accelerator=proof.accelerator
+        )
+    disks = converted.disks if converted else ()
     return Result(
         outcome=Outcome.SUCCEEDED,
-        disks=tuple(
-            DiskResult(id=disk.id, capacity=disk.capacity, digest=disk.digest)
-            for disk in (converted.disks if converted and validated else ())
-        ),
-        boot=BootStatus(verdict="Booted", evidence=proof.evidence, seconds=proof.seconds, accelerator=proof.accelerator)
-        if proof
-        else BootStatus(verdict="Skipped"),
-        warnings=_warnings(events),
+        disks=tuple(DiskResult(id=disk.id, capacity=disk.capacity, digest=disk.digest) for disk in disks),
+        boot=boot,
+        firmware=guest.firmware if guest else None,
+        boot_disk=guest.boot_disk if guest else None,
+        warnings=warnings(events),
     )
-
-
-def _warnings(events: Events) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(f"{event.reason}: {event.message}" for event in events.warnings))
 
 
 def _summary(workspace: Workspace, validated: Validated) -> None:

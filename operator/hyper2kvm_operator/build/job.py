@@ -80,7 +80,8 @@ def plan_job(key: MigrationKey, spec: VirtualMachineMigrationSpec, settings: Set
         "h2k",
         "describe",
         f"{PLAN_FOLDER}/{MIGRATION_FILE}",
-        *_source_arguments(spec.source),
+        "--source-root",
+        SOURCE_FOLDER,
         "--workspace",
         "/tmp/workspace",  # noqa: S108 -- the pod's own emptyDir
     ]
@@ -141,16 +142,6 @@ def _source_volume(source: MigrationSourceSpec) -> _Volume:
     if volume.host_path is not None:
         return _Volume("source", {"hostPath": {"path": volume.host_path.path, "type": "Directory"}}, SOURCE_FOLDER)
     raise ValueError("a source volume of no kind")
-
-
-def _source_arguments(source: MigrationSourceSpec) -> list[str]:
-    volume = source.files.volume if source.files else None
-    if volume is None or volume.host_path is not None:
-        return ["--host-path", SOURCE_FOLDER]
-    if volume.persistent_volume_claim is not None:
-        return ["--volume", f"{volume.persistent_volume_claim.claim_name}={SOURCE_FOLDER}"]
-    nfs = volume.nfs
-    return ["--volume", f"{nfs.server}:{nfs.path}={SOURCE_FOLDER}"] if nfs else []
 
 
 def _config_volume(config: str) -> _Volume:
@@ -272,7 +263,7 @@ def _container(
         "name": CONTAINER,
         "image": settings.conversion_image,
         "imagePullPolicy": settings.image_pull_policy,
-        "command": [*command, "--json", "--retry-code", str(EXIT_RETRY), "--result", "/dev/termination-log"],
+        "command": [*command, "--json"],
         "env": _environment(kvm),
         "securityContext": {
             **security,
@@ -294,6 +285,7 @@ def _environment(kvm: Kvm) -> list[Json]:
     accelerator = [{"name": "HYPER2KVM_ACCELERATOR", "value": "tcg"}] if kvm is Kvm.NONE else []
     return [
         {"name": "HOME", "value": "/tmp"},  # noqa: S108 -- the pod's own emptyDir
+        {"name": "HYPER2KVM_TERMINATION_LOG", "value": "/dev/termination-log"},
         {"name": "TMPDIR", "value": "/tmp"},  # noqa: S108 -- as above
         *accelerator,
     ]

@@ -6,7 +6,7 @@ from hyper2kvm_api.result import MAX_BYTES, DiskResult, Outcome, Result, failure
 def test_a_result_fits_a_termination_message_whatever_it_holds():
     result = Result(
         outcome=Outcome.FAILED,
-        failure=failure_of(ValidationError(Reason.BOOT_FAILED, "m" * 5000, hint="look"), "Validate"),
+        failure=failure_of(ValidationError(Reason.BOOT_FAILED, "m" * 5000, hint="look")),
         disks=tuple(DiskResult(id=f"scsi0:{n}", capacity=1 << 40, digest="sha256-1MiB:" + "0" * 64) for n in range(64)),
         warnings=tuple(f"Warned: {n} ünïcode" for n in range(500)),
     )

@@ -7,6 +7,7 @@ from hyper2kvm_api.machine import Firmware
 from hyper2kvm_api.migration import Mode, Phase
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_api.result import Outcome, Result, failure_of
+from hyper2kvm_api.stage import Stage
 from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.reconcile.migration.decide import decide
 from hyper2kvm_operator.reconcile.migration.decision import (
@@ -162,7 +163,7 @@ class TestPlanning:
         assert "ethernet1" in decision.status.warnings[0]
 
     def test_the_pods_own_verdict_is_the_failure(self):
-        failure = failure_of(SpecError(Reason.INVALID_SPEC, "no"), None)
+        failure = failure_of(SpecError(Reason.INVALID_SPEC, "no"))
         ended = pod(exit_code=2, exit_reason="Error", result=Result(outcome=Outcome.FAILED, failure=failure))
         decision = decide(observed(Phase.PLANNING, plan_job=job("plan", JobOutcome.FAILED, pod=ended)))
         assert decision.status.failure == failure
@@ -258,7 +259,8 @@ class TestConverting:
 
     def test_a_failure_names_stage_cause_and_remedy(self):
         error = GuestError(Reason.NO_OPERATING_SYSTEM, "scsi0:0 is empty", disk="scsi0:0")
-        result = Result(outcome=Outcome.FAILED, failure=failure_of(error, "Inspect"))
+        error.stage = Stage.INSPECT
+        result = Result(outcome=Outcome.FAILED, failure=failure_of(error))
         ended = job(outcome=JobOutcome.FAILED, pod=pod(exit_code=5, result=result))
         decision = decide(observed(Phase.CONVERTING, convert_job=ended, report=(("report.json", "{}"),)))
         assert decision.status.failure.stage == "Inspect"

@@ -193,7 +193,7 @@ def test_the_page_of_a_failure_says_what_to_do():
     error = ValidationError(Reason.BOOT_FAILED, "the guest stopped in the initramfs shell", disk="scsi0:0")
     documents = Documents(
         plan=resolve(MIGRATION, [], MACHINE, Places("/exports", "/out")),
-        result=Result(outcome=Outcome.FAILED, failure=failure_of(error, "Validate")),
+        result=Result(outcome=Outcome.FAILED, failure=failure_of(error)),
         fetched=None,
         flattened=None,
         guest=GUEST,

@@ -162,12 +162,12 @@ def failed(o: Observed, failure: Failure) -> Decision:
 
 def failed_by(o: Observed, error: Hyper2kvmError) -> Decision:
     """End in failure by an error."""
-    return failed(o, failure_of(error, None))
+    return failed(o, failure_of(error))
 
 
 def cluster_failure(reason: Reason, message: str) -> Failure:
     """The failure that a trouble of the cluster is."""
-    return failure_of(ClusterError(reason, message), None)
+    return failure_of(ClusterError(reason, message))
 
 
 def waiting(o: Observed, reason: Reason, message: str, condition: str) -> Decision:
