@@ -4,14 +4,17 @@ import asyncio
 import logging
 import os
 import sys
+from functools import partial
 
 import kopf
 
 from hyper2kvm_api.errors import SpecError
+from hyper2kvm_api.migration import Phase
 from hyper2kvm_operator.handlers.watch import registry
 from hyper2kvm_operator.health import HealthServer
 from hyper2kvm_operator.kube.cache import Cache
 from hyper2kvm_operator.kube.client import KubeClient
+from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.logs import configure
 from hyper2kvm_operator.metrics import Metrics
 from hyper2kvm_operator.reconcile.loop import Loop
@@ -46,6 +49,8 @@ async def serve(settings: Settings, client: KubeClient, stop: asyncio.Event | No
     cache, metrics, ready = Cache(), Metrics(), asyncio.Event()
     observer = Observer(client, cache, AbilityReader(client), settings)
     loop = Loop(MigrationReconciler(client, cache, observer, metrics), client, cache, metrics, workers=settings.workers)
+    for phase in Phase:
+        metrics.migrations.labels(phase.value).set_function(partial(_count, cache, phase))
     health = HealthServer(settings.port, metrics.registry, loop.age, ready.is_set)
     health.start()
     loop.start()
@@ -63,6 +68,11 @@ async def serve(settings: Settings, client: KubeClient, stop: asyncio.Event | No
         await asyncio.to_thread(loop.stop)
         health.stop()
         _log.info("stopped")
+
+
+def _count(cache: Cache, phase: Phase) -> int:
+    found = (migration.get("status", {}).get("phase") for migration in cache.all(Resources.MIGRATION.value))
+    return sum(1 for told in found if (told or Phase.PENDING.value) == phase.value)
 
 
 if __name__ == "__main__":

@@ -52,8 +52,7 @@ class Resource:
         return f"{prefix}{middle}/{self.plural}" + (f"/{name}" if name else "")
 
 
-_WRITE = ("create", "patch", "delete")
-_CHILD = ("get", "list", "watch", *_WRITE)
+_CHILD = ("get", "list", "watch", "create", "patch", "delete")
 
 
 class Resources(Enum):
@@ -63,20 +62,20 @@ class Resources(Enum):
         API_VERSION,
         "VirtualMachineMigration",
         "virtualmachinemigrations",
-        ("get", "list", "watch", "patch"),
+        ("list", "watch", "patch"),
         subresources=(("status", ("patch",)), ("finalizers", ("update",))),
     )
-    PROFILE = Resource(API_VERSION, "MigrationProfile", "migrationprofiles", ("get", "list", "watch"))
+    PROFILE = Resource(API_VERSION, "MigrationProfile", "migrationprofiles", ("list", "watch"))
     JOB = Resource("batch/v1", "Job", "jobs", _CHILD)
-    POD = Resource("v1", "Pod", "pods", _CHILD, subresources=(("log", ("get",)),))
+    POD = Resource("v1", "Pod", "pods", ("get", "list", "watch", "create", "delete"), subresources=(("log", ("get",)),))
     CLAIM = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims", _CHILD)
-    CONFIG_MAP = Resource("v1", "ConfigMap", "configmaps", ("get", *_WRITE))
-    SECRET = Resource("v1", "Secret", "secrets", _WRITE)
+    CONFIG_MAP = Resource("v1", "ConfigMap", "configmaps", ("get", "create", "patch", "delete"))
+    SECRET = Resource("v1", "Secret", "secrets", ("create", "delete"))
     """Never read: whatever needs a Secret's value is a pod that mounts it."""
-    SERVICE = Resource("v1", "Service", "services", ("get", *_WRITE))
-    EVENT = Resource("v1", "Event", "events", ("list", "create", "patch"))
+    SERVICE = Resource("v1", "Service", "services", ("get", "create", "delete"))
+    EVENT = Resource("v1", "Event", "events", ("list", "create"))
     NODE = Resource("v1", "Node", "nodes", ("list",), namespaced=False)
-    STORAGE_CLASS = Resource("storage.k8s.io/v1", "StorageClass", "storageclasses", ("get", "list"), namespaced=False)
+    STORAGE_CLASS = Resource("storage.k8s.io/v1", "StorageClass", "storageclasses", ("get",), namespaced=False)
     DATA_VOLUME = Resource("cdi.kubevirt.io/v1beta1", "DataVolume", "datavolumes", _CHILD)
     CDI_CONFIG = Resource("cdi.kubevirt.io/v1beta1", "CDIConfig", "cdiconfigs", ("get",), namespaced=False)
     VIRTUAL_MACHINE = Resource(

@@ -1,0 +1,114 @@
+"""Writes what is made from the operator: the chart's rights and CRDs, the pages of metrics and settings."""
+
+import sys
+from collections.abc import Sequence
+
+import yaml
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics import MetricWrapperBase
+
+from hyper2kvm_api.generate import GENERATED as API_GENERATED
+from hyper2kvm_api.generated import Table, header, main
+from hyper2kvm_operator.kube.resources import Resource, Resources
+from hyper2kvm_operator.metrics import Metrics
+from hyper2kvm_operator.settings import PREFIX, Settings
+
+HEADER = header("operator/hyper2kvm_operator")
+
+_WATCHING = Resource("v1", "Namespace", "namespaces", ("get", "list", "watch"), namespaced=False)
+_DISCOVERING = Resource(
+    "apiextensions.k8s.io/v1",
+    "CustomResourceDefinition",
+    "customresourcedefinitions",
+    ("get", "list", "watch"),
+    namespaced=False,
+)
+"""kopf looks for the namespaces and kinds that it is to watch."""
+
+
+def rules(resources: Sequence[Resource]) -> list[dict[str, list[str]]]:
+    """RBAC rules that allow exactly what the table of resources says."""
+    made = []
+    for resource in resources:
+        made.append(_rule(resource.group, resource.plural, resource.verbs))
+        made += [_rule(resource.group, f"{resource.plural}/{name}", verbs) for name, verbs in resource.subresources]
+    return made
+
+
+def _rule(group: str, plural: str, verbs: Sequence[str]) -> dict[str, list[str]]:
+    return {"apiGroups": [group], "resources": [plural], "verbs": list(verbs)}
+
+
+def rules_template() -> str:
+    """The chart's template with the operator's rights."""
+    kinds = [kind.value for kind in Resources]
+    parts = {
+        "hyper2kvm.rules": [kind for kind in kinds if kind.namespaced],
+        "hyper2kvm.clusterRules": [*(kind for kind in kinds if not kind.namespaced), _WATCHING, _DISCOVERING],
+    }
+    text = f"{{{{- /* {HEADER} */}}}}\n"
+    for name, resources in parts.items():
+        body = yaml.safe_dump(rules(resources), default_flow_style=None, sort_keys=False, width=200).rstrip()
+        text += f'{{{{- define "{name}" -}}}}\n{body}\n{{{{- end }}}}\n'
+    return text
+
+
+def metrics_page() -> str:
+    """The reference page of metrics, in Markdown."""
+    lines = [
+        f"<!-- {HEADER} -->",
+        "# Metrics",
+        "",
+        "The operator serves them on port 8080 under `/metrics`.",
+        "",
+        "| metric | type | labels | meaning |",
+        "|---|---|---|---|",
+    ]
+    for metric in _metrics(Metrics()):
+        name = metric._name + ("_total" if metric._type == "counter" else "")  # noqa: SLF001 -- no public way
+        labels = ", ".join(f"`{label}`" for label in metric._labelnames) or "none"  # noqa: SLF001 -- as above
+        lines.append(f"| `{name}` | {metric._type} | {labels} | {metric._documentation} |")  # noqa: SLF001 -- as above
+    return "\n".join(lines) + "\n"
+
+
+def _metrics(metrics: Metrics) -> list[MetricWrapperBase]:
+    return [value for value in vars(metrics).values() if not isinstance(value, CollectorRegistry)]
+
+
+def settings_page() -> str:
+    """The reference page of the operator's settings, in Markdown."""
+    lines = [
+        f"<!-- {HEADER} -->",
+        "# Settings of the operator",
+        "",
+        "Environment variables of the operator's container. The chart fills them from its values.",
+        "",
+        "| variable | default | meaning |",
+        "|---|---|---|",
+    ]
+    for name, field in Settings.model_fields.items():
+        default = "required" if field.is_required() else _shown(field.default)
+        lines.append(f"| `{PREFIX}{name.upper()}` | {default} | {' '.join((field.description or '').split())} |")
+    return "\n".join(lines) + "\n"
+
+
+def _shown(default: object) -> str:
+    value = default.to_object() if hasattr(default, "to_object") else default
+    return f"`{value}`" if value not in ("", [], {}) else "none"
+
+
+GENERATED: Table = {
+    "charts/hyper2kvm/templates/_rules.tpl": rules_template,
+    **{
+        f"charts/hyper2kvm/files/{path}": make
+        for path, make in API_GENERATED.items()
+        if path.startswith("crds/hyper2kvm.io_")
+    },
+    "docs/reference/metrics.md": metrics_page,
+    "docs/reference/settings.md": settings_page,
+}
+"""What this package generates."""
+
+
+if __name__ == "__main__":
+    sys.exit(main(GENERATED, sys.argv[1:]))
