@@ -102,6 +102,8 @@ class Probe(Document):
     """`uname -r`."""
     root_device: str
     """Device of the root file system."""
+    root_below: tuple[str, ...] = ()
+    """Partitions or disks at the bottom of it, such as `/dev/vda3` under a logical volume."""
     uptime: float
     """Seconds since the kernel started."""
     interfaces: tuple[ProbedInterface, ...] = ()

@@ -1,0 +1,59 @@
+"""Boot Loader Specification entries, type 1: what systemd-boot reads, and GRUB on some distributions.
+
+Source of the format: uapi-group.org, Boot Loader Specification.
+"""
+
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hyper2kvm.guest.files import GuestFiles
+
+PARTITIONS = ("/boot/efi", "/efi", "/boot")
+"""Where the partition that holds the entries is mounted: an ESP or an extended boot partition."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A menu entry.
+
+    Attributes:
+        path: its file in the guest.
+        version: the kernel's release; None when it does not say.
+        linux: the kernel image's path in the guest; None for an entry that starts something else.
+        initrds: paths of its initramfs images in the guest, in order.
+    """
+
+    path: str
+    version: str | None
+    linux: str | None
+    initrds: tuple[str, ...]
+
+
+def find(files: GuestFiles) -> tuple[Entry, ...]:
+    """The entries of every partition that may hold some, sorted by path."""
+    return tuple(_entries(files))
+
+
+def _entries(files: GuestFiles) -> Iterator[Entry]:
+    for partition in PARTITIONS:
+        for path in files.glob(f"{partition}/loader/entries/*.conf"):
+            yield _entry(path, partition, files.read(path).decode("utf-8", "surrogateescape"))
+
+
+def _entry(path: str, partition: str, text: str) -> Entry:
+    pairs = [(words[0], words[1].strip()) for words in (line.split(None, 1) for line in text.split("\n")) if words[1:]]
+    values = dict(pairs)
+    linux = values.get("linux")
+    return Entry(
+        path=path,
+        version=values.get("version"),
+        linux=_below(partition, linux) if linux else None,
+        initrds=tuple(
+            _below(partition, value) for key, values_ in pairs if key == "initrd" for value in values_.split()
+        ),
+    )
+
+
+def _below(partition: str, path: str) -> str:
+    return posixpath.normpath(f"{partition}/{posixpath.normpath('/' + path)}")

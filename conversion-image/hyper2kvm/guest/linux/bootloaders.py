@@ -1,0 +1,108 @@
+"""Boot loaders: which ones a guest has, with their configuration files and EFI programs."""
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from hyper2kvm.guest.description import BootLoader
+from hyper2kvm.guest.files import GuestFiles
+from hyper2kvm.guest.linux import arguments
+
+SECTOR = 512
+"""Bytes of a boot sector."""
+
+_EFI_KINDS: Mapping[str, re.Pattern[str]] = {
+    "grub-efi": re.compile(r"(grub|shim)(x64|aa64|ia32|arm)\.efi", re.IGNORECASE),
+    "systemd-boot": re.compile(r"systemd-boot(x64|aa64|ia32|arm)\.efi", re.IGNORECASE),
+}
+_FALLBACK = re.compile(r"boot(x64|aa64|ia32|arm)\.efi", re.IGNORECASE)
+_MENUS_OF: Mapping[str, re.Pattern[str]] = {
+    "grub-pc": re.compile(r"/boot/grub2?/grub\.cfg"),
+    "grub-efi": re.compile(r"/boot/grub2?/grub\.cfg|.*/EFI/[^/]+/grub\.cfg"),
+    "systemd-boot": re.compile(r".*/loader/(entries/[^/]+|loader)\.conf"),
+    "extlinux": re.compile(r"/boot/(extlinux|syslinux)/[^/]+"),
+}
+_MORE_CONFIGS = ("/boot/loader/loader.conf", "/boot/efi/loader/loader.conf", "/efi/loader/loader.conf")
+
+
+@dataclass(frozen=True)
+class EfiProgram:
+    """An EFI program on the ESP.
+
+    Attributes:
+        path: its path in the guest.
+        vendor: its folder below EFI, as spelled there.
+        name: its file name, as spelled there.
+    """
+
+    path: str
+    vendor: str
+    name: str
+
+
+def find(files: GuestFiles, esp: str | None, boot_sectors: Mapping[str, bytes]) -> tuple[BootLoader, ...]:
+    """The boot loaders of a guest.
+
+    Args:
+        files: its files.
+        esp: where the EFI system partition is mounted, such as `/boot/efi`; None when there is none.
+        boot_sectors: the first bytes of each disk by its id, at least a sector.
+    """
+    menus = _menus(files)
+    return (*_bios(menus, boot_sectors), *_efi(files, esp, menus))
+
+
+def efi_programs(files: GuestFiles, esp: str) -> tuple[EfiProgram, ...]:
+    """The programs one folder below EFI. FAT ignores case, so names are given as spelled."""
+    return tuple(_programs(files, esp))
+
+
+def is_fallback(program: EfiProgram) -> bool:
+    """Whether firmware starts the program by itself (UEFI 2.10, section 3.5.1.1)."""
+    return program.vendor.lower() == "boot" and _FALLBACK.fullmatch(program.name) is not None
+
+
+def folder(files: GuestFiles, parent: str, name: str) -> str:
+    """The folder `name` in `parent`, as spelled there, or as given when it is not there."""
+    spelled = next((found for found in files.list(parent) if found.lower() == name.lower()), name)
+    return posixpath.join(parent, spelled)
+
+
+def _menus(files: GuestFiles) -> tuple[str, ...]:
+    found = [path for pattern in (*arguments.MENUS, *_MORE_CONFIGS) for path in files.glob(pattern)]
+    return tuple(dict.fromkeys(found))
+
+
+def _bios(menus: tuple[str, ...], boot_sectors: Mapping[str, bytes]) -> Iterator[BootLoader]:
+    for disk, sector in boot_sectors.items():
+        if b"GRUB" in sector[:SECTOR]:
+            yield BootLoader(kind="grub-pc", disk=disk, configs=_of("grub-pc", menus))
+    extlinux = _of("extlinux", menus)
+    if extlinux:
+        # Its code stands in the partition's boot sector: the disk is the one whose sector 0 starts partitions.
+        starting = [
+            disk for disk, sector in boot_sectors.items() if any(sector[:440]) and b"GRUB" not in sector[:SECTOR]
+        ]
+        yield BootLoader(kind="extlinux", disk=starting[0] if starting else None, configs=extlinux)
+
+
+def _efi(files: GuestFiles, esp: str | None, menus: tuple[str, ...]) -> Iterator[BootLoader]:
+    programs = efi_programs(files, esp) if esp else ()
+    fallback = any(is_fallback(program) for program in programs)
+    for kind, names in _EFI_KINDS.items():
+        loaders = tuple(program.path for program in programs if names.fullmatch(program.name))
+        if loaders:
+            yield BootLoader(kind=kind, configs=_of(kind, menus), loaders=loaders, fallback=fallback)
+
+
+def _of(kind: str, menus: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(path for path in menus if _MENUS_OF[kind].fullmatch(path))
+
+
+def _programs(files: GuestFiles, esp: str) -> Iterator[EfiProgram]:
+    root = folder(files, esp, "EFI")
+    for vendor in files.list(root):
+        for name in files.list(f"{root}/{vendor}"):
+            if name.lower().endswith(".efi"):
+                yield EfiProgram(f"{root}/{vendor}/{name}", vendor, name)

@@ -1,0 +1,71 @@
+"""The guest's configuration as an initramfs carries it: what the repair changed outside must change inside too."""
+
+from collections.abc import Iterator
+
+from hyper2kvm.guest.draft import Draft
+from hyper2kvm.guest.edits import EditKind
+from hyper2kvm.guest.fixer import Situation
+from hyper2kvm.guest.linux import arguments, crypttab, fstab
+from hyper2kvm.guest.linux.cmdline import new_device
+from hyper2kvm.guest.linux.initramfs import Initramfs
+from hyper2kvm.guest.linux.renaming import DeviceRenaming
+
+COPIED = ("/etc/modprobe.d/", "/etc/systemd/network/", "/etc/udev/rules.d/", "/etc/lvm/")
+"""Folders of which generators copy files as they are."""
+
+NAMING = ("/etc/systemd/network/", "/etc/udev/rules.d/")
+"""Folders whose new files give adapters their names: wanted wherever the adapters' driver is."""
+
+_CRYPTTABS = ("cryptroot/crypttab", "etc/crypttab")
+_FSTAB = "etc/fstab"
+
+
+def replaced_files(draft: Draft, situation: Situation, image: Initramfs, *, with_names: bool) -> dict[str, bytes]:
+    """Files to replace or add inside an initramfs, by path without a leading slash; empty when it fits.
+
+    Args:
+        draft: the guest's files as the other fixers leave them.
+        situation: the guest.
+        image: the initramfs.
+        with_names: whether files that name network adapters are added where they are missing.
+    """
+    changed = dict(_copied(draft, image, with_names=with_names))
+    if situation.options.stable_device_names:
+        changed |= dict(_renamed(situation, image))
+    return changed
+
+
+def _copied(draft: Draft, image: Initramfs, *, with_names: bool) -> Iterator[tuple[str, bytes]]:
+    for edit in draft.edits():
+        inside = edit.path.removeprefix("/")
+        if edit.kind is not EditKind.WRITE or not edit.path.startswith(COPIED):
+            continue
+        missing = with_names and edit.path.startswith(NAMING) and inside not in image.modes
+        outdated = inside in image.files and image.files[inside] != edit.content
+        if missing or outdated:
+            yield inside, edit.content
+
+
+def _renamed(situation: Situation, image: Initramfs) -> Iterator[tuple[str, bytes]]:
+    renaming = DeviceRenaming(situation)
+    for path, content in image.files.items():
+        text = content.decode("utf-8", "surrogateescape")
+        new = _rewritten(path, text, situation, renaming)
+        if new != text:
+            yield path, new.encode("utf-8", "surrogateescape")
+
+
+def _rewritten(path: str, text: str, situation: Situation, renaming: DeviceRenaming) -> str:
+    if path in _CRYPTTABS:
+        for entry, stable in crypttab.moved_sources(text, renaming):
+            text = crypttab.rewrite(text, entry.line, stable.spec) if stable else text
+        return text
+    if path == _FSTAB:
+        moving = {entry.line: renaming.stable(entry.spec) for entry in fstab.parse(text) if renaming.moves(entry.spec)}
+        return fstab.rewrite(text, {line: stable.spec for line, stable in moving.items() if stable})
+    for pattern, lines in arguments.INSIDE_INITRAMFS.items():
+        if pattern.fullmatch(path):
+            for argument in arguments.devices(text, lines):
+                stable = new_device(argument, renaming, situation) if renaming.moves(argument.device) else None
+                text = arguments.replaced(text, argument, stable.spec) if stable else text
+    return text

@@ -1,0 +1,68 @@
+"""Devices on kernel command lines: root=, resume= and their kin, in every menu and in what menus are made from."""
+
+from hyper2kvm.guest.draft import Draft
+from hyper2kvm.guest.fixer import Fixer, Situation
+from hyper2kvm.guest.linux import arguments
+from hyper2kvm.guest.linux.arguments import DeviceArgument
+from hyper2kvm.guest.linux.kernels import UNIFIED
+from hyper2kvm.guest.linux.renaming import DeviceRenaming, StableName
+from hyper2kvm_api.errors import GuestError
+from hyper2kvm_api.reasons import Reason
+
+_TABLES = (arguments.MENUS, arguments.SETTINGS, arguments.INITRAMFS_SETTINGS)
+
+
+def new_device(argument: DeviceArgument, renaming: DeviceRenaming, situation: Situation) -> StableName | None:
+    """What to write in place of an argument's device, or None when it is on none of the machine's disks."""
+    if argument.key != "root":
+        return renaming.stable(argument.device)
+    if _mounts_alone(situation):
+        return renaming.partition(argument.device)
+    return renaming.stable(argument.device) or renaming.root()
+
+
+def _mounts_alone(situation: Situation) -> bool:
+    """Whether a kernel has no initramfs: it then knows PARTUUID= but no UUID= (Linux, block/early-lookup.c)."""
+    return any(kernel.initramfs is None and kernel.generator != UNIFIED for kernel in situation.guest.kernels)
+
+
+def _plan(draft: Draft, situation: Situation) -> None:
+    renaming = DeviceRenaming(situation)
+    changed = False
+    for path, lines in arguments.files(draft, *_TABLES):
+        for argument in dict.fromkeys(arguments.devices(draft.text(path), lines)):
+            if renaming.moves(argument.device):
+                changed = True
+                _replace(draft, situation, path, argument, new_device(argument, renaming, situation))
+    if not changed:
+        draft.note("no kernel command line names a device that changes with the controller")
+
+
+def _replace(
+    draft: Draft, situation: Situation, path: str, argument: DeviceArgument, stable: StableName | None
+) -> None:
+    if stable is None:
+        _unmapped(draft, situation, path, argument)
+        return
+    text = arguments.replaced(draft.text(path), argument, stable.spec)
+    draft.write(path, text.encode("utf-8", "surrogateescape"), stable.reason(argument.device))
+
+
+def _unmapped(draft: Draft, situation: Situation, path: str, argument: DeviceArgument) -> None:
+    where = f"{path} line {argument.line}: {argument.key}={argument.device}"
+    if argument.key == "root":
+        need = "no partition UUID" if _mounts_alone(situation) else "none of the machine's disks"
+        raise GuestError(
+            Reason.GUEST_FILE_INVALID,
+            f"{where} cannot be replaced by a name that stays: {need} fits it",
+            hint="Write root=UUID=… (root=PARTUUID=… without an initramfs) there in the guest, and update its menu.",
+            file=path,
+        )
+    draft.warn(
+        "DeviceNotFound",
+        f"{where} is on none of the machine's disks",
+        "Add the disk to the machine, or remove the argument in the guest.",
+    )
+
+
+FIXER = Fixer("kernel command line", lambda situation: situation.options.stable_device_names, _plan)

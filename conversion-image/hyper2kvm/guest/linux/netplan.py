@@ -1,0 +1,110 @@
+"""netplan's YAML (netplan-yaml(5))."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import yaml
+
+from hyper2kvm.guest.files import GuestFiles
+from hyper2kvm.guest.linux.interface import MAX_FILES, Interface, mac_address, with_prefix
+from hyper2kvm_api.errors import GuestError
+from hyper2kvm_api.reasons import Reason
+
+PATTERN = "/etc/netplan/*.yaml"
+
+_BACK_END = "netplan"
+_MAX_BYTES = 1 << 20
+_VIRTUAL = ("bonds", "bridges", "vlans", "tunnels", "vrfs", "dummy-devices")
+_YES = frozenset({"true", "yes", "on", "y"})
+
+
+def find(files: GuestFiles) -> Iterator[Interface]:
+    """The interfaces of every file. Raises GuestError (GuestFileInvalid) for a file that is no YAML."""
+    for path in files.glob(PATTERN)[:MAX_FILES]:
+        network = _mapping(_network(path, files.read(path).decode("utf-8", "surrogateescape")))
+        for identity, node in _mapping(network.get("ethernets")).items():
+            yield _ethernet(path, identity, _mapping(node))
+        for kind in _VIRTUAL:
+            for identity, node in _mapping(network.get(kind)).items():
+                yield _interface(path, identity, _mapping(node), virtual=True)
+
+
+def rewritten(path: str, text: str, choose: Callable[[str, bool], str | None]) -> str:
+    """The text with a MAC address in place of matches by an old driver.
+
+    Args:
+        path: the file's path, for messages.
+        text: its content.
+        choose: given the driver, and whether the match states a MAC address as well, what to write instead:
+            `macaddress: …` or `driver: …`; None leaves it.
+    """
+    for node in reversed(_mapping(_mapping(_network(path, text)).get("ethernets")).values()):
+        match = _mapping(node).get("match")
+        if isinstance(match, yaml.MappingNode):
+            text = _without_driver(text, match, choose)
+    return text
+
+
+def _without_driver(text: str, match: yaml.MappingNode, choose: Callable[[str, bool], str | None]) -> str:
+    has_mac = "macaddress" in _mapping(match)
+    for key, value in match.value:
+        if _scalar(key) == "driver" and (new := choose(_driver(value) or "", has_mac)) is not None:
+            return text[: key.start_mark.index] + new + text[value.end_mark.index :]
+    return text
+
+
+def _network(path: str, text: str) -> yaml.Node | None:
+    try:
+        root = yaml.compose(text[:_MAX_BYTES], Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        raise GuestError(Reason.GUEST_FILE_INVALID, f"{path}{line} is no YAML that netplan reads", file=path) from error
+    return _mapping(root).get("network")
+
+
+def _ethernet(path: str, identity: str, node: Mapping[str, yaml.Node]) -> Interface:
+    match = _mapping(node.get("match"))
+    set_name = _scalar(node.get("set-name"))
+    name = set_name or _scalar(match.get("name")) if match else identity
+    found = _interface(path, name, node, virtual=False)
+    return Interface(
+        _BACK_END,
+        path,
+        found.name,
+        mac=mac_address(_scalar(match.get("macaddress"))),
+        driver=_driver(match.get("driver")),
+        addresses=found.addresses,
+        dhcp=found.dhcp,
+        binds=set_name is not None,
+    )
+
+
+def _interface(path: str, name: str | None, node: Mapping[str, yaml.Node], *, virtual: bool) -> Interface:
+    dhcp = any((_scalar(node.get(key)) or "").lower() in _YES for key in ("dhcp4", "dhcp6"))
+    return Interface(_BACK_END, path, name, addresses=tuple(_addresses(node)), dhcp=dhcp, virtual=virtual)
+
+
+def _addresses(node: Mapping[str, yaml.Node]) -> Iterator[str]:
+    listed = node.get("addresses")
+    for item in listed.value if isinstance(listed, yaml.SequenceNode) else ():
+        # An address with options is a mapping with the address as its only key.
+        text = _scalar(item) or next(iter(_mapping(item)), "")
+        address = with_prefix(text)
+        if address:
+            yield address
+
+
+def _driver(node: yaml.Node | None) -> str | None:
+    if isinstance(node, yaml.SequenceNode):
+        return " ".join(filter(None, map(_scalar, node.value)))
+    return _scalar(node)
+
+
+def _mapping(node: yaml.Node | None) -> dict[str, yaml.Node]:
+    if not isinstance(node, yaml.MappingNode):
+        return {}
+    return {name: value for key, value in node.value if (name := _scalar(key)) is not None}
+
+
+def _scalar(node: yaml.Node | None) -> str | None:
+    return str(node.value) if isinstance(node, yaml.ScalarNode) else None

@@ -1,0 +1,50 @@
+"""udev rules that give network interfaces their names (udev(7)), as persistent-net-generator wrote them."""
+
+import re
+from collections.abc import Iterator
+
+from hyper2kvm.guest.files import GuestFiles
+from hyper2kvm.guest.linux.interface import MAX_FILES, Interface, mac_address
+
+PATTERN = "/etc/udev/rules.d/*.rules"
+
+_NAME = re.compile(r'\bNAME\s*:?=\s*"([^"$%]+)"')
+_ADDRESS = re.compile(r'\bATTRS?\{address\}\s*==\s*"([^"]+)"')
+_DRIVERS = re.compile(r'\bDRIVERS?\s*==\s*"([a-z0-9_]+)"')
+_KERNELS = re.compile(r'\bKERNELS\s*==\s*"((?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])"')
+
+
+def find(files: GuestFiles) -> Iterator[Interface]:
+    """The interface of every rule for the net subsystem that sets a name."""
+    for path in files.glob(PATTERN)[:MAX_FILES]:
+        found = files.stat(path)
+        if found is not None and found.size:
+            text = files.read(path).decode("utf-8", "surrogateescape")
+            yield from (interface for line in _rules(text) if (interface := _interface(path, line)) is not None)
+
+
+def rule(mac: str, name: str) -> str:
+    """A rule that names the adapter with a MAC address. DRIVERS keeps it off VLANs and bridges, which share MACs."""
+    return f'SUBSYSTEM=="net", ACTION=="add", DRIVERS=="?*", ATTR{{address}}=="{mac}", NAME="{name}"\n'
+
+
+def _rules(text: str) -> Iterator[str]:
+    for line in text.replace("\\\n", " ").split("\n"):
+        if not line.lstrip().startswith("#") and '"net"' in line:
+            yield line
+
+
+def _interface(path: str, line: str) -> Interface | None:
+    name = _NAME.search(line)
+    if name is None:
+        return None
+    address, drivers, kernels = _ADDRESS.search(line), _DRIVERS.search(line), _KERNELS.search(line)
+    return Interface(
+        "udev",
+        path,
+        name[1],
+        mac=mac_address(address[1]) if address else None,
+        driver=drivers[1] if drivers else None,
+        path=kernels[1] if kernels else None,
+        binds=True,
+    )

@@ -1,0 +1,61 @@
+from hyper2kvm.guest.linux import bootloaders
+
+from .situations import memory
+
+GRUB = b"\xeb\x63\x90" + bytes(0x180) + b"GRUB \0Geom\0Hard Disk\0" + bytes(100) + b"\x55\xaa"
+EXTLINUX = b"\xfa\x31" + bytes(508) + b"\x55\xaa"
+
+
+def kinds(
+    files: dict[str, bytes], esp: str | None = None, sectors: dict[str, bytes] | None = None
+) -> dict[str, object]:
+    found = bootloaders.find(memory(files), esp, sectors or {})
+    return {loader.kind: loader for loader in found}
+
+
+def test_grub_is_on_the_disk_whose_boot_sector_has_it():
+    found = kinds({"/boot/grub/grub.cfg": b""}, sectors={"scsi0:0": bytes(512), "scsi0:1": GRUB})
+    assert found["grub-pc"].disk == "scsi0:1"
+    assert found["grub-pc"].configs == ("/boot/grub/grub.cfg",)
+
+
+def test_a_boot_sector_is_512_bytes():
+    assert kinds({}, sectors={"scsi0:0": bytes(512) + b"GRUB"}) == {}
+
+
+def test_uefi_loaders_are_found_with_their_programs():
+    files = {
+        "/boot/grub/grub.cfg": b"",
+        "/boot/efi/EFI/debian/shimx64.efi": b"",
+        "/boot/efi/EFI/debian/grubx64.efi": b"",
+        "/boot/efi/EFI/debian/mmx64.efi": b"",
+        "/boot/efi/EFI/debian/grub.cfg": b"",
+    }
+    loader = kinds(files, "/boot/efi")["grub-efi"]
+    assert loader.loaders == ("/boot/efi/EFI/debian/grubx64.efi", "/boot/efi/EFI/debian/shimx64.efi")
+    assert loader.configs == ("/boot/grub/grub.cfg", "/boot/efi/EFI/debian/grub.cfg")
+    assert not loader.fallback
+
+
+def test_a_fallback_loader_is_seen_however_it_is_spelled():
+    files = {"/boot/efi/efi/Boot/bootx64.efi": b"", "/boot/efi/efi/debian/grubx64.efi": b""}
+    assert kinds(files, "/boot/efi")["grub-efi"].fallback
+
+
+def test_systemd_boot_is_found_with_its_entries():
+    files = {
+        "/boot/efi/EFI/systemd/systemd-bootx64.efi": b"",
+        "/boot/efi/loader/loader.conf": b"",
+        "/boot/efi/loader/entries/debian.conf": b"",
+    }
+    loader = kinds(files, "/boot/efi")["systemd-boot"]
+    assert loader.configs == ("/boot/efi/loader/entries/debian.conf", "/boot/efi/loader/loader.conf")
+
+
+def test_extlinux_is_found_by_its_configuration():
+    found = kinds({"/boot/extlinux/extlinux.conf": b""}, sectors={"ide0:0": bytes(512), "ide0:1": EXTLINUX})
+    assert found["extlinux"].disk == "ide0:1"
+
+
+def test_a_guest_without_boot_loader_has_none():
+    assert kinds({"/etc/fstab": b""}) == {}

@@ -1,0 +1,137 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hyper2kvm.guest.description import DriverPlace, Kernel
+from hyper2kvm.guest.linux import arguments
+from hyper2kvm.guest.linux.cmdline import FIXER
+from hyper2kvm_api.errors import GuestError
+from hyper2kvm_api.reasons import Reason
+
+from .situations import BY_PATH, ROOT, SWAP, memory, plan, situation
+
+GRUB_CFG = """\
+### BEGIN /etc/grub.d/10_linux ###
+menuentry 'Debian GNU/Linux' --class debian {
+\tinsmod ext2
+\tset root='hd0,msdos1'
+\tif [ x$feature_platform_search_hint = xy ]; then
+\t  search --no-floppy --fs-uuid --set=root --hint-bios=hd0,msdos1 --hint='hd0,msdos1'  OTHER
+\tfi
+\techo\t'Loading Linux 6.1.0-9-amd64 on root=/dev/sda1 ...'
+\tlinux\t/boot/vmlinuz-6.1.0-9-amd64 root=/dev/sda1 ro  quiet resume=/dev/sda5
+\tinitrd\t/boot/initrd.img-6.1.0-9-amd64
+}
+menuentry 'UEFI' { linuxefi /vmlinuz root=/dev/sda1 ro }
+menuentry 'old' {
+\tlinux16 /vmlinuz root=UUID=1 ro
+}
+"""
+
+
+def fixed(path: str, text: str, **given: object) -> str:
+    return plan(FIXER, memory({path: text.encode("utf-8", "surrogateescape")}), situation(**given)).text(path)
+
+
+def test_only_grubs_linux_lines_change():
+    before, after = GRUB_CFG.split("\n"), fixed("/boot/grub/grub.cfg", GRUB_CFG).split("\n")
+    changed = [pair[1] for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
+    assert changed == [f"\tlinux\t/boot/vmlinuz-6.1.0-9-amd64 root=UUID={ROOT} ro  quiet resume=UUID={SWAP}"]
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after"),
+    [
+        ("/boot/grub/grub.cfg", " linuxefi /vmlinuz root=/dev/sda1", f" linuxefi /vmlinuz root=UUID={ROOT}"),
+        ("/boot/grub/grub.cfg", "set root='/dev/sda1'", "set root='/dev/sda1'"),
+        (
+            "/etc/default/grub",
+            'GRUB_CMDLINE_LINUX_DEFAULT="quiet root=/dev/sda1"',
+            f'GRUB_CMDLINE_LINUX_DEFAULT="quiet root=UUID={ROOT}"',
+        ),
+        ("/etc/default/grub", "GRUB_CMDLINE_LINUX='resume=/dev/sda5'", f"GRUB_CMDLINE_LINUX='resume=UUID={SWAP}'"),
+        ("/etc/default/grub", "GRUB_CMDLINE_LINUX=root=/dev/sda1\r", f"GRUB_CMDLINE_LINUX=root=UUID={ROOT}\r"),
+        ("/etc/default/grub", '#GRUB_CMDLINE_LINUX="root=/dev/sda1"', '#GRUB_CMDLINE_LINUX="root=/dev/sda1"'),
+        ("/etc/default/grub", 'GRUB_DEVICE="/dev/sda1"', 'GRUB_DEVICE="/dev/sda1"'),
+        (
+            "/etc/default/grub.d/50-cloud.cfg",
+            'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX root=/dev/sda1"',
+            f'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX root=UUID={ROOT}"',
+        ),
+        ("/etc/grub.d/40_custom", "  linux /v root=/dev/sda1", f"  linux /v root=UUID={ROOT}"),
+        ("/boot/extlinux/extlinux.conf", "\tAPPEND root=/dev/sda1 ro", f"\tAPPEND root=UUID={ROOT} ro"),
+        ("/boot/extlinux/extlinux.conf", "label root=/dev/sda1", "label root=/dev/sda1"),
+        ("/boot/loader/entries/a.conf", "options root=/dev/sda1 ro", f"options root=UUID={ROOT} ro"),
+        ("/boot/efi/loader/entries/a.conf", "options root=/dev/sda1", f"options root=UUID={ROOT}"),
+        ("/etc/kernel/cmdline", "root=/dev/sda1 ro quiet", f"root=UUID={ROOT} ro quiet"),
+        ("/etc/initramfs-tools/conf.d/resume", "RESUME=/dev/sda5", f"RESUME=UUID={SWAP}"),
+        ("/etc/initramfs-tools/conf.d/resume", "RESUME=none", "RESUME=none"),
+        ("/etc/default/extlinux", 'EXTLINUX_ROOT="root=/dev/sda1"', f'EXTLINUX_ROOT="root=UUID={ROOT}"'),
+        ("/etc/kernel/cmdline", f"root={BY_PATH.format(0, 1)} ro", f"root=UUID={ROOT} ro"),
+        ("/etc/kernel/cmdline", "cryptdevice=/dev/sda6:c:discard", "cryptdevice=PARTUUID=0000aaaa-06:c:discard"),
+        (
+            "/etc/kernel/cmdline",
+            f"cryptdevice={BY_PATH.format(0, 6)}:c root=/dev/mapper/c",
+            "cryptdevice=PARTUUID=0000aaaa-06:c root=/dev/mapper/c",
+        ),
+        (
+            "/etc/kernel/cmdline",
+            "cryptopts=target=c,source=/dev/sda6,key=none",
+            "cryptopts=target=c,source=PARTUUID=0000aaaa-06,key=none",
+        ),
+        ("/etc/kernel/cmdline", "mount.usr=/dev/sda1 xroot=/dev/sda1", f"mount.usr=UUID={ROOT} xroot=/dev/sda1"),
+        ("/etc/kernel/cmdline", "root=/dev/sda1 \udce9", f"root=UUID={ROOT} \udce9"),
+    ],
+)
+def test_devices_become_stable_where_a_kernel_is_told_them(path, before, after):
+    assert fixed(path, before) == after
+
+
+def test_every_device_of_a_line_has_its_reason():
+    draft = plan(FIXER, memory({"/etc/kernel/cmdline": b"root=/dev/sda1 resume=/dev/sda5\n"}))
+    (edit,) = draft.edits()
+    assert [reason.split(" is called ")[0] for reason in edit.reasons] == ["/dev/sda1", "/dev/sda5"]
+
+
+def test_a_kernel_without_an_initramfs_is_told_the_partition():
+    """It knows PARTUUID= and no UUID=."""
+    kernel = Kernel(
+        version="6", image="/boot/vmlinuz-6", initramfs=None, modules=None, drivers={"virtio": DriverPlace.BUILT_IN}
+    )
+    assert fixed("/etc/kernel/cmdline", "root=/dev/sda1", kernels=[kernel]) == "root=PARTUUID=0000aaaa-01"
+
+
+def test_a_root_on_an_unknown_name_is_the_root_that_was_found():
+    assert fixed("/etc/kernel/cmdline", "root=/dev/sdc1") == f"root=UUID={ROOT}"
+
+
+def test_a_root_that_nothing_is_known_of_is_an_error():
+    with pytest.raises(GuestError, match=r"cmdline line 2: root=/dev/sdc1 cannot be replaced") as caught:
+        fixed("/etc/kernel/cmdline", "#\nroot=/dev/sdc1", root=None)
+    assert caught.value.reason is Reason.GUEST_FILE_INVALID
+    assert "root=UUID=" in caught.value.hint
+
+
+def test_a_resume_device_that_is_not_there_is_a_warning():
+    draft = plan(FIXER, memory({"/etc/kernel/cmdline": b"resume=/dev/sdc5"}))
+    (finding,) = draft.findings
+    assert "resume=/dev/sdc5" in finding.message
+    assert "remove the argument" in finding.hint
+
+
+def test_a_guest_that_needs_nothing_gets_a_note():
+    draft = plan(FIXER, memory({"/etc/kernel/cmdline": b"root=UUID=1"}))
+    assert draft.edits() == ()
+    assert len(draft.notes) == 1
+
+
+def test_a_file_that_two_patterns_or_a_link_lead_to_is_handled_once():
+    guest = memory({"/boot/grub/grub.cfg": b"linux /v root=/dev/sda1"}, links={"/boot/grub2": "grub"})
+    assert [edit.path for edit in plan(FIXER, guest).edits()] == ["/boot/grub/grub.cfg"]
+
+
+@given(st.text(alphabet="rot=/dev/sda1 \"'\n#:,linux", max_size=120))
+def test_looking_for_devices_never_fails(text):
+    for lines in {**arguments.MENUS, **arguments.SETTINGS}.values():
+        for argument in arguments.devices(text, lines):
+            assert argument.device in arguments.replaced(text, argument, argument.device)

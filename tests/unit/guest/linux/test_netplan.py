@@ -1,0 +1,84 @@
+import pytest
+
+from hyper2kvm.guest.linux import netplan
+from hyper2kvm_api.errors import GuestError
+from hyper2kvm_api.reasons import Reason
+
+from .situations import memory
+
+PATH = "/etc/netplan/50-cloud-init.yaml"
+TEXT = """\
+# written by cloud-init
+network:
+  version: 2
+  ethernets:
+    ens192:
+      dhcp4: true
+      addresses:
+        - 192.0.2.10/24
+        - "2001:db8::1/64": {lifetime: 0}
+    lan:
+      match:
+        macaddress: 00:50:56:AA:00:02
+      set-name: lan0
+    any:
+      match: {driver: vmxnet3, name: "en*"}  # old
+      dhcp6: yes
+  bonds:
+    bond0: {interfaces: [ens192], addresses: [198.51.100.1/24]}
+  vlans:
+    vlan5: {id: 5, link: lan}
+"""
+
+
+def test_interfaces_are_found_by_what_matches_them():
+    found = {i.name: i for i in netplan.find(memory({PATH: TEXT.encode()}))}
+    assert found["ens192"].addresses == ("192.0.2.10/24", "2001:db8::1/64")
+    assert found["ens192"].dhcp
+    assert (found["lan0"].mac, found["lan0"].binds) == ("00:50:56:aa:00:02", True)
+    assert (found["en*"].driver, found["en*"].dhcp, found["en*"].binds) == ("vmxnet3", True, False)
+    assert found["bond0"].virtual
+    assert found["vlan5"].virtual
+
+
+def test_a_driver_is_replaced_and_nothing_else_changes():
+    asked = []
+
+    def choose(driver, has_mac):
+        asked.append((driver, has_mac))
+        return 'macaddress: "00:50:56:aa:00:01"'
+
+    after = netplan.rewritten(PATH, TEXT, choose)
+    assert after == TEXT.replace("driver: vmxnet3", 'macaddress: "00:50:56:aa:00:01"')
+    assert asked == [("vmxnet3", False)]
+
+
+def test_a_driver_that_stays_is_left_alone():
+    assert netplan.rewritten(PATH, TEXT, lambda driver, has_mac: None) == TEXT
+
+
+def test_several_matches_are_all_replaced():
+    text = "network: {ethernets: {a: {match: {driver: [vmxnet3, e1000]}}, b: {match: {driver: e1000}}}}\n"
+    assert netplan.rewritten(PATH, text, lambda driver, has_mac: f"driver: x{len(driver)}") == (
+        "network: {ethernets: {a: {match: {driver: x13}}, b: {match: {driver: x5}}}}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["", "# nothing\n", "network:\n", "- a\n", "network: {ethernets: [a]}\n", "network: 5\n"]
+)
+def test_files_that_say_nothing_hold_no_interface(text):
+    assert list(netplan.find(memory({PATH: text.encode()}))) == []
+
+
+@pytest.mark.parametrize("text", ["network: [\n", "a: b: c\n", "[" * 20_000, "\x01", "a: *b\n"], ids=range(5))
+def test_what_is_no_yaml_is_an_error_that_names_the_file(text):
+    with pytest.raises(GuestError, match=PATH) as caught:
+        list(netplan.find(memory({PATH: text.encode()})))
+    assert caught.value.reason is Reason.GUEST_FILE_INVALID
+    assert "Correct the file in the guest" in caught.value.hint
+
+
+def test_references_that_multiply_do_no_harm():
+    lines = ["a0: &a0 [x, x]"] + [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}, *a{n - 1}]" for n in range(1, 40)]
+    assert list(netplan.find(memory({PATH: "\n".join(lines).encode()}))) == []

@@ -1,0 +1,51 @@
+from hyper2kvm.guest.linux import networkmanager
+
+from .situations import memory
+
+FOLDER = "/etc/NetworkManager/system-connections"
+WIRED = """\
+[connection]
+id=Wired connection 1
+type=ethernet
+interface-name=ens192
+
+[ethernet]
+mac-address=00:50:56:AA:00:01
+
+[ipv4]
+method=manual
+address1=192.0.2.10/24,192.0.2.1
+address2=192.0.2.11/24
+
+[ipv6]
+method=auto
+"""
+
+
+def found(files: dict[str, str]) -> list:
+    return list(networkmanager.find(memory({f"{FOLDER}/{n}": t.encode() for n, t in files.items()})))
+
+
+def test_a_wired_connection_is_described():
+    (wired,) = found({"wired.nmconnection": WIRED})
+    assert (wired.name, wired.mac) == ("ens192", "00:50:56:aa:00:01")
+    assert wired.addresses == ("192.0.2.10/24", "192.0.2.11/24")
+    assert wired.dhcp
+    assert not wired.virtual
+
+
+def test_vlans_are_virtual_and_name_their_parent():
+    vlan, parent = found({"v": "[connection]\ntype=vlan\ninterface-name=ens192.5\n[vlan]\nparent=ens192\n"})
+    assert vlan.virtual
+    assert (parent.name, parent.virtual) == ("ens192", False)
+
+
+def test_editors_copies_are_passed_over():
+    assert found({"a~": WIRED, ".b.swp": WIRED, "c.swp": WIRED}) == []
+
+
+def test_old_drivers_are_replaced():
+    text = "[match]\ndriver=vmxnet3;e1000;\n[other]\ndriver=vmxnet3\n"
+    after = networkmanager.rewritten(text, lambda driver: "virtio_net" if driver == "vmxnet3" else None)
+    assert after == "[match]\ndriver=virtio_net;e1000;\n[other]\ndriver=vmxnet3\n"
+    assert networkmanager.rewritten(text, lambda driver: None) == text

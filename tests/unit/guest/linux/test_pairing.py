@@ -1,0 +1,107 @@
+import pytest
+
+from hyper2kvm.guest.linux import pairing
+from hyper2kvm.guest.linux.interface import Interface
+from hyper2kvm_api.machine import Nic
+
+FIRST = Nic(id="ethernet0", mac="00:50:56:aa:00:01", model="vmxnet3", slot=192)
+SECOND = Nic(id="ethernet1", mac="00:50:56:aa:00:02", model="vmxnet3", slot=224)
+NOWHERE = (Nic(id="a", mac="00:50:56:aa:00:03"), Nic(id="b", mac="00:50:56:aa:00:04"))
+
+
+def named(*names: str, **values: object) -> list[Interface]:
+    return [Interface("ifupdown", "/etc/network/interfaces", name, **values) for name in names]
+
+
+def pairs(interfaces, nics=(FIRST, SECOND)) -> dict[str, str]:
+    return {name: nic.id for name, nic in pairing.pair(interfaces, nics).names.items()}
+
+
+@pytest.mark.parametrize(
+    ("slot", "names"),
+    [
+        (192, {"ens192", "enp11s0"}),
+        (160, {"ens160", "enp3s0"}),
+        (224, {"ens224", "enp19s0"}),
+        (256, {"ens256", "enp27s0"}),
+        (33, {"ens33", "enp2s1"}),
+        (1184, {"ens161", "enp4s0"}),
+        (1216, {"ens193", "enp12s0"}),
+        (5, {"ens5"}),
+    ],
+)
+def test_slots_give_the_names_that_guests_of_vmware_know(slot, names):
+    assert pairing.slot_names(slot) == names
+
+
+@pytest.mark.parametrize(
+    ("name", "slot"), [("eno16777736", 33), ("eno16777984", 160), ("eno16780032", 192), ("eno33554984", 37)]
+)
+def test_onboard_numbers_hold_the_bus_address(name, slot):
+    nics = (Nic(id="other", mac="00:50:56:aa:00:09", slot=256), Nic(id="right", mac="00:50:56:aa:00:08", slot=slot))
+    assert pairs(named(name), nics) == {name: "right"}
+
+
+def test_a_stated_address_decides_first():
+    interfaces = [Interface("networkmanager", "x", "ens192", mac=SECOND.mac)]
+    assert pairs(interfaces) == {"ens192": "ethernet1"}
+
+
+def test_the_slot_decides_next():
+    assert pairs(named("ens224")) == {"ens224": "ethernet1"}
+    assert pairs(named("enp19s0", "ens192")) == {"enp19s0": "ethernet1", "ens192": "ethernet0"}
+
+
+def test_a_rules_place_on_the_bus_decides_too():
+    assert pairs([Interface("udev", "x", "lan", path="0000:13:00.0", binds=True)]) == {"lan": "ethernet1"}
+
+
+def test_order_decides_when_as_many_are_left():
+    assert pairs(named("lan9", "lan10"), NOWHERE) == {"lan9": "a", "lan10": "b"}
+
+
+def test_nothing_is_guessed_when_counts_differ():
+    found = pairing.pair(named("lan0"), NOWHERE)
+    assert (found.names, found.unpaired) == ({}, ("lan0",))
+
+
+def test_names_that_are_bound_already_need_nothing():
+    interfaces = [*named("lan"), Interface("networkd", "x", "lan", mac=FIRST.mac, binds=True)]
+    assert pairs(interfaces, (FIRST,)) == {}
+
+
+def test_stale_rules_and_software_interfaces_want_no_adapter():
+    interfaces = [
+        Interface("udev", "x", "eth0", mac="00:00:00:00:00:01", binds=True),
+        *named("bond0", virtual=True),
+        *named("ens192"),
+    ]
+    found = pairing.pair(interfaces, (FIRST,))
+    assert (dict(found.names), found.unpaired) == ({"ens192": FIRST}, ())
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"), [("en*", ()), ("e*", ()), ("ens*", ()), ("ens19*", ("ens192",)), ("eth*", ("eth0", "eth1"))]
+)
+def test_patterns_stand_for_the_old_names_unless_they_match_the_new(pattern, names):
+    assert pairing.expand(pattern, (FIRST, SECOND)) == names
+
+
+@pytest.mark.parametrize(
+    ("driver", "ids"),
+    [
+        ("vmxnet3", ["ethernet0", "ethernet1"]),
+        ("e1000", []),
+        ("hv_netvsc", ["ethernet0", "ethernet1"]),
+        ("virtio_net", []),
+    ],
+)
+def test_drivers_served_the_adapters_of_their_models(driver, ids):
+    assert [nic.id for nic in pairing.by_driver(driver, (FIRST, SECOND))] == ids
+
+
+def test_paths_are_those_of_the_slots():
+    assert pairing.by_path("pci-0000:13:00.0", (FIRST, SECOND)) == SECOND
+    assert pairing.by_path("pci-0000:02:01.0", (FIRST, SECOND)) is None
+    assert pairing.by_path("pci-0000:02:01.0", (FIRST,)) == FIRST
+    assert pairing.by_path("platform-x", (FIRST,)) is None
