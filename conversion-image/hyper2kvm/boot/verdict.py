@@ -1,0 +1,163 @@
+"""What counts as a guest that came up, and what as one that did not. Pure: decided on snapshots, without a clock."""
+
+from dataclasses import dataclass
+from ipaddress import ip_interface
+
+from hyper2kvm.boot.signs import MAINTENANCE_HINT, Sign, find_sign, last_line, quote
+from hyper2kvm.stages.documents import Evidence, Probe
+
+SETTLE_SECONDS = 12.0
+"""How long a guest that came up is watched on: units that fail late and addresses by DHCP are to be in the report."""
+
+ADDRESS_SECONDS = 50.0
+"""How long addresses that the guest's configuration states may take after that."""
+
+LOGIN_SECONDS = 4.0
+"""How long a login prompt must be there."""
+
+SILENCE_SECONDS = 120.0
+"""How long the probe may be silent after a login prompt, until the prompt counts alone."""
+
+_PROMPT_FACTOR = 4.0
+_SERIAL_LINES = 40
+_UP = "multi-user"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the guest shows in one place.
+
+    Attributes:
+        text: the text of a screen that stands still, or the end of the serial log.
+        still: seconds since it last changed (a blinking cursor is no change).
+        login: seconds since it first showed a login prompt; None when it does not.
+    """
+
+    text: str = ""
+    still: float = 0.0
+    login: float | None = None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What is known of a guest at one moment.
+
+    Attributes:
+        serial: the first serial port.
+        screen: the screen.
+        probes: the probe's reports so far.
+        reported: seconds since the first of them.
+        ended: whether QEMU has ended: the guest switched itself off, or restarted.
+        flooded: whether the guest wrote more to a serial port than a start can need.
+    """
+
+    serial: Shown = Shown()
+    screen: Shown = Shown()
+    probes: tuple[Probe, ...] = ()
+    reported: float = 0.0
+    ended: bool = False
+    flooded: bool = False
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a guest is expected to show.
+
+    Attributes:
+        probe: whether a probe was put into it.
+        encrypted: whether it may ask for the passphrase of a disk.
+        addresses: addresses (with or without prefix length) that its configuration states.
+    """
+
+    probe: bool
+    encrypted: bool
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CameUp:
+    """The guest came up."""
+
+    evidence: Evidence
+    probe: Probe | None = None
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The guest did not come up.
+
+    Attributes:
+        meaning: the end of a sentence that begins with "the guest".
+        quote: what it showed; may be empty.
+        hint: what to do; None where nothing better is known than the reason's remedy.
+    """
+
+    meaning: str
+    quote: str = ""
+    hint: str | None = None
+
+
+def decide(expected: Expected, seen: Snapshot) -> CameUp | Stopped | None:
+    """The verdict on a guest; None while it is open."""
+    if seen.flooded:
+        return Stopped("writes to its serial port without end", last_line(seen.serial.text))
+    sign, text = _sign(seen)
+    if seen.probes and (sign is None or sign.settle > 0):
+        return _by_probe(expected, seen)
+    if sign is not None and sign.unlock and expected.encrypted:
+        return CameUp(Evidence.UNLOCK_PROMPT)
+    if sign is not None:
+        return Stopped(sign.meaning, quote(sign, text), sign.hint)
+    if seen.ended:
+        return Stopped("restarted or switched itself off", last_line(seen.serial.text) or last_line(seen.screen.text))
+    return _by_login(expected, seen)
+
+
+def missing_addresses(stated: tuple[str, ...], probe: Probe | None) -> tuple[str, ...]:
+    """Those of the stated addresses that no interface of the running guest has."""
+    if probe is None:
+        return ()
+    present = {ip_interface(address).ip for interface in probe.interfaces for address in interface.addresses}
+    return tuple(address for address in stated if ip_interface(address).ip not in present)
+
+
+def _by_probe(expected: Expected, seen: Snapshot) -> CameUp | Stopped | None:
+    """The first report decides whether it came up, and when; the last one what came up."""
+    first, last = seen.probes[0], seen.probes[-1]
+    if first.target != _UP:
+        failed = f"failed units: {', '.join(last.failed_units)}" if last.failed_units else ""
+        return Stopped(f"ended in {first.target} mode", failed, MAINTENANCE_HINT)
+    if seen.ended:
+        return Stopped(f"came up and, after {_UP}.target, restarted or switched itself off")
+    if seen.reported < SETTLE_SECONDS:
+        return None
+    if missing_addresses(expected.addresses, last) and seen.reported < SETTLE_SECONDS + ADDRESS_SECONDS:
+        return None
+    return CameUp(Evidence.PROBE, last.replaced(uptime=first.uptime))
+
+
+def _sign(seen: Snapshot) -> tuple[Sign | None, str]:
+    """A sign that has stood still for long enough, and the text that shows it.
+
+    Elsewhere the guest must be still as well: firmware's complaints stay on one console while the start goes on on
+    the other. Only a prompt at the end of the serial log needs no still screen, where a splash may be moving.
+    """
+    serial = "\n".join(seen.serial.text.splitlines()[-_SERIAL_LINES:])
+    for shown, other, text in ((seen.serial, seen.screen, serial), (seen.screen, seen.serial, seen.screen.text)):
+        sign = find_sign(text)
+        if sign is None:
+            continue
+        if seen.ended or min(shown.still, other.still) >= sign.settle:
+            return sign, text
+        if shown is seen.serial and sign.prompt and shown.still >= _PROMPT_FACTOR * sign.settle:
+            return sign, text
+    return None, ""
+
+
+def _by_login(expected: Expected, seen: Snapshot) -> CameUp | None:
+    needed = SILENCE_SECONDS if expected.probe else LOGIN_SECONDS
+    if seen.serial.login is not None and seen.serial.login >= needed:
+        return CameUp(Evidence.SERIAL_LOGIN)
+    if seen.screen.login is not None and seen.screen.login >= needed:
+        return CameUp(Evidence.SCREEN_LOGIN)
+    return None

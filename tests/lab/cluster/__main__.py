@@ -1,0 +1,69 @@
+"""The lab's command: `python tests/lab/cluster up [--kubevirt] | down | status | kubectl … | helm …`."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+# Run as a folder, Python puts this folder first on the path; the package's parent belongs there.
+sys.path[0] = str(Path(__file__).resolve().parents[2])
+
+from hyper2kvm_api.errors import Hyper2kvmError  # noqa: E402 -- after the path
+from lab.cluster import cgroups, lifecycle, namespace  # noqa: E402
+from lab.cluster.binaries import HELM, KUBERNETES, ensure_built  # noqa: E402
+from lab.cluster.layout import Layout  # noqa: E402
+from lab.cluster.progress import say  # noqa: E402
+
+
+def main(arguments: list[str]) -> int:
+    """Carry out one subcommand; the exit code."""
+    if arguments[:1] in (["kubectl"], ["helm"]):
+        return _become(arguments[0], arguments[1:])
+    parser = argparse.ArgumentParser(prog="cluster", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (("up", "bring the cluster up"), ("prepare", "only make what is cached")):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--kubevirt", action="store_true", help="with KubeVirt")
+    commands.add_parser("down", help="remove the cluster and every trace of it")
+    commands.add_parser("status", help="say whether it runs")
+    commands.add_parser("kubectl", help="kubectl with the cluster's kubeconfig")
+    commands.add_parser("helm", help="helm with the cluster's kubeconfig")
+    options = parser.parse_args(arguments)
+    layout = Layout()
+    if options.command == "up":
+        lifecycle.up(layout, with_kubevirt=options.kubevirt)
+    elif options.command == "prepare":
+        lifecycle.prepare(with_kubevirt=options.kubevirt)
+    elif options.command == "down":
+        lifecycle.down(layout)
+    else:
+        return _status(layout)
+    return 0
+
+
+def _status(layout: Layout) -> int:
+    pid = namespace.find(layout)
+    if pid is None:
+        say("the cluster is not running")
+        return 1
+    say(f"running as process {pid}, its pods use {cgroups.memory(layout.cgroup) >> 20} MiB")
+    say(f"export KUBECONFIG={layout.kubeconfig}")
+    return 0
+
+
+def _become(program: str, arguments: list[str]) -> int:
+    """Run kubectl or helm in this process's place."""
+    if program == "helm":
+        ensure_built(HELM)
+    path = str((HELM if program == "helm" else KUBERNETES).program(program))
+    os.environ["KUBECONFIG"] = str(Layout().kubeconfig)
+    os.execv(path, [path, *arguments])  # noqa: S606 -- the user's own arguments
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except Hyper2kvmError as error:
+        say(f"{error.reason}: {error.message}")
+        say(f"→ {error.hint}")
+        sys.exit(error.exit_code)

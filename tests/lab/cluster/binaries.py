@@ -1,0 +1,221 @@
+"""The programs that are built from Go modules: what, from where, how; cached by what they are made from."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from hyper2kvm.run import run
+from lab.cluster.digest import digest, digest_tree
+from lab.cluster.layout import CACHE
+from lab.cluster.progress import run_long, say
+from lab.cluster.toolchain import GO_CACHE, ensure_go, environment
+
+MODULES = Path(__file__).parent / "go"
+"""A folder with go.mod and go.sum for each group: upstream's own replacements, our choice of commands."""
+
+KUBERNETES_VERSION = "v1.34.4"
+CDI_VERSION = "v1.65.0"
+KUBEVIRT_VERSION = "v1.7.0"
+HELM_VERSION = "v4.3.1"
+
+_KUBERNETES = "k8s.io/kubernetes/cmd/"
+_CDI = "kubevirt.io/containerized-data-importer/"
+_KUBEVIRT = "kubevirt.io/kubevirt/"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Programs that are built together, from one module.
+
+    Attributes:
+        name: what the cache calls it.
+        module: folder of its go.mod below MODULES.
+        packages: Go packages; a program is named after the last part of its package.
+        variables: linker's -X settings: versions that the programs report, and that their peers compare.
+        tags: build tags.
+        cgo: whether C is linked in.
+        sources: files of the module that are wanted beside the programs, as paths inside the module.
+        source_module: the module that `sources` are paths of.
+    """
+
+    name: str
+    module: str
+    packages: tuple[str, ...]
+    variables: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    cgo: bool = False
+    sources: tuple[str, ...] = ()
+    source_module: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Digest of the module's files and of this description."""
+        return digest(repr(self), digest_tree(MODULES / self.module))
+
+    @property
+    def folder(self) -> Path:
+        """Where the programs lie once they are built; `sources` are beside them in `sources/`."""
+        return CACHE / "cluster" / "bin" / f"{self.name}-{self.digest}"
+
+    def program(self, name: str) -> Path:
+        """Path of one of its programs."""
+        return self.folder / name
+
+    def source(self, name: str) -> Path:
+        """Path of one of its source files, by its last part."""
+        return self.folder / "sources" / name
+
+
+KUBERNETES = Group(
+    "kubernetes",
+    module="kubernetes",
+    packages=(
+        *(
+            _KUBERNETES + command
+            for command in (
+                "kube-apiserver",
+                "kube-controller-manager",
+                "kube-scheduler",
+                "kubelet",
+                "kube-proxy",
+                "kubectl",
+            )
+        ),
+        "./coredns",
+        "./pause",
+    ),
+    variables=(
+        f"k8s.io/component-base/version.gitVersion={KUBERNETES_VERSION}",
+        "k8s.io/component-base/version.gitMajor=1",
+        "k8s.io/component-base/version.gitMinor=34",
+    ),
+)
+
+CDI = Group(
+    "cdi",
+    module="cdi",
+    packages=(
+        *(
+            _CDI + "cmd/" + command
+            for command in (
+                "cdi-operator",
+                "cdi-controller",
+                "cdi-apiserver",
+                "cdi-importer",
+                "cdi-cloner",
+                "cdi-uploadproxy",
+                "cdi-uploadserver",
+            )
+        ),
+        _CDI + "tools/cdi-containerimage-server",
+        _CDI + "tools/manifest-generator",
+    ),
+    sources=("cmd/cdi-cloner/cloner_startup.sh",),
+    source_module="kubevirt.io/containerized-data-importer",
+)
+
+KUBEVIRT = Group(
+    "kubevirt",
+    module="kubevirt",
+    packages=(
+        *(
+            _KUBEVIRT + "cmd/" + command
+            for command in (
+                "virt-operator",
+                "virt-api",
+                "virt-controller",
+                "virt-handler",
+                "virt-launcher",
+                "virt-launcher-monitor",
+                "virt-probe",
+                "virt-tail",
+                "virt-freezer",
+            )
+        ),
+        _KUBEVIRT + "tools/resource-generator",
+    ),
+    variables=(f"kubevirt.io/client-go/version.gitVersion={KUBEVIRT_VERSION}",),
+    tags=("libvirt_dlopen",),
+    cgo=True,
+    sources=tuple(
+        "cmd/virt-launcher/" + name for name in ("qemu.conf", "virtqemud.conf", "qemu", "node-labeller/node-labeller.sh")
+    ),
+    source_module="kubevirt.io/kubevirt",
+)
+
+VIRT_CHROOT = Group("virt-chroot", module="kubevirt", packages=(_KUBEVIRT + "cmd/virt-chroot",))
+"""Runs inside other mount namespaces, where no C library may be found: linked without one."""
+
+HELM = Group(
+    "helm",
+    module="helm",
+    packages=("helm.sh/helm/v4/cmd/helm",),
+    variables=(f"helm.sh/helm/v4/internal/version.version={HELM_VERSION}",),
+)
+
+CLUSTER_GROUPS = (KUBERNETES, CDI)
+KUBEVIRT_GROUPS = (KUBEVIRT, VIRT_CHROOT)
+
+
+def ensure_built(*groups: Group) -> None:
+    """Build what is not cached. What was compiled on the way is dropped at the end; modules stay.
+
+    Raises:
+        HostError: ProgramFailed with the compiler's last lines; ProgramMissing.
+    """
+    lacking = [group for group in groups if not group.folder.exists()]
+    for group in lacking:
+        _build(group)
+    if lacking:
+        say("dropping Go's caches, which only builds need")
+        shutil.rmtree(GO_CACHE, ignore_errors=True)
+
+
+def build_command(go: Path, group: Group, output: Path) -> list[str]:
+    """The one call that builds a group. Half of the machine's time is left to others: nice."""
+    linker = " ".join(["-s", "-w", *(f"-X {variable}" for variable in group.variables)])
+    return [
+        "nice",
+        str(go),
+        *("-C", str(MODULES / group.module)),
+        *("build", "-v"),
+        *("-tags", ",".join(group.tags)),
+        *("-ldflags", linker),
+        *("-o", f"{output}/"),
+        *group.packages,
+    ]
+
+
+def _build(group: Group) -> None:
+    go = ensure_go()
+    folder = group.folder
+    unfinished = folder.with_name(folder.name + ".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    cgo = {"CGO_ENABLED": "1" if group.cgo else "0"}
+    run_long(
+        build_command(go, group, unfinished),
+        what=f"building {group.name} ({len(group.packages)} programs)",
+        log=folder.with_suffix(".log"),
+        deadline=2400,
+        environment={**environment(), **cgo},
+    )
+    _keep_sources(go, group, unfinished / "sources")
+    for older in folder.parent.glob(f"{group.name}-????????????"):
+        shutil.rmtree(older)
+    unfinished.rename(folder)
+
+
+def _keep_sources(go: Path, group: Group, folder: Path) -> None:
+    if not group.sources:
+        return
+    folder.mkdir()
+    listed = run(
+        [str(go), "-C", str(MODULES / group.module), "list", "-m", "-json", group.source_module],
+        deadline=300,
+        environment=environment(),
+    )
+    module = Path(json.loads(listed.stdout)["Dir"])
+    for source in group.sources:
+        shutil.copyfile(module / source, folder / Path(source).name)

@@ -1,0 +1,72 @@
+"""kubectl as a function: arguments in, text or documents out."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hyper2kvm.run import Completed, run
+from lab.cluster.binaries import KUBERNETES
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """A kubectl of the cluster's own version.
+
+    Attributes:
+        kubeconfig: who calls what.
+    """
+
+    kubeconfig: Path
+
+    def run(self, *arguments: str, stdin: str | None = None, deadline: float = 60, check: bool = True) -> Completed:
+        """Run kubectl to its end.
+
+        Raises:
+            HostError: ProgramFailed with what the API server said, ProgramTimedOut.
+        """
+        return run(
+            [str(KUBERNETES.program("kubectl")), f"--kubeconfig={self.kubeconfig}", *arguments],
+            stdin=stdin.encode() if stdin is not None else None,
+            deadline=deadline,
+            check=check,
+        )
+
+    def __call__(self, *arguments: str, stdin: str | None = None, deadline: float = 60) -> str:
+        """What kubectl prints.
+
+        Raises:
+            HostError: as `run`.
+        """
+        return self.run(*arguments, stdin=stdin, deadline=deadline).text
+
+    def apply(self, manifest: str, *, namespace: str = "") -> None:
+        """Apply YAML or JSON on the server's side; a field that another manager has set is taken over.
+
+        Raises:
+            HostError: as `run`.
+        """
+        where = [f"--namespace={namespace}"] if namespace else []
+        self("apply", "--server-side", "--force-conflicts", *where, "--filename=-", stdin=manifest)
+
+    def get(self, kind: str, name: str, namespace: str = "default") -> dict[str, Any] | None:
+        """One object, or None when there is none, or not yet such a kind.
+
+        Raises:
+            HostError: as `run`, for any other refusal.
+        """
+        arguments = ("get", kind, name, f"--namespace={namespace}", "--output=json")
+        answer = self.run(*arguments, check=False)
+        if answer.code != 0 and ("NotFound" in answer.stderr or "doesn't have a resource type" in answer.stderr):
+            return None
+        if answer.code != 0:
+            answer = self.run(*arguments)
+        found: dict[str, Any] = json.loads(answer.stdout)
+        return found
+
+    def field(self, kind: str, name: str, path: str, namespace: str = "default") -> str:
+        """One field as text, by its dotted path; empty when it, or the object, is absent."""
+        value: Any = self.get(kind, name, namespace) or {}
+        for part in path.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        return "" if value is None else str(value)

@@ -1,0 +1,95 @@
+"""Debian's packages that the cluster is made of, and their installation where they are missing."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from hyper2kvm.run import run
+from hyper2kvm_api.errors import HostError
+from hyper2kvm_api.reasons import Reason
+from lab.cluster.layout import CACHE
+from lab.cluster.progress import run_long, say
+
+PACKAGES = {
+    "etcd-server": "the API server's store",
+    "containerd": "runs the containers",
+    "runc": "starts them",
+    "containernetworking-plugins": "gives pods their network: ptp, host-local, portmap",
+    "iptables": "kube-proxy's Services",
+    "conntrack": "kube-proxy forgets connections of ended pods with it",
+    "iproute2": "the veth pair into the cluster",
+    "e2fsprogs": "file systems of the volumes",
+    "mount": "losetup, for the volumes",
+    "openssl": "keys and certificates",
+    "mmdebstrap": "Debian as the images' base",
+    "buildah": "builds the project's own Containerfiles",
+    "ca-certificates": "verifies the Go module proxy and Debian's mirrors",
+    "gcc": "virt-launcher and virt-handler link libvirt at run time through cgo",
+    "libc6-dev": "as gcc",
+}
+"""Package → what it is for."""
+
+_POLICY = Path("/usr/sbin/policy-rc.d")
+"""Asked by Debian's packages before they start a service (invoke-rc.d(8)); exit code 101 forbids it."""
+
+
+def missing(packages: Iterable[str]) -> list[str]:
+    """Those of the packages that are not installed."""
+    wanted = list(packages)
+    listed = run(
+        ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *wanted], deadline=30, check=False
+    )
+    installed = {line.split()[0] for line in listed.text.splitlines() if line.endswith(" installed")}
+    return [package for package in wanted if package not in installed]
+
+
+def ensure_packages() -> None:
+    """Install what is missing of the table.
+
+    Raises:
+        HostError: as `install`.
+    """
+    lacking = missing(PACKAGES)
+    if lacking:
+        say(f"missing here: {', '.join(f'{package} ({PACKAGES[package]})' for package in lacking)}")
+        install(lacking)
+
+
+def install(packages: Sequence[str]) -> None:
+    """Install packages. The services that come along (etcd, containerd) are not started.
+
+    Raises:
+        HostError: ProgramMissing when this is not root; ProgramFailed.
+    """
+    if os.geteuid() != 0:
+        raise HostError(
+            Reason.PROGRAM_MISSING,
+            f"these packages are not installed: {' '.join(packages)}",
+            hint=f"As root: apt-get install --no-install-recommends {' '.join(packages)}",
+        )
+    log = CACHE / "cluster" / "apt.log"
+    with _services_stay_down():
+        run_long(["apt-get", "update"], what="apt-get update", log=log, deadline=300)
+        run_long(
+            ["apt-get", "install", "--yes", "--no-install-recommends", *packages],
+            what=f"apt-get install {' '.join(packages)}",
+            log=log,
+            deadline=900,
+            environment={"DEBIAN_FRONTEND": "noninteractive"},
+        )
+
+
+@contextmanager
+def _services_stay_down() -> Iterator[None]:
+    if _POLICY.exists():
+        yield
+        return
+    _POLICY.write_text("#!/bin/sh\nexit 101\n")
+    _POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        _POLICY.unlink()
+        if Path("/run/systemd/system").exists():
+            run(["systemctl", "disable", "--quiet", "etcd", "containerd"], deadline=60, check=False)
