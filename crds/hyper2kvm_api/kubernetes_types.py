@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from hyper2kvm_api.document import Document
-from hyper2kvm_api.scalars import ObjectName, Quantity
+from hyper2kvm_api.scalars import ObjectName, ResourceAmount
 
 Labels = Annotated[
     dict[Annotated[str, Field(max_length=317)], Annotated[str, Field(max_length=4096)]], Field(max_length=64)
@@ -57,9 +57,9 @@ class Toleration(Document):
 class Resources(Document):
     """What a container asks for and may use."""
 
-    requests: dict[Annotated[str, Field(max_length=63)], Quantity] = Field(default={}, max_length=16)
+    requests: dict[Annotated[str, Field(max_length=63)], ResourceAmount] = Field(default={}, max_length=16)
     """Requested amounts by resource name."""
-    limits: dict[Annotated[str, Field(max_length=63)], Quantity] = Field(default={}, max_length=16)
+    limits: dict[Annotated[str, Field(max_length=63)], ResourceAmount] = Field(default={}, max_length=16)
     """Upper bounds by resource name."""
 
 

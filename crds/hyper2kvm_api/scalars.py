@@ -13,6 +13,9 @@ NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 Quantity = Annotated[str, StringConstraints(pattern=QUANTITY_PATTERN, max_length=32)]
 """An amount of bytes in Kubernetes' notation, such as `512Mi` or `40G`."""
 
+ResourceAmount = Annotated[str, StringConstraints(pattern=QUANTITY_PATTERN.replace("|k|", "|m|k|"), max_length=32)]
+"""An amount of a pod's resource in Kubernetes' notation; of CPUs also in thousandths, such as `250m`."""
+
 Duration = Annotated[str, StringConstraints(pattern=DURATION_PATTERN, min_length=2, max_length=32)]
 """A span of time such as `90s`, `10m` or `1h30m`."""
 

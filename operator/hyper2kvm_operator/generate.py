@@ -9,6 +9,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from hyper2kvm_api.generate import GENERATED as API_GENERATED
 from hyper2kvm_api.generated import Table, header, main
+from hyper2kvm_operator.chartfiles import values_page, values_schema, values_yaml
 from hyper2kvm_operator.kube.resources import Resource, Resources
 from hyper2kvm_operator.metrics import Metrics
 from hyper2kvm_operator.settings import PREFIX, Settings
@@ -104,6 +105,9 @@ GENERATED: Table = {
         for path, make in API_GENERATED.items()
         if path.startswith("crds/hyper2kvm.io_")
     },
+    "charts/hyper2kvm/values.yaml": lambda: values_yaml(HEADER),
+    "charts/hyper2kvm/values.schema.json": lambda: values_schema(HEADER),
+    "docs/reference/values.md": lambda: values_page(HEADER),
     "docs/reference/metrics.md": metrics_page,
     "docs/reference/settings.md": settings_page,
 }

@@ -33,7 +33,7 @@ class Settings(Document):
     """How pods get at KVM where a migration does not say."""
     allow_host_path: bool = False
     """Whether sources may be folders of the nodes."""
-    resources: Resources = Resources(requests={"cpu": "1", "memory": "1Gi"}, limits={"memory": "2Gi"})
+    resources: Resources = Resources(requests={"cpu": "1", "memory": "1Gi"}, limits={"memory": "3Gi"})
     """Requests and limits of the conversion's container."""
     node_selector: Labels = {}
     """Labels that nodes must have, for all Jobs."""
