@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from contextlib import suppress
 from importlib.metadata import entry_points
 from types import FrameType
 
@@ -43,7 +44,8 @@ def main() -> None:
     """The entry point of `h2k`."""
     signal.signal(signal.SIGTERM, _interrupt)
     for entry in entry_points(group=COMMAND_GROUP):
-        app.add_command(entry.load())
+        with suppress(ImportError):  # the extra that the command needs is not installed
+            app.add_command(entry.load())
     try:
         app(standalone_mode=False)
     except Hyper2kvmError as error:

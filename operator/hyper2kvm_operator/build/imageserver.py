@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from hyper2kvm_operator.build.job import CONTAINER, QEMU_USER
+from hyper2kvm_operator.build.job import CONTAINER, pod_security
 from hyper2kvm_operator.build.metadata import Json, MigrationKey, new_object
 from hyper2kvm_operator.kube.resources import ROLE_LABEL, Resources
 from hyper2kvm_operator.settings import Settings
@@ -70,14 +70,7 @@ def pod(key: MigrationKey, settings: Settings, claims: Sequence[str]) -> Json:
         "restartPolicy": "OnFailure",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "securityContext": {
-            "runAsUser": QEMU_USER,
-            "runAsGroup": QEMU_USER,
-            "runAsNonRoot": True,
-            "fsGroup": QEMU_USER,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": pod_security(),
         "containers": [_container(settings, claims)],
         "volumes": [
             {"name": "credentials", "secret": {"secretName": server_name(key), "defaultMode": 0o440}},

@@ -217,14 +217,7 @@ def _pod(
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 60,
-        "securityContext": {
-            "runAsUser": QEMU_USER,
-            "runAsGroup": QEMU_USER,
-            "runAsNonRoot": True,
-            "fsGroup": QEMU_USER,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": pod_security(root=kvm is Kvm.PRIVILEGED),
         "containers": [_container(spec, settings, command, volumes, kvm)],
         "volumes": [
             *({"name": volume.name, **volume.source} for volume in volumes),
@@ -242,6 +235,18 @@ def _pod(
         "imagePullSecrets": [{"name": name} for name in settings.image_pull_secrets],
     }
     return pod | {name: value for name, value in optional.items() if value}
+
+
+def pod_security(*, root: bool = False) -> Json:
+    """The security context of the pods. Only root may open a node's /dev/kvm, whatever its group is there."""
+    return {
+        "runAsUser": 0 if root else QEMU_USER,
+        "runAsGroup": 0 if root else QEMU_USER,
+        "runAsNonRoot": not root,
+        "fsGroup": QEMU_USER,
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
 
 
 def _container(

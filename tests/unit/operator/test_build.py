@@ -1,0 +1,204 @@
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hyper2kvm_api.machine import Cpu, Firmware, Nic
+from hyper2kvm_api.options import NetworkMapping, VirtualMachineOptions, VolumeMode
+from hyper2kvm_api.resolve import Places, resolve
+from hyper2kvm_operator.build import imageserver
+from hyper2kvm_operator.build.claims import Overheads, disk_claim, required_size, workspace_claim
+from hyper2kvm_operator.build.configmap import plan_config, report_config, request_config
+from hyper2kvm_operator.build.datavolume import adopting, importing
+from hyper2kvm_operator.build.job import Kvm, TargetVolume, convert_job, plan_job
+from hyper2kvm_operator.build.metadata import MigrationKey
+from hyper2kvm_operator.build.virtualmachine import AttachedDisk, machine_name, map_networks, virtual_machine
+from unit.operator.situations import KEY, MACHINE, SETTINGS, SOURCE, make_spec
+
+GOLDEN = Path(__file__).parent / "golden"
+MANIFEST = {
+    "apiVersion": "hyper2kvm.io/v1alpha1",
+    "kind": "VirtualMachineMigration",
+    "metadata": {"name": "web01", "namespace": "moves", "uid": "uid-1", "resourceVersion": "7"},
+    "spec": {"source": SOURCE, "profiles": ["production"]},
+}
+FULL_JOB = {
+    "resources": {"requests": {"cpu": "2"}, "limits": {"memory": "8Gi"}},
+    "nodeSelector": {"disk": "fast"},
+    "tolerations": [{"key": "migration", "operator": "Exists"}],
+    "priorityClassName": "batch",
+    "labels": {"kueue.x-k8s.io/queue-name": "moves"},
+    "annotations": {"team": "platform"},
+    "retries": 7,
+}
+TARGETS = (
+    TargetVolume("scsi0:0", "web01-disk0", VolumeMode.FILESYSTEM, "disk.img"),
+    TargetVolume("scsi0:1", "web01-disk1", VolumeMode.BLOCK, "disk.img"),
+)
+DISKS = tuple(
+    AttachedDisk(
+        f"scsi0:{n}", f"web01-disk{n}", data_volume=True, bus=make_spec().target.disks.bus, serial=f"s{n}", boot=n == 0
+    )
+    for n in range(2)
+)
+
+
+def attached(**options):
+    return VirtualMachineOptions.model_validate({"create": True, **options})
+
+
+BUILT = {
+    "plan-job": lambda: plan_job(KEY, make_spec(), SETTINGS, "web01-request"),
+    "convert-job": lambda: convert_job(
+        KEY,
+        make_spec(guest={"keys": {"secretName": "luks"}}, job=FULL_JOB),
+        SETTINGS,
+        "web01-plan",
+        TARGETS,
+        Kvm.DEVICE_PLUGIN,
+        workspace="web01-workspace",
+    ),
+    "convert-job-privileged": lambda: convert_job(
+        KEY, make_spec(), SETTINGS, "web01-plan", TARGETS[:1], Kvm.PRIVILEGED, workspace="web01-workspace"
+    ),
+    "convert-job-dry-run": lambda: convert_job(
+        KEY, make_spec(mode="Plan"), SETTINGS, "web01-plan", (), Kvm.NONE, workspace=None
+    ),
+    "disk-claim": lambda: disk_claim(
+        KEY, "web01-disk0", 10 << 30, make_spec().target.disks, Overheads(), mode=VolumeMode.FILESYSTEM
+    ),
+    "workspace-claim": lambda: workspace_claim(KEY, make_spec().job.workspace),
+    "request-config": lambda: request_config(KEY, MANIFEST),
+    "plan-config": lambda: plan_config(KEY, resolve(MANIFEST, [], MACHINE, Places("/source", "/targets"))),
+    "adopting-data-volume": lambda: adopting(
+        KEY,
+        disk_claim(KEY, "web01-disk0", 10 << 30, make_spec().target.disks, Overheads(), mode=VolumeMode.BLOCK),
+    ),
+    "importing-data-volume": lambda: importing(
+        KEY,
+        "web01-disk0",
+        10 << 30,
+        make_spec(target={"disks": {"storageClassName": "fast"}}).target.disks,
+        Overheads(0.06, (("fast", 0.1),)),
+        url=imageserver.image_url(KEY, SETTINGS, "web01-disk0-artifact", "disk.qcow2"),
+        certificates="web01-serve",
+        credentials="web01-serve",
+    ),
+    "image-server-pod": lambda: imageserver.pod(KEY, SETTINGS, ["web01-disk0-artifact"]),
+    "image-server-service": lambda: imageserver.service(KEY),
+    "virtual-machine-bios": lambda: virtual_machine(KEY, MACHINE, Firmware.BIOS, DISKS, attached()),
+    "virtual-machine-uefi": lambda: virtual_machine(
+        KEY,
+        MACHINE.replaced(
+            firmware=Firmware.UEFI,
+            secure_boot=True,
+            tpm=True,
+            uuid="564d1234-0000-0000-0000-000000000001",
+            cpu=Cpu(sockets=2, cores=4, threads=2),
+            nics=(*MACHINE.nics, Nic(id="ethernet1", mac="00:50:56:aa:bb:cd", network="DMZ", connected=False)),
+        ),
+        Firmware.UEFI,
+        DISKS,
+        attached(
+            name="web",
+            runStrategy="Always",
+            labels={"app": "web"},
+            networks=[
+                {"source": "DMZ", "multus": {"networkName": "nets/dmz"}},
+                {"pod": {}},
+            ],
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_objects_are_built_as_recorded(name):
+    """With REGENERATE=1 in the environment the records are written anew: read their diff."""
+    text = yaml.safe_dump(BUILT[name](), sort_keys=False, width=120)
+    record = GOLDEN / f"{name}.yaml"
+    if os.environ.get("REGENERATE"):
+        GOLDEN.mkdir(exist_ok=True)
+        record.write_text(text)
+    assert record.read_text() == text
+
+
+@pytest.mark.parametrize("kvm", Kvm)
+def test_pods_never_get_a_token_nor_a_writable_root(kvm):
+    pod = convert_job(KEY, make_spec(), SETTINGS, "c", TARGETS, kvm, workspace="w")["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+    assert pod["automountServiceAccountToken"] is False
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert ("privileged" in container["securityContext"]) is (kvm is Kvm.PRIVILEGED)
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+
+
+@pytest.mark.parametrize(
+    ("capacity", "mode", "overhead", "expected"),
+    [
+        (1 << 30, VolumeMode.BLOCK, 0.06, 1 << 30),
+        ((1 << 30) + 1, VolumeMode.BLOCK, 0.06, (1 << 30) + (1 << 20)),
+        (1 << 30, VolumeMode.FILESYSTEM, 0.06, 1086 << 20),
+        (1 << 30, VolumeMode.FILESYSTEM, 0.0, 1 << 30),
+    ],
+)
+def test_volumes_hold_the_disk_after_the_overhead(capacity, mode, overhead, expected):
+    size = required_size(capacity, mode, overhead)
+    assert size == expected
+    if mode is VolumeMode.FILESYSTEM:
+        assert size / (1 + overhead) >= capacity
+
+
+def test_names_of_children_are_valid_and_unique():
+    long = MigrationKey("moves", "a" * 100 + ".example", "u")
+    other = MigrationKey("moves", "a" * 100 + ".another", "u")
+    names = {key.child(suffix) for key in (KEY, long, other) for suffix in ("plan", "convert", "disk12")}
+    assert len(names) == 9
+    assert all(len(name) <= 63 and "." not in name for name in names)
+    assert KEY.child("plan") == "web01-plan"
+
+
+def test_a_report_fits_a_config_map():
+    kept = report_config(KEY, {"report.json": "{}", "report.html": "x" * (2 << 20)})
+    assert list(kept["data"]) == ["report.json"]
+
+
+NICS = [Nic(id=f"ethernet{n}", network=network) for n, network in enumerate(["VM Network", "DMZ", "VM Network"])]
+
+
+@pytest.mark.parametrize(
+    ("mappings", "attached_ids", "ignored", "unmapped", "crowded"),
+    [
+        ([], ["ethernet0"], [], ["ethernet1", "ethernet2"], []),
+        ([{"pod": {}}], ["ethernet0"], [], [], ["ethernet1", "ethernet2"]),
+        ([{"source": "DMZ", "pod": {}}], ["ethernet1"], [], ["ethernet0", "ethernet2"], []),
+        (
+            [{"source": "DMZ", "pod": {}}, {"multus": {"networkName": "lan"}}],
+            ["ethernet0", "ethernet1", "ethernet2"],
+            [],
+            [],
+            [],
+        ),
+        (
+            [{"source": "VM Network", "ignore": {}}, {"multus": {"networkName": "lan"}}],
+            ["ethernet1"],
+            ["ethernet0", "ethernet2"],
+            [],
+            [],
+        ),
+    ],
+)
+def test_adapters_are_mapped(mappings, attached_ids, ignored, unmapped, crowded):
+    networks = map_networks(NICS, [NetworkMapping.model_validate(m) for m in mappings])
+    assert [a.nic.id for a in networks.attached] == attached_ids
+    assert [n.id for n in networks.ignored] == ignored
+    assert [n.id for n in networks.unmapped] == unmapped
+    assert [n.id for n in networks.crowded] == crowded
+
+
+@pytest.mark.parametrize(("source", "name"), [("Web 01", "web-01"), ("--", "vm"), ("DB_Prod.local", "db-prod-local")])
+def test_names_of_virtual_machines_are_made_valid(source, name):
+    assert machine_name(MACHINE.replaced(name=source), attached()) == name
+    assert machine_name(MACHINE, attached(name="mine")) == "mine"
