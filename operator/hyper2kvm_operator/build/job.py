@@ -269,7 +269,7 @@ def _container(
         "image": settings.conversion_image,
         "imagePullPolicy": settings.image_pull_policy,
         "command": [*command, "--json"],
-        "env": _environment(kvm),
+        "env": _environment(),
         "securityContext": {
             **security,
             "capabilities": {"drop": ["ALL"]},
@@ -286,13 +286,11 @@ def _container(
     } | ({"volumeDevices": devices} if devices else {})
 
 
-def _environment(kvm: Kvm) -> list[Json]:
-    accelerator = [{"name": "HYPER2KVM_ACCELERATOR", "value": "tcg"}] if kvm is Kvm.NONE else []
+def _environment() -> list[Json]:
     return [
         {"name": "HOME", "value": "/tmp"},  # noqa: S108 -- the pod's own emptyDir
         {"name": "HYPER2KVM_TERMINATION_LOG", "value": "/dev/termination-log"},
         {"name": "TMPDIR", "value": "/tmp"},  # noqa: S108 -- as above
-        *accelerator,
     ]
 
 
