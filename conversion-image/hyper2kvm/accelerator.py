@@ -133,7 +133,7 @@ def kernel_obstacle(kernel: Path | None, *, deadline: float, cpu: str = CPU) -> 
             return None
         if code is None:
             return f"{kernel} said nothing within {deadline:.0f} s of being started under KVM"
-        return f"QEMU ended with {code} under KVM: {last_lines(qemu.messages(), 2)}"
+        return f"QEMU ended with {code} under KVM: {_complaint(qemu.messages())}"
 
 
 def find_kernel(boot: Path = Path("/boot"), environment: Mapping[str, str] = os.environ) -> Path | None:
@@ -157,6 +157,12 @@ def _arguments(kernel: Path, console: Path, cpu: str) -> list[str]:
         *("-chardev", f"file,id=console,path={escaped}", "-serial", "chardev:console"),
         *("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"),
     ]
+
+
+def _complaint(messages: str) -> str:
+    """QEMU's first error: later ones follow from it."""
+    error = next((line for line in messages.splitlines() if "error" in line), messages)
+    return last_lines(error.removeprefix(f"{QEMU}: "), 1)
 
 
 def _deadline() -> float:

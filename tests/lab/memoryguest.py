@@ -1,103 +1,103 @@
-"""A guest's file system in memory, for tests of what reads and changes guests."""
+"""A guest's file system in memory, for tests: files, links and folders by path."""
 
 import fnmatch
 import posixpath
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
 from hyper2kvm.guest.files import FileKind, FileStat
+from hyper2kvm.guest.links import resolve
 from hyper2kvm_api.errors import GuestError
 from hyper2kvm_api.reasons import Reason
 
 
-@dataclass
-class _Node:
-    kind: FileKind
-    mode: int
-    content: bytes = b""
-    target: str = ""
-
-
 class MemoryGuest:
-    """A WritableGuest. Folders above a path are made with it."""
+    """A WritableGuest. Folders above what is given need not be named.
 
-    def __init__(self, files=None, links=None, folders=()):
-        """`files` maps paths to text or bytes, `links` paths to what symbolic links point to."""
-        self.nodes = {"/": _Node(FileKind.FOLDER, 0o755)}
-        for folder in folders:
-            self._folder(folder)
+    Attributes:
+        content: files' bytes by path, for assertions; no path in it leads through a link.
+        stats: what each path is.
+        targets: links' targets by path.
+    """
+
+    def __init__(
+        self,
+        files: Mapping[str, bytes | str] | None = None,
+        links: Mapping[str, str] | None = None,
+        folders: Iterable[str] = (),
+        modes: Mapping[str, int] | None = None,
+    ) -> None:
+        self.content: dict[str, bytes] = {}
+        self.stats: dict[str, FileStat] = {"/": FileStat(FileKind.FOLDER, 0o755, 0, 0, 0)}
+        self.targets: dict[str, str] = {}
         for path, target in (links or {}).items():
             self.link(path, target)
+        for path in folders:
+            self._folders(self.resolve(path))
         for path, content in (files or {}).items():
-            self.write(path, content.encode() if isinstance(content, str) else content, 0o644)
+            data = content.encode() if isinstance(content, str) else content
+            self.write(path, data, (modes or {}).get(path, 0o644))
 
-    def lstat(self, path):
-        node = self.nodes.get(self._parent_resolved(path))
-        if node is None:
-            return None
-        return FileStat(node.kind, node.mode, 0, 0, len(node.content or node.target.encode()))
+    def lstat(self, path: str) -> FileStat | None:
+        return self.stats.get(self.resolve(path, last=False))
 
-    def stat(self, path):
-        return self.lstat(self._resolved(path))
+    def stat(self, path: str) -> FileStat | None:
+        found = self.stats.get(self.resolve(path))
+        return None if found is not None and found.kind is FileKind.LINK else found
 
-    def read(self, path):
-        node = self.nodes.get(self._resolved(path))
-        if node is None or node.kind is not FileKind.FILE:
+    def read(self, path: str) -> bytes:
+        content = self.content.get(self.resolve(path))
+        if content is None:
             raise GuestError(Reason.GUEST_FILE_INVALID, f"{path} is no readable file", file=path)
-        return node.content
+        return content
 
-    def readlink(self, path):
-        return self.nodes[self._parent_resolved(path)].target
+    def readlink(self, path: str) -> str:
+        return self.targets[self.resolve(path, last=False)]
 
-    def list(self, path):
-        real = self._resolved(path)
-        return tuple(sorted(posixpath.basename(p) for p in self.nodes if p != "/" and posixpath.dirname(p) == real))
+    def list(self, path: str) -> tuple[str, ...]:
+        folder = self.resolve(path)
+        return tuple(sorted(posixpath.basename(p) for p in self.stats if p != "/" and posixpath.dirname(p) == folder))
 
-    def glob(self, pattern):
-        found = ["/"]
+    def glob(self, pattern: str) -> tuple[str, ...]:
+        found = {""}
         for part in pattern.strip("/").split("/"):
-            found = [
-                posixpath.join(folder, name)
-                for folder in found
-                for name in (self.list(folder) if any(c in part for c in "*?[") else [part])
-                if fnmatch.fnmatchcase(name, part) and self.lstat(posixpath.join(folder, name)) is not None
-            ]
+            found = {f"{folder}/{name}" for folder in found for name in self._matching(folder or "/", part)}
         return tuple(sorted(found))
 
-    def write(self, path, content, mode):
-        real = self._resolved(path)
-        self._folder(posixpath.dirname(real))
-        before = self.nodes.get(real)
-        self.nodes[real] = _Node(FileKind.FILE, before.mode if before else mode, content)
+    def write(self, path: str, content: bytes, mode: int) -> None:
+        real = self.resolve(path)
+        found = self.stats.get(real)
+        if found is not None and found.kind is not FileKind.FILE:
+            raise GuestError(Reason.EDIT_FAILED, f"{path} is no file", file=path)
+        self._folders(posixpath.dirname(real))
+        kept = (found.mode, found.uid, found.gid) if found else (mode, 0, 0)
+        self.content[real] = content
+        self.stats[real] = FileStat(FileKind.FILE, *kept, len(content))
 
-    def append(self, path, content):
-        self.nodes[self._resolved(path)].content += content
+    def append(self, path: str, content: bytes) -> None:
+        self.write(path, self.read(path) + content, 0)
 
-    def remove(self, path):
-        real = self._parent_resolved(path)
-        for inner in [p for p in self.nodes if p == real or p.startswith(f"{real}/")]:
-            del self.nodes[inner]
+    def remove(self, path: str) -> None:
+        real = self.resolve(path, last=False)
+        for gone in [p for p in self.stats if p == real or p.startswith(f"{real}/")]:
+            for held in (self.content, self.stats, self.targets):
+                held.pop(gone, None)
 
-    def link(self, path, target):
-        real = self._parent_resolved(path)
-        self._folder(posixpath.dirname(real))
-        self.nodes[real] = _Node(FileKind.LINK, 0o777, target=target)
+    def link(self, path: str, target: str) -> None:
+        self.remove(path)
+        real = self.resolve(path, last=False)
+        self._folders(posixpath.dirname(real))
+        self.targets[real] = target
+        self.stats[real] = FileStat(FileKind.LINK, 0o777, 0, 0, len(target))
 
-    def _folder(self, path):
-        while path not in self.nodes:
-            self.nodes[path] = _Node(FileKind.FOLDER, 0o755)
+    def resolve(self, path: str, *, last: bool = True) -> str:
+        return resolve(path, self.targets.get, last=last)
+
+    def _matching(self, folder: str, part: str) -> Iterable[str]:
+        if any(sign in part for sign in "*?["):
+            return fnmatch.filter(self.list(folder), part)
+        return (part,) if self.lstat(posixpath.join(folder, part)) is not None else ()
+
+    def _folders(self, path: str) -> None:
+        while path not in self.stats:
+            self.stats[path] = FileStat(FileKind.FOLDER, 0o755, 0, 0, 0)
             path = posixpath.dirname(path)
-
-    def _parent_resolved(self, path):
-        if path == "/":
-            return path
-        return posixpath.join(self._resolved(posixpath.dirname(path)), posixpath.basename(path.rstrip("/")))
-
-    def _resolved(self, path, depth=0):
-        done = "/"
-        for part in [p for p in path.split("/") if p not in {"", "."}]:
-            done = posixpath.dirname(done) if part == ".." else posixpath.join(done, part)
-            node = self.nodes.get(done)
-            if node is not None and node.kind is FileKind.LINK and depth < 40:
-                target = posixpath.join(posixpath.dirname(done), node.target)
-                done = self._resolved(target, depth + 1)
-        return done

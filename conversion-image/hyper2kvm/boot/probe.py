@@ -4,6 +4,7 @@ It is wanted by multi-user.target, and by emergency.target and rescue.target too
 so at once. It has no default dependencies: sysinit.target conflicts with emergency.target.
 """
 
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 
@@ -17,6 +18,7 @@ TARGETS = ("multi-user", "rescue", "emergency")
 _UNITS = "/etc/systemd/system"
 _REASON = ("The boot check asks the guest what came up.",)
 _SELINUX = "/etc/selinux/config"
+_ENFORCING = re.compile(rb"^[ \t]*SELINUX[ \t]*=[ \t]*enforcing[ \t]*$", re.IGNORECASE | re.MULTILINE)
 _PERMISSIVE = ("Files that the boot check adds have no SELinux label, and an enforcing guest would not run them.",)
 
 _UNIT_TEXT = """\
@@ -67,9 +69,7 @@ def permissive(edits: tuple[Edit, ...]) -> bool:
 def _selinux(guest: GuestFiles) -> Iterator[Edit]:
     if guest.stat(_SELINUX) is None:
         return
-    lines = guest.read(_SELINUX).decode(errors="surrogateescape").splitlines()
-    if not any(line.replace(" ", "").lower() == "selinux=enforcing" for line in lines):
-        return
-    changed = ["SELINUX=permissive" if line.lower().startswith("selinux=") else line for line in lines]
-    content = ("\n".join(changed) + "\n").encode(errors="surrogateescape")
-    yield Edit(EditKind.WRITE, _SELINUX, _PERMISSIVE, content=content)
+    config = guest.read(_SELINUX)
+    changed = _ENFORCING.sub(b"SELINUX=permissive", config)
+    if changed != config:
+        yield Edit(EditKind.WRITE, _SELINUX, _PERMISSIVE, content=changed)

@@ -2,7 +2,7 @@
 # Tells over the second serial port what came up: the boot check reads it there.
 #
 # Usage: probe.sh TOKEN. Every line is `h2k TOKEN KEY TEXT`, a report ends with `h2k TOKEN end NUMBER`.
-# Only the shell, cat, uname, readlink, sleep and systemctl are used: minimal and old systems have no more.
+# Only the shell, cat, uname, readlink, sleep, systemctl and journalctl are used: minimal and old systems have no more.
 
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
@@ -78,6 +78,16 @@ units() {
     done
 }
 
+complaints() {
+    if ! systemctl is-active --quiet multi-user.target; then
+        journalctl -b -p warning -o cat --no-pager -n 500 2>/dev/null | while read -r line; do
+            case $line in
+            "Timed out waiting "* | "Dependency failed "* | "Failed to "*) say log "$line" ;;
+            esac
+        done
+    fi
+}
+
 number=0
 exec >/dev/ttyS1
 while [ "$number" -lt 14 ]; do
@@ -87,6 +97,7 @@ while [ "$number" -lt 14 ]; do
     interfaces
     storage
     units
+    complaints
     say end "$number"
     number=$((number + 1))
     sleep 5

@@ -49,13 +49,17 @@ class Control:
             self._read()
             self.execute("qmp_capabilities")
         except BaseException:
-            self._socket.close()
+            self.close()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; QEMU runs on."""
         self._lines.close()
         self._socket.close()
 
@@ -102,7 +106,10 @@ class Control:
             raise ControlLost from None
         if not line.endswith(b"\n"):
             raise ControlLost
-        message = json.loads(line)
+        try:
+            message = json.loads(line)
+        except ValueError:
+            message = None
         if not isinstance(message, dict):
             raise HostError(Reason.PROGRAM_FAILED, "QEMU's control socket does not speak QMP")
         return message

@@ -68,6 +68,7 @@ def _probe(texts: Texts) -> Probe | None:
         interfaces=_interfaces(texts)[:_MAX_LISTED],
         mounts=tuple(ProbedMount(device=m.device, path=m.path, type=m.type) for m in mounted[:_MAX_LISTED]),
         failed_units=_failed(texts.get("failed", ()))[:_MAX_LISTED],
+        complaints=tuple(dict.fromkeys(map(clean, texts.get("log", ()))))[:_MAX_LISTED],
     )
 
 

@@ -85,7 +85,7 @@ SIGNS: tuple[Sign, ...] = (
         "stopped in the shell of its initramfs",
         _ROOT_HINT,
         prompt=True,
-        details=("does not exist. Dropping to a shell", "Gave up waiting for"),
+        details=("ALERT! … does not exist", "Gave up waiting for"),
     ),
     Sign(
         ("rdsosreport.txt", "dracut:/#"),
@@ -143,10 +143,16 @@ SIGNS: tuple[Sign, ...] = (
         _GRUB_HINT,
     ),
     Sign(
-        ("Security Violation", "bad shim signature", "BdsDxe: failed to load … Access Denied"),
+        (
+            "BdsDxe: failed to load … Access Denied",
+            "BdsDxe: failed to start … PciRoot … Security Violation",
+            "Verification failed: … Security Violation",  # shim's words
+            "bad shim signature",
+        ),
         "was stopped by Secure Boot",
         _SECURE_BOOT_HINT,
         settle=10,
+        details=("Access Denied", "Security Violation"),
     ),
     Sign(
         ("Shell>",),
@@ -219,10 +225,10 @@ def find_sign(text: str) -> Sign | None:
 
 
 def quote(sign: Sign, text: str) -> str:
-    """The line of a text that says most about a sign."""
+    """The line of a text that says most about a sign; of a prompt without details, the prompt."""
     lines = [line.strip() for line in text.splitlines() if fold(line)]
-    for words in (*sign.details, *sign.phrases):
-        found = next((line for line in reversed(lines) if _contains(fold(line), words)), None)
+    for words in (*sign.details, *(() if sign.prompt else sign.phrases)):
+        found = next((line for line in lines if _contains(fold(line), words)), None)
         if found is not None:
             return found[:_MAX_QUOTE]
     return last_line(text)

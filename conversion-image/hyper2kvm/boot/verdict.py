@@ -6,11 +6,13 @@ from ipaddress import ip_interface
 from hyper2kvm.boot.signs import MAINTENANCE_HINT, Sign, find_sign, last_line, quote
 from hyper2kvm.stages.documents import Evidence, Probe
 
-SETTLE_SECONDS = 12.0
-"""How long a guest that came up is watched on: units that fail late and addresses by DHCP are to be in the report."""
+SETTLE_REPORTS = 2
+SETTLE_SECONDS = 15.0
+"""A guest that came up is watched until its probe has reported again, five of its own seconds later, and no longer than
+this: units that fail late and addresses by DHCP are to be in the report."""
 
-ADDRESS_SECONDS = 50.0
-"""How long addresses that the guest's configuration states may take after that."""
+ADDRESS_SECONDS = 60.0
+"""How long after the first report addresses may still come that the guest's configuration states."""
 
 LOGIN_SECONDS = 4.0
 """How long a login prompt must be there."""
@@ -20,7 +22,10 @@ SILENCE_SECONDS = 120.0
 
 _PROMPT_FACTOR = 4.0
 _SERIAL_LINES = 40
-_UP = "multi-user"
+UP = "multi-user"
+"""The target that a guest must reach, without its suffix."""
+
+_MAX_TOLD = 3
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class Snapshot:
         reported: seconds since the first of them.
         ended: whether QEMU has ended: the guest switched itself off, or restarted.
         flooded: whether the guest wrote more to a serial port than a start can need.
+        over: whether the time is over: what has come up until now counts, and nothing is waited for.
     """
 
     serial: Shown = Shown()
@@ -57,6 +63,7 @@ class Snapshot:
     reported: float = 0.0
     ended: bool = False
     flooded: bool = False
+    over: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,16 +131,24 @@ def missing_addresses(stated: tuple[str, ...], probe: Probe | None) -> tuple[str
 def _by_probe(expected: Expected, seen: Snapshot) -> CameUp | Stopped | None:
     """The first report decides whether it came up, and when; the last one what came up."""
     first, last = seen.probes[0], seen.probes[-1]
-    if first.target != _UP:
-        failed = f"failed units: {', '.join(last.failed_units)}" if last.failed_units else ""
-        return Stopped(f"ended in {first.target} mode", failed, MAINTENANCE_HINT)
-    if seen.ended:
-        return Stopped(f"came up and, after {_UP}.target, restarted or switched itself off")
-    if seen.reported < SETTLE_SECONDS:
+    if seen.ended and first.target == UP:
+        return Stopped(f"came up and, after {UP}.target, restarted or switched itself off")
+    settled = len(seen.probes) >= SETTLE_REPORTS or seen.reported >= SETTLE_SECONDS
+    if not (settled or seen.ended or seen.over):
         return None
-    if missing_addresses(expected.addresses, last) and seen.reported < SETTLE_SECONDS + ADDRESS_SECONDS:
+    if first.target != UP:
+        return Stopped(f"ended in {first.target} mode", _complaint(last), MAINTENANCE_HINT)
+    absent = missing_addresses(expected.addresses, last)
+    if absent and seen.reported < ADDRESS_SECONDS and not seen.over:
         return None
     return CameUp(Evidence.PROBE, last.replaced(uptime=first.uptime))
+
+
+def _complaint(probe: Probe) -> str:
+    """What a guest says of its stop: systemd's first messages, which the later ones follow from, else failed units."""
+    if probe.complaints:
+        return " / ".join(probe.complaints[:_MAX_TOLD])
+    return f"failed units: {', '.join(probe.failed_units)}" if probe.failed_units else ""
 
 
 def _sign(seen: Snapshot) -> tuple[Sign | None, str]:
@@ -155,7 +170,7 @@ def _sign(seen: Snapshot) -> tuple[Sign | None, str]:
 
 
 def _by_login(expected: Expected, seen: Snapshot) -> CameUp | None:
-    needed = SILENCE_SECONDS if expected.probe else LOGIN_SECONDS
+    needed = SILENCE_SECONDS if expected.probe and not seen.over else LOGIN_SECONDS
     if seen.serial.login is not None and seen.serial.login >= needed:
         return CameUp(Evidence.SERIAL_LOGIN)
     if seen.screen.login is not None and seen.screen.login >= needed:

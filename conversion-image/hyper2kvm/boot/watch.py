@@ -12,6 +12,7 @@ from hyper2kvm.boot.reports import MAX_BYTES, parse_reports
 from hyper2kvm.boot.screen import Picture, differs, read_ppm
 from hyper2kvm.boot.signs import shows_login
 from hyper2kvm.boot.verdict import CameUp, Expected, Shown, Snapshot, Stopped, decide
+from hyper2kvm.stages.documents import Probe
 from hyper2kvm_api.errors import HostError
 from hyper2kvm_api.reasons import Reason
 
@@ -64,13 +65,12 @@ class Watch:
         """
         self._control = control
         self._files = files
-        self._token = token
         self._clock = clock
         self._pause = pause
         self._started = clock()
         self._serial = _SerialPort(files.serial)
         self._screen = _Screen(picture)
-        self._reported: float | None = None
+        self._reports = _ReportPort(files.report, token)
         self._ended = False
 
     def until(self, deadline: float, expected: Expected) -> Ending:
@@ -81,30 +81,37 @@ class Watch:
         """
         while True:
             now = self._clock()
-            seen = self._look(now)
+            over = now - self._started >= deadline
+            seen = self._look(now, over=over)
             verdict = decide(expected, seen)
-            if verdict is not None or now - self._started >= deadline:
-                return Ending(verdict, now - self._started, seen, self._screen.picture)
+            if verdict is not None or over:
+                return Ending(verdict, now - self._started, seen, self._last_picture(now))
             self._pause(_INTERVAL)
 
-    def _look(self, now: float) -> Snapshot:
+    def _look(self, now: float, *, over: bool) -> Snapshot:
         try:
             self._screen.look(self._control, now)
             self._check_room()
         except ControlLost:
             self._ended = True
-        probes = parse_reports(console.plain(console.tail(self._files.report, MAX_BYTES)), self._token)
-        if probes and self._reported is None:
-            self._reported = now
-        flooded = max(console.size(self._files.serial), console.size(self._files.report)) > MAX_LOG
+            self._screen.read(now)
         return Snapshot(
             serial=self._serial.look(now),
             screen=self._screen.shown(now),
-            probes=probes,
-            reported=now - (self._reported or now),
+            probes=self._reports.look(now),
+            reported=self._reports.seconds(now),
             ended=self._ended,
-            flooded=flooded,
+            flooded=max(console.size(self._files.serial), console.size(self._files.report)) > MAX_LOG,
+            over=over,
         )
+
+    def _last_picture(self, now: float) -> Picture | None:
+        """The screen at the moment of the verdict; of a machine that has ended, the last one that was seen."""
+        try:
+            self._screen.take(self._control, now)
+        except ControlLost:
+            self._ended = True
+        return self._screen.picture
 
     def _check_room(self) -> None:
         """QEMU pauses a guest whose write found no space (werror=enospc)."""
@@ -134,6 +141,31 @@ class _SerialPort:
         return Shown(self._text, now - self._changed, None if self._login is None else now - self._login)
 
 
+class _ReportPort:
+    """What the probe has reported on the second serial port, and since when."""
+
+    def __init__(self, log: Path, token: str) -> None:
+        self._log = log
+        self._token = token
+        self._size = 0
+        self._since: float | None = None
+        self._probes: tuple[Probe, ...] = ()
+
+    def look(self, now: float) -> tuple[Probe, ...]:
+        """The reports so far."""
+        size = console.size(self._log)
+        if size != self._size:
+            self._size = size
+            self._probes = parse_reports(console.plain(console.tail(self._log, MAX_BYTES)), self._token)
+        if self._probes and self._since is None:
+            self._since = now
+        return self._probes
+
+    def seconds(self, now: float) -> float:
+        """Seconds since the first report."""
+        return 0.0 if self._since is None else now - self._since
+
+
 class _Screen:
     """What the screen shows, and since when. It is read when it has stood still, and only once."""
 
@@ -147,19 +179,27 @@ class _Screen:
 
     def look(self, control: Control, now: float) -> None:
         """Take a picture, when it is time for one, and read it when it has not changed since the one before."""
-        if now - self._taken < _PICTURE_INTERVAL:
-            return
+        if now - self._taken >= _PICTURE_INTERVAL and not self.take(control, now):
+            self.read(now)
+
+    def take(self, control: Control, now: float) -> bool:
+        """Take a picture; whether it shows something new."""
         self._taken = now
         control.execute("screendump", filename=str(self._file))
         taken = read_ppm(self._file)
         if taken is None:
-            return
-        if self.picture is None or differs(self.picture, taken):
+            return False
+        new = self.picture is None or differs(self.picture, taken)
+        if new:
             self._changed, self._text = now, None
-        elif self._text is None:
-            self._text = ocr.read(taken)
-            self._login = _since(self._login, now, self._text)
         self.picture = taken
+        return new
+
+    def read(self, now: float) -> None:
+        """Read the last picture, unless that was done."""
+        if self.picture is not None and self._text is None:
+            self._text = ocr.read(self.picture)
+            self._login = _since(self._login, now, self._text)
 
     def shown(self, now: float) -> Shown:
         """What it shows now; a screen that moves shows no text."""

@@ -105,6 +105,12 @@ def disk_name(index: int) -> str:
     return f"/dev/sd{letters}"
 
 
+def device_of(mountable: str, devices: Sequence[BlockDevice]) -> BlockDevice | None:
+    """The device that a mountable of the appliance is on: of `btrfsvol:/dev/sda2/@` it is `/dev/sda2`."""
+    path = mountable.removeprefix("btrfsvol:") + "/"
+    return next((each for each in devices if path.startswith(f"{each.device}/")), None)
+
+
 def _mapper_name(device: str) -> str | None:
     """Name below /dev/mapper of a device-mapper device, as LVM makes it: hyphens are doubled, one separates."""
     if device.startswith("/dev/mapper/"):
@@ -114,5 +120,5 @@ def _mapper_name(device: str) -> str | None:
 
 
 def _unescaped(value: str) -> str:
-    """A name with udev's escapes of bytes, such as `\\x20` for a blank, resolved."""
+    """A name with its bytes in place of the hexadecimal escapes that udev writes for blanks and such."""
     return _ESCAPE.sub(lambda match: bytes.fromhex(match[0].replace("\\x", "")).decode("utf-8", "replace"), value)

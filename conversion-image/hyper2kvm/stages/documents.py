@@ -28,6 +28,17 @@ class Flattened(Document):
     disks: tuple[FlatDisk, ...] = Field(min_length=1)
 
 
+class OverlayState(Document):
+    """How a disk's overlay looked when FIX had ended, to notice that it changed."""
+
+    disk: str
+    """The disk's id in the machine."""
+    size: int
+    """Size of the file in bytes."""
+    modified: int
+    """Time of its last change in nanoseconds."""
+
+
 class Fixed(Document):
     """FIX's document."""
 
@@ -38,6 +49,8 @@ class Fixed(Document):
     """Bytes that were discarded because no file uses them; None when nothing was trimmed."""
     notes: tuple[str, ...] = ()
     """What was looked at and needed no change, a sentence each."""
+    overlays: tuple[OverlayState, ...] = ()
+    """How the overlays were left, one a disk; none when nothing was applied."""
 
 
 class CopiedDisk(Document):
@@ -109,6 +122,8 @@ class Probe(Document):
     interfaces: tuple[ProbedInterface, ...] = ()
     mounts: tuple[ProbedMount, ...] = ()
     failed_units: tuple[str, ...] = ()
+    complaints: tuple[str, ...] = ()
+    """What systemd could not start, in its own words, where it reached no more than `emergency` or `rescue`."""
 
 
 class BootProof(Document):

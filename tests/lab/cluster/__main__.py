@@ -10,6 +10,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from hyper2kvm_api.errors import Hyper2kvmError  # noqa: E402 -- after the path
 from lab.cluster import cgroups, lifecycle, namespace  # noqa: E402
+from lab.cluster.addons import Addon  # noqa: E402
 from lab.cluster.binaries import HELM, KUBERNETES, ensure_built  # noqa: E402
 from lab.cluster.layout import Layout  # noqa: E402
 from lab.cluster.progress import say  # noqa: E402
@@ -24,6 +25,7 @@ def main(arguments: list[str]) -> int:
     for name, text in (("up", "bring the cluster up"), ("prepare", "only make what is cached")):
         command = commands.add_parser(name, help=text)
         command.add_argument("--kubevirt", action="store_true", help="with KubeVirt")
+        command.add_argument("--without-cdi", action="store_true", help="without CDI")
     commands.add_parser("down", help="remove the cluster and every trace of it")
     commands.add_parser("status", help="say whether it runs")
     commands.add_parser("kubectl", help="kubectl with the cluster's kubeconfig")
@@ -31,14 +33,18 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     layout = Layout()
     if options.command == "up":
-        lifecycle.up(layout, with_kubevirt=options.kubevirt)
+        lifecycle.up(layout, _addons(options))
     elif options.command == "prepare":
-        lifecycle.prepare(with_kubevirt=options.kubevirt)
+        lifecycle.prepare(_addons(options))
     elif options.command == "down":
         lifecycle.down(layout)
     else:
         return _status(layout)
     return 0
+
+
+def _addons(options: argparse.Namespace) -> list[Addon]:
+    return [*([] if options.without_cdi else [Addon.CDI]), *([Addon.KUBEVIRT] if options.kubevirt else [])]
 
 
 def _status(layout: Layout) -> int:
@@ -53,9 +59,9 @@ def _status(layout: Layout) -> int:
 
 def _become(program: str, arguments: list[str]) -> int:
     """Run kubectl or helm in this process's place."""
-    if program == "helm":
-        ensure_built(HELM)
-    path = str((HELM if program == "helm" else KUBERNETES).program(program))
+    group = HELM if program == "helm" else KUBERNETES
+    ensure_built(group)
+    path = str(group.program(program))
     os.environ["KUBECONFIG"] = str(Layout().kubeconfig)
     os.execv(path, [path, *arguments])  # noqa: S606 -- the user's own arguments
 

@@ -39,7 +39,17 @@ PLAIN = Base("bookworm")
 
 TOOLS = Base(
     "bookworm",
-    ("qemu-utils", "nbdkit", "ca-certificates", "util-linux", "e2fsprogs", "nginx-light", "curl", "iproute2", "openssl"),
+    (
+        "qemu-utils",
+        "nbdkit",
+        "ca-certificates",
+        "util-linux",
+        "e2fsprogs",
+        "nginx-light",
+        "curl",
+        "iproute2",
+        "openssl",
+    ),
 )
 """What CDI's importer runs (qemu-img, nbdkit), and what tests want in a pod."""
 
@@ -87,7 +97,7 @@ def ensure_base(base: Base) -> Path:
             "--variant=minbase",
             '--aptopt=APT::Install-Recommends "false"',
             *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
-            f"--include={','.join(base.packages)}",
+            *([f"--include={','.join(base.packages)}"] if base.packages else []),
             base.suite,
             str(unfinished),
         ],

@@ -5,7 +5,7 @@ from lab.cluster.binaries import CDI, CDI_VERSION
 from lab.cluster.images import cdi
 from lab.cluster.kubectl import Kubectl
 from lab.cluster.progress import wait_for
-from lab.cluster.storage import CLASSES
+from lab.cluster.storage import CLASSES, StorageClass
 from lab.cluster.templates import fill
 
 NAMESPACE = "cdi"
@@ -26,21 +26,33 @@ def operator_manifest() -> str:
     return run(generator, deadline=60).text
 
 
-def deploy(kubectl: Kubectl) -> None:
-    """Install CDI and wait until its operator calls it Deployed; then tell it about the storage classes.
+def install(kubectl: Kubectl) -> None:
+    """Install CDI's operator and ask it for CDI.
 
     Raises:
-        HostError: ProgramTimedOut with the phase that it stays in.
+        HostError: ProgramFailed with the API server's refusal; ProgramTimedOut.
     """
-    if kubectl.field("cdi", "cdi", "status.phase") != "Deployed":
-        kubectl.apply(operator_manifest())
-        wait_for("CDI's API", lambda: _missing(kubectl, "crd", "cdis.cdi.kubevirt.io"), deadline=60)
-        kubectl.apply(fill("manifests/cdi.yaml"))
-        wait_for("CDI", lambda: _not_deployed(kubectl), deadline=300)
+    kubectl.make_namespace(NAMESPACE)
+    kubectl.apply(operator_manifest())
+    wait_for("CDI's API", lambda: _missing(kubectl, "crd", "cdis.cdi.kubevirt.io"), deadline=60)
+    kubectl.apply(fill("manifests/cdi.yaml"))
+
+
+def wait_until_deployed(kubectl: Kubectl) -> None:
+    """Wait until CDI's operator calls it Deployed; then tell it about the storage classes.
+
+    Raises:
+        HostError: ProgramTimedOut with the phase that it stays in and the pods that are not ready.
+    """
+    wait_for("CDI", lambda: _not_deployed(kubectl), deadline=300)
     for storage_class in CLASSES:
-        name = storage_class.name
-        wait_for(f"StorageProfile {name}", lambda name=name: _missing(kubectl, "storageprofile", name), deadline=60)
-        kubectl.apply(storage_class.profile())
+        _tell_about(kubectl, storage_class)
+
+
+def _tell_about(kubectl: Kubectl, storage_class: StorageClass) -> None:
+    name = storage_class.name
+    wait_for(f"StorageProfile {name}", lambda: _missing(kubectl, "storageprofile", name), deadline=60)
+    kubectl.apply(storage_class.profile())
 
 
 def _missing(kubectl: Kubectl, kind: str, name: str) -> str | None:
@@ -49,4 +61,8 @@ def _missing(kubectl: Kubectl, kind: str, name: str) -> str | None:
 
 def _not_deployed(kubectl: Kubectl) -> str | None:
     phase = kubectl.field("cdi", "cdi", "status.phase")
-    return None if phase == "Deployed" else f"its phase is {phase or 'not set'}"
+    return (
+        None
+        if phase == "Deployed"
+        else f"its phase is {phase or 'not set'}; waiting for {kubectl.unready(NAMESPACE) or 'its pods'}"
+    )

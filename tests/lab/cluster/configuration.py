@@ -10,7 +10,7 @@ _PLACES = {
     "Corefile": "etc/Corefile",
     "resolv.conf": "etc/resolv.conf",
 }
-"""Template → its place in the cluster's folder."""
+"""Template in this folder's etc → its place in the cluster's folder."""
 
 
 def write(layout: Layout, pause_image: str) -> None:
@@ -28,7 +28,7 @@ def render(template: str, layout: Layout, pause_image: str) -> str:
         KeyError: the template names something that there is not.
     """
     return fill(
-        f"configuration/{template}",
+        f"etc/{template}",
         folder=layout.folder,
         pause=pause_image,
         pods=layout.pods,

@@ -14,14 +14,22 @@ from lab.cluster.services import CONTAINERD_SOCKET
 
 _SECONDS = 3.0
 
-ORDER = ("containerd", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "coredns")
+ORDER = (
+    "containerd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+    "coredns",
+)
+"""The API server's answer includes etcd's."""
 
 
 def urls(layout: Layout) -> dict[str, str]:
     """Component → where it answers whether it is healthy, without credentials."""
     node = layout.node_address
     return {
-        "etcd": f"{layout.api_server}/readyz/etcd",
         "kube-apiserver": f"{layout.api_server}/readyz",
         "kube-controller-manager": f"https://{node}:10257/healthz",
         "kube-scheduler": f"https://{node}:10259/healthz",
@@ -72,4 +80,3 @@ def _node(kubectl: Kubectl) -> str | None:
     conditions = (kubectl.get("node", NODE) or {}).get("status", {}).get("conditions", [])
     ready = next((one for one in conditions if one["type"] == "Ready"), {"status": "", "message": "no such node"})
     return None if ready["status"] == "True" else str(ready["message"])
-

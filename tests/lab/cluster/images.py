@@ -161,7 +161,7 @@ def _libvirt() -> list[Entry]:
         Entry("etc/libvirt/virtlogd.conf", b"", mode=0o644),
         Entry("etc/libvirt/hooks/qemu", KUBEVIRT.source("qemu")),
         Entry("usr/bin/node-labeller.sh", KUBEVIRT.source("node-labeller.sh")),
-        Entry("usr/sbin/virtqemud", Path(__file__).with_name("configuration") / "virtqemud"),
+        Entry("usr/sbin/virtqemud", Path(__file__).with_name("etc") / "virtqemud"),
         Entry("usr/bin/virt-chroot", VIRT_CHROOT.program("virt-chroot")),
         Entry("var/lib/kubevirt-node-labeller"),
         Entry("var/log/libvirt"),

@@ -49,6 +49,14 @@ class Kubectl:
         where = [f"--namespace={namespace}"] if namespace else []
         self("apply", "--server-side", "--force-conflicts", *where, "--filename=-", stdin=manifest)
 
+    def make_namespace(self, name: str) -> None:
+        """Make a namespace, unless it exists.
+
+        Raises:
+            HostError: as `run`.
+        """
+        self.apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}))
+
     def get(self, kind: str, name: str, namespace: str = "default") -> dict[str, Any] | None:
         """One object, or None when there is none, or not yet such a kind.
 
@@ -64,9 +72,26 @@ class Kubectl:
         found: dict[str, Any] = json.loads(answer.stdout)
         return found
 
+    def unready(self, namespace: str) -> str:
+        """The pods of a namespace that are not ready, each with what holds it up; empty when all are."""
+        pods = json.loads(self("get", "pods", f"--namespace={namespace}", "--output=json"))["items"]
+        states = {pod["metadata"]["name"]: _held_up(pod["status"]) for pod in pods}
+        return ", ".join(f"{name} ({state})" for name, state in states.items() if state)
+
     def field(self, kind: str, name: str, path: str, namespace: str = "default") -> str:
         """One field as text, by its dotted path; empty when it, or the object, is absent."""
         value: Any = self.get(kind, name, namespace) or {}
         for part in path.split("."):
             value = value.get(part) if isinstance(value, dict) else None
         return "" if value is None else str(value)
+
+
+def _held_up(status: dict[str, Any]) -> str:
+    """Why a pod with this status is not ready; empty when it is."""
+    containers = status.get("containerStatuses", [])
+    if status.get("phase") == "Succeeded":
+        return ""
+    if containers and all(one["ready"] for one in containers):
+        return ""
+    reasons = [state.get("reason", "not ready") for one in containers for state in one["state"].values()]
+    return " ".join(reasons) or str(status.get("phase"))

@@ -11,21 +11,27 @@ from lab.cluster.templates import fill
 NAMESPACE = "kubevirt"
 
 
-def deploy(kubectl: Kubectl) -> None:
-    """Install KubeVirt and wait until its operator calls it Deployed.
+def install(kubectl: Kubectl) -> None:
+    """Install KubeVirt's operator and ask it for KubeVirt.
 
     Raises:
-        HostError: ProgramTimedOut with the phase that it stays in.
+        HostError: ProgramFailed with the API server's refusal; ProgramTimedOut.
     """
-    if deployed(kubectl):
-        return
     # virt-operator's and virt-api's pods prefer or require nodes of the control plane.
     kubectl("label", "node", NODE, "node-role.kubernetes.io/control-plane=", "--overwrite")
-    kubectl.apply(f'{{"apiVersion": "v1", "kind": "Namespace", "metadata": {{"name": "{NAMESPACE}"}}}}')
+    kubectl.make_namespace(NAMESPACE)
     for kind in ("kv", "operator-rbac", "priorityclass"):
         kubectl.apply(_generated(kind))
     wait_for("KubeVirt's API", lambda: _no_api(kubectl), deadline=60)
     kubectl.apply(operator_manifest())
+
+
+def wait_until_deployed(kubectl: Kubectl) -> None:
+    """Wait until KubeVirt's operator calls it Deployed.
+
+    Raises:
+        HostError: ProgramTimedOut with the phase that it stays in and the pods that are not ready.
+    """
     wait_for("KubeVirt", lambda: _not_deployed(kubectl), deadline=600)
 
 
@@ -53,4 +59,8 @@ def _no_api(kubectl: Kubectl) -> str | None:
 
 def _not_deployed(kubectl: Kubectl) -> str | None:
     phase = kubectl.field("kubevirt", "kubevirt", "status.phase", NAMESPACE)
-    return None if phase == "Deployed" else f"its phase is {phase or 'not set'}"
+    return (
+        None
+        if phase == "Deployed"
+        else f"its phase is {phase or 'not set'}; waiting for {kubectl.unready(NAMESPACE) or 'its pods'}"
+    )

@@ -95,14 +95,14 @@ def find(layout: Layout) -> int | None:
 def children(pid: int) -> dict[int, list[str]]:
     """Child processes of a process: id on the host → arguments."""
     ids = _read(Path(f"/proc/{pid}/task/{pid}/children")).split()
-    return {int(child): _read(Path(f"/proc/{int(child)}/cmdline")).decode(errors="replace").split("\0") for child in ids}
+    return {
+        int(child): _read(Path(f"/proc/{int(child)}/cmdline")).decode(errors="replace").split("\0") for child in ids
+    }
 
 
 def members(pid: int) -> list[int]:
-    """All processes in the PID namespace of a process, and in those below it."""
-    namespace = f"/proc/{pid}/ns/pid"
-    wanted = os.stat(namespace).st_ino  # noqa: PTH116 -- the link's target is no path
-    return [int(process.name) for process in _processes() if wanted in _namespaces(process)]
+    """A process and all that descend from it: of a namespace's PID 1, all of the namespace and of those below it."""
+    return [pid, *(member for child in children(pid) for member in members(child))]
 
 
 def end(layout: Layout) -> bool:

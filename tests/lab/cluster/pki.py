@@ -56,10 +56,14 @@ def make(layout: Layout) -> None:
     """
     layout.pki.mkdir(mode=0o700, parents=True)
     authority = layout.pki / "ca"
-    _openssl("req", "-x509", *_EC, "-keyout", f"{authority}.key", "-out", f"{authority}.crt", "-subj", "/CN=hyper2kvm-lab")
+    _openssl(
+        "req", "-x509", *_EC, "-keyout", f"{authority}.key", "-out", f"{authority}.crt", "-subj", "/CN=hyper2kvm-lab"
+    )
     for identity in IDENTITIES:
         _issue(layout, identity)
-    _openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", str(layout.pki / "accounts.key"))
+    _openssl(
+        "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", str(layout.pki / "accounts.key")
+    )
     _openssl("pkey", "-in", str(layout.pki / "accounts.key"), "-pubout", "-out", str(layout.pki / "accounts.pub"))
     for identity in IDENTITIES:
         if identity.kubeconfig:
@@ -91,7 +95,13 @@ def kubeconfig(layout: Layout, file: str) -> str:
 
 def alternative_names(layout: Layout) -> str:
     """The names and addresses under which the API server is reached, as a subjectAltName."""
-    names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"]
+    names = [
+        "localhost",
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        "kubernetes.default.svc.cluster.local",
+    ]
     addresses = ["127.0.0.1", str(layout.node_address), str(layout.services[1])]
     return ",".join([*(f"DNS:{name}" for name in names), *(f"IP:{address}" for address in addresses)])
 

@@ -66,7 +66,9 @@ def run_long(
             seconds = time.monotonic() - began
             if seconds > deadline:
                 raise HostError(
-                    Reason.PROGRAM_TIMED_OUT, f"{what} did not end in {deadline:.0f} s{_quote(log)}", hint=f"Read {log}."
+                    Reason.PROGRAM_TIMED_OUT,
+                    f"{what} did not end in {deadline:.0f} s{_quote(log)}",
+                    hint=f"Read {log}.",
                 )
             say(f"{what}: {seconds:.0f} s, {last_lines(tail(log), 1)[:100]}")
     if code != 0:

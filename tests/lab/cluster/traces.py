@@ -27,7 +27,9 @@ def remove(layout: Layout) -> None:
     _remove_folder(layout.folder)
     left = remaining(layout)
     if left:
-        raise HostError(Reason.PROGRAM_TIMED_OUT, f"of the cluster there remain: {', '.join(left)}", hint="Run `down` again.")
+        raise HostError(
+            Reason.PROGRAM_TIMED_OUT, f"of the cluster there remain: {', '.join(left)}", hint="Run `down` again."
+        )
 
 
 def remaining(layout: Layout) -> list[str]:
@@ -60,4 +62,3 @@ def _remove_folder(folder: Path) -> None:
             if time.monotonic() - began > _SECONDS:
                 raise
             time.sleep(0.2)
-

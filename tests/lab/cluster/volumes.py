@@ -10,6 +10,9 @@ from hyper2kvm.run import run
 
 _ALIGNMENT = 4096
 
+_LITTLE_OVERHEAD = ("-b", "4096", "-m", "0", "-i", "65536", "-O", "^has_journal,^resize_inode")
+"""CDI reckons with 6 % for the file system; by its defaults ext4 takes 16 % of a volume of 64 MiB."""
+
 
 class VolumeMode(StrEnum):
     """As in a PersistentVolume's spec."""
@@ -60,7 +63,7 @@ class Volume:
         if mode is VolumeMode.BLOCK:
             return self._attach()
         if fresh:
-            run(["mkfs.ext4", "-q", "-F", "-m", "0", str(self.image)], deadline=120)
+            run(["mkfs.ext4", "-q", "-F", *_LITTLE_OVERHEAD, str(self.image)], deadline=120)
         return self._mount()
 
     def _attach(self) -> Path:
@@ -93,15 +96,16 @@ class Volume:
 
 
 def devices_of(backing: Path) -> list[Path]:
-    """Loop devices on a file or device. It is compared by inode: names differ between mount namespaces."""
+    """Loop devices on a file or device."""
     status = backing.stat()
-    identity = (status.st_dev, status.st_ino)
+    return [device for device, identity in attachments().items() if identity == (status.st_dev, status.st_ino)]
+
+
+def attachments() -> dict[Path, tuple[int, int]]:
+    """Every loop device with the device and inode numbers of what is behind it: names differ between mount namespaces."""
     listed = run(["losetup", "--list", "--json", "--output", "NAME,BACK-MAJ:MIN,BACK-INO"], deadline=30).text
-    return [
-        Path(entry["name"])
-        for entry in (json.loads(listed)["loopdevices"] if listed.strip() else [])
-        if _identity(entry) == identity
-    ]
+    entries = json.loads(listed)["loopdevices"] if listed.strip() else []
+    return {Path(entry["name"]): _identity(entry) for entry in entries}
 
 
 def _identity(entry: dict[str, str | int]) -> tuple[int, int]:

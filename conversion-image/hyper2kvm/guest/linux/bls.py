@@ -4,13 +4,18 @@ Source of the format: uapi-group.org, Boot Loader Specification.
 """
 
 import posixpath
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hyper2kvm.guest.files import GuestFiles
+from hyper2kvm.guest.linux import reading
 
 PARTITIONS = ("/boot/efi", "/efi", "/boot")
 """Where the partition that holds the entries is mounted: an ESP or an extended boot partition."""
+
+RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]*")
+"""What a kernel's release looks like: a plain file name."""
 
 
 @dataclass(frozen=True)
@@ -37,17 +42,17 @@ def find(files: GuestFiles) -> tuple[Entry, ...]:
 
 def _entries(files: GuestFiles) -> Iterator[Entry]:
     for partition in PARTITIONS:
-        for path in files.glob(f"{partition}/loader/entries/*.conf"):
-            yield _entry(path, partition, files.read(path).decode("utf-8", "surrogateescape"))
+        for path, text in reading.texts(files, f"{partition}/loader/entries/*.conf"):
+            yield _entry(path, partition, text)
 
 
 def _entry(path: str, partition: str, text: str) -> Entry:
     pairs = [(words[0], words[1].strip()) for words in (line.split(None, 1) for line in text.split("\n")) if words[1:]]
     values = dict(pairs)
-    linux = values.get("linux")
+    linux, version = values.get("linux"), values.get("version", "")
     return Entry(
         path=path,
-        version=values.get("version"),
+        version=version if RELEASE.fullmatch(version) else None,
         linux=_below(partition, linux) if linux else None,
         initrds=tuple(
             _below(partition, value) for key, values_ in pairs if key == "initrd" for value in values_.split()

@@ -21,8 +21,6 @@ MAX_MODULE = 64 << 20
 """Bytes that a module may have when unpacked."""
 
 INDEXES = (
-    "modules.alias",
-    "modules.alias.bin",
     "modules.builtin",
     "modules.builtin.bin",
     "modules.builtin.alias.bin",
@@ -93,12 +91,21 @@ def driver_files(
     missing = {name: tree.paths[name] for name in tree.closure(names) if name not in held}
     folder = image.module_folder(version)
     contents = {_bare(path): _unpacked(files.read(f"{tree.folder}/{path}"), path) for path in missing.values()}
-    lines = moduleindex.dependencies(held | {name: _bare(path) for name, path in missing.items()}, tree)
-    contents |= {"modules.dep": moduleindex.text(lines), "modules.dep.bin": moduleindex.binary(lines)}
-    for index in INDEXES:
-        if files.stat(f"{tree.folder}/{index}") is not None:
-            contents[index] = files.read(f"{tree.folder}/{index}")
+    contents |= _indexes(files, tree, held | {name: _bare(path) for name, path in missing.items()})
     return [Member(f"{folder}/{path}", stat.S_IFREG | 0o644, content) for path, content in contents.items()]
+
+
+def _indexes(files: GuestFiles, tree: ModuleTree, present: Mapping[str, str]) -> dict[str, bytes]:
+    lines = moduleindex.dependencies(present, tree)
+    made = {"modules.dep": moduleindex.text(lines), "modules.dep.bin": moduleindex.binary(lines.items())}
+    if files.stat(f"{tree.folder}/modules.alias") is not None:
+        rows = moduleindex.aliases(
+            files.read(f"{tree.folder}/modules.alias").decode("utf-8", "surrogateescape"), present
+        )
+        made["modules.alias"] = moduleindex.alias_text(rows)
+        made["modules.alias.bin"] = moduleindex.binary((moduleindex.normalised(key), name) for key, name in rows)
+    copied = [index for index in INDEXES if files.stat(f"{tree.folder}/{index}") is not None]
+    return made | {index: files.read(f"{tree.folder}/{index}") for index in copied}
 
 
 def _folders(image: Initramfs, members: Iterable[Member]) -> list[Member]:

@@ -4,8 +4,9 @@ import posixpath
 import re
 from collections.abc import Iterator
 
-from hyper2kvm.guest.files import FileKind, GuestFiles
-from hyper2kvm.guest.linux.interface import MAX_FILES, Interface, is_software, with_prefix
+from hyper2kvm.guest.files import GuestFiles
+from hyper2kvm.guest.linux import reading
+from hyper2kvm.guest.linux.interface import Interface, is_software, with_prefix
 
 PATH = "/etc/network/interfaces"
 
@@ -23,18 +24,17 @@ _MAKES_ITSELF = _SOFTWARE_KEYS - {"bond-master"}
 def find(files: GuestFiles) -> Iterator[Interface]:
     """The interfaces of every `iface` stanza, and those that bonds, bridges and VLANs are made from."""
     for path in _included(files, PATH, 0, []):
-        text = files.read(path).decode("utf-8", "surrogateescape")
+        text = reading.text(files, path)
         for name, stanza in _stanzas(text):
             yield _interface(path, name, stanza)
             yield from (Interface(_BACK_END, path, member) for member in _members(name, stanza))
 
 
 def _included(files: GuestFiles, path: str, depth: int, seen: list[str]) -> list[str]:
-    found = files.stat(path)
-    if found is None or found.kind is not FileKind.FILE or path in seen or depth > _MAX_DEPTH or len(seen) >= MAX_FILES:
+    if path in seen or depth > _MAX_DEPTH or len(seen) >= reading.MAX_FILES or not reading.is_file(files, path):
         return seen
     seen.append(path)
-    for words in _lines(files.read(path).decode("utf-8", "surrogateescape")):
+    for words in _lines(reading.text(files, path)):
         for other in _sources(files, posixpath.dirname(path), words):
             _included(files, other, depth + 1, seen)
     return seen

@@ -6,9 +6,6 @@ from dataclasses import dataclass
 
 from hyper2kvm.guest.description import InterfaceConfig
 
-MAX_FILES = 256
-"""Configuration files of one back end that are looked at."""
-
 _MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
 _SOFTWARE = re.compile(
     r"lo|(?:bond|br|virbr|docker|veth|vlan|team|dummy|tun|tap|wg|vxlan|macvlan|ppp|wlan|wl|ww|ib|sit|gre|vnet)\d*"

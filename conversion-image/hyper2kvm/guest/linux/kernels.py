@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hyper2kvm.guest.description import DriverPlace, Kernel
 from hyper2kvm.guest.files import GuestFiles, first_existing
-from hyper2kvm.guest.linux import bls, initramfs, modules, uki
+from hyper2kvm.guest.linux import bls, initramfs, modules, reading, uki
 from hyper2kvm.guest.linux.initramfs import Initramfs
 from hyper2kvm.guest.linux.modules import ModuleTree
 from hyper2kvm_api.errors import GuestError
@@ -79,7 +79,7 @@ def _place(name: str, tree: ModuleTree | None, early: frozenset[str]) -> DriverP
 
 
 def _boot_folder(files: GuestFiles) -> Iterator[_Installed]:
-    for image in files.glob("/boot/vmlinuz-*"):
+    for image in reading.matching(files, "/boot/vmlinuz-*"):
         version = posixpath.basename(image).removeprefix("vmlinuz-")
         found = first_existing(files, (name.format(version) for name in INITRAMFS_NAMES))
         yield _Installed(version, image, found)
@@ -116,7 +116,7 @@ def _readable(files: GuestFiles, path: str | None) -> Initramfs | None:
 
 def _unified(files: GuestFiles) -> Iterator[Kernel]:
     for partition in bls.PARTITIONS:
-        for path in files.glob(f"{partition}/EFI/Linux/*.efi"):
+        for path in reading.matching(files, f"{partition}/EFI/Linux/*.efi"):
             parts = uki.sections(files.read(path))
             if ".linux" in parts:
                 yield _describe_unified(files, path, parts)
@@ -124,7 +124,7 @@ def _unified(files: GuestFiles) -> Iterator[Kernel]:
 
 def _describe_unified(files: GuestFiles, path: str, parts: dict[str, bytes]) -> Kernel:
     named = parts.get(".uname", b"").rstrip(b"\0").decode("ascii", "replace").strip()
-    version = named or posixpath.basename(path).removesuffix(".efi")
+    version = named if bls.RELEASE.fullmatch(named) else posixpath.basename(path).removesuffix(".efi")
     tree = module_tree(files, version)
     try:
         early = initramfs.read(parts.get(".initrd", b""), path).modules(version)

@@ -1,20 +1,23 @@
-"""modules.dep and modules.dep.bin for a chosen set of modules: what modprobe looks into to load them.
+"""modules.dep, modules.alias and their binary forms for a chosen set of modules: what modprobe looks into.
 
-An initramfs may hold modules unpacked that the root file system holds as .ko.xz or .ko.zst, so neither side's own
-index fits both: this one is made for exactly the files that will be there.
+An initramfs may hold modules unpacked that the root file system holds as .ko.xz or .ko.zst, and holds few of them: no
+index of the root file system fits. These are made for exactly the files that will be there.
 
 Source of the binary form: kmod, libkmod/libkmod-index.h (version 2.1): a trie whose numbers are big-endian.
 """
 
 import itertools
+import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hyper2kvm.guest.linux.modules import ModuleTree
 
 _MAGIC = 0xB007F457
 _VERSION = 0x0002_0001
+_OUTSIDE_BRACKETS = re.compile(r"\[[^\]]*\]|-")
+_MAX_KEY = 256
 _PREFIX, _VALUES, _CHILDREN = 0x8000_0000, 0x4000_0000, 0x2000_0000
 
 
@@ -37,12 +40,28 @@ def text(lines: Mapping[str, str]) -> bytes:
     return "".join(f"{line}\n" for line in lines.values()).encode("utf-8", "surrogateescape")
 
 
-def binary(lines: Mapping[str, str]) -> bytes:
-    """modules.dep.bin: the lines, found by module name. Names are ASCII, as the kernel's are; others are left out."""
+def aliases(text_: str, present: Collection[str]) -> list[tuple[str, str]]:
+    """The aliases of a modules.alias that lead to modules that will be there, as pattern and module name."""
+    rows = (line.split() for line in text_.split("\n") if line.startswith("alias "))
+    return [(row[1], row[2]) for row in rows if len(row) == 3 and row[2] in present]
+
+
+def alias_text(rows: Iterable[tuple[str, str]]) -> bytes:
+    """modules.alias."""
+    return "".join(f"alias {pattern} {name}\n" for pattern, name in rows).encode("utf-8", "surrogateescape")
+
+
+def normalised(pattern: str) -> str:
+    """An alias as the binary index holds it: hyphens are underscores, but not between brackets (kmod's alias_normalize)."""
+    return _OUTSIDE_BRACKETS.sub(lambda match: match[0] if match[0].startswith("[") else "_", pattern)
+
+
+def binary(rows: Iterable[tuple[str, str]]) -> bytes:
+    """modules.dep.bin or modules.alias.bin: values by key. The kernel's keys are short and ASCII; others are left out."""
     root = _Node()
-    for name, line in lines.items():
-        if name.isascii():
-            root.insert(name, line.encode("utf-8", "surrogateescape"))
+    for key, value in rows:
+        if key.isascii() and len(key) <= _MAX_KEY:
+            root.insert(key, value.encode("utf-8", "surrogateescape"))
     body = bytearray(struct.pack(">III", _MAGIC, _VERSION, 0))
     struct.pack_into(">I", body, 8, root.write(body))
     return bytes(body)

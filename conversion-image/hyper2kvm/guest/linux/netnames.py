@@ -8,7 +8,7 @@ import re
 
 from hyper2kvm.guest.draft import Draft
 from hyper2kvm.guest.fixer import Fixer, Situation
-from hyper2kvm.guest.linux import arguments, interfaces, netplan, networkd, networkmanager, pairing, udevrules
+from hyper2kvm.guest.linux import arguments, interfaces, netplan, networkd, networkmanager, pairing, reading, udevrules
 from hyper2kvm.guest.linux.pairing import NEW_DRIVER
 from hyper2kvm_api.machine import Nic
 
@@ -101,7 +101,7 @@ def _adopt_matches(draft: Draft, nics: tuple[Nic, ...]) -> None:
     for path in networkd.paths(draft):
         text = networkd.rewritten(draft.text(path), lambda kind, value: _macs(kind, value, nics))
         _write(draft, path, text)
-    for path in draft.glob(netplan.PATTERN):
+    for path in reading.matching(draft, netplan.PATTERN):
         text = netplan.rewritten(path, draft.text(path), lambda driver, mac: _netplan_match(driver, nics, has_mac=mac))
         _write(draft, path, text)
     for path in networkmanager.paths(draft):

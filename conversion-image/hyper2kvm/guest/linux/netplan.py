@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 import yaml
 
 from hyper2kvm.guest.files import GuestFiles
-from hyper2kvm.guest.linux.interface import MAX_FILES, Interface, mac_address, with_prefix
+from hyper2kvm.guest.linux import reading
+from hyper2kvm.guest.linux.interface import Interface, mac_address, with_prefix
 from hyper2kvm_api.errors import GuestError
 from hyper2kvm_api.reasons import Reason
 
@@ -19,8 +20,8 @@ _YES = frozenset({"true", "yes", "on", "y"})
 
 def find(files: GuestFiles) -> Iterator[Interface]:
     """The interfaces of every file. Raises GuestError (GuestFileInvalid) for a file that is no YAML."""
-    for path in files.glob(PATTERN)[:MAX_FILES]:
-        network = _mapping(_network(path, files.read(path).decode("utf-8", "surrogateescape")))
+    for path, text in reading.texts(files, PATTERN):
+        network = _mapping(_network(path, text))
         for identity, node in _mapping(network.get("ethernets")).items():
             yield _ethernet(path, identity, _mapping(node))
         for kind in _VIRTUAL:

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 
 from hyper2kvm.guest.files import GuestFiles
-from hyper2kvm.guest.linux import ini
-from hyper2kvm.guest.linux.interface import MAX_FILES, Interface, is_software, mac_address, with_prefix
+from hyper2kvm.guest.linux import ini, reading
+from hyper2kvm.guest.linux.interface import Interface, is_software, mac_address, with_prefix
 
 FOLDER = "/etc/systemd/network"
 
@@ -16,7 +16,7 @@ def find(files: GuestFiles) -> Iterator[Interface]:
     """The interfaces that .network and .link files match; those that .netdev files make are virtual."""
     made = _made(files)
     for path in paths(files):
-        text = _text(files, path)
+        text = reading.text(files, path)
         if path.endswith(".link"):
             yield _link(path, text)
         else:
@@ -24,9 +24,9 @@ def find(files: GuestFiles) -> Iterator[Interface]:
 
 
 def paths(files: GuestFiles) -> list[str]:
-    """The .network and .link files in /etc that are no mask."""
-    found = [*files.glob(f"{FOLDER}/*.network"), *files.glob(f"{FOLDER}/*.link")]
-    return [path for path in found[:MAX_FILES] if _is_plain(files, path)]
+    """The .network and .link files in /etc, without masks: empty files and links to /dev/null."""
+    found = [*reading.matching(files, f"{FOLDER}/*.network"), *reading.matching(files, f"{FOLDER}/*.link")]
+    return [path for path in found if files.read(path)]
 
 
 def rewritten(text: str, choose: Callable[[str, str], str | None]) -> str:
@@ -46,8 +46,8 @@ def rewritten(text: str, choose: Callable[[str, str], str | None]) -> str:
 
 
 def _made(files: GuestFiles) -> frozenset[str]:
-    texts = (_text(files, path) for path in files.glob(f"{FOLDER}/*.netdev")[:MAX_FILES] if _is_plain(files, path))
-    return frozenset(name for text in texts if (name := ini.first(text, "NetDev", "Name")))
+    texts = reading.texts(files, f"{FOLDER}/*.netdev")
+    return frozenset(name for _, text in texts if (name := ini.first(text, "NetDev", "Name")))
 
 
 def _link(path: str, text: str) -> Interface:
@@ -80,12 +80,3 @@ def _network(path: str, text: str, made: frozenset[str]) -> Iterator[Interface]:
             dhcp=(ini.first(text, "Network", "DHCP") or "no").lower() in {"yes", "true", "1", "on", "ipv4", "ipv6"},
             virtual=name is not None and (name in made or is_software(name)),
         )
-
-
-def _is_plain(files: GuestFiles, path: str) -> bool:
-    found = files.stat(path)
-    return found is not None and found.size > 0
-
-
-def _text(files: GuestFiles, path: str) -> str:
-    return files.read(path).decode("utf-8", "surrogateescape")

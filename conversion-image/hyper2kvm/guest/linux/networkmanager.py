@@ -3,9 +3,9 @@
 import re
 from collections.abc import Callable, Iterator
 
-from hyper2kvm.guest.files import FileKind, GuestFiles
-from hyper2kvm.guest.linux import ini
-from hyper2kvm.guest.linux.interface import MAX_FILES, Interface, is_software, mac_address, with_prefix
+from hyper2kvm.guest.files import GuestFiles
+from hyper2kvm.guest.linux import ini, reading
+from hyper2kvm.guest.linux.interface import Interface, is_software, mac_address, with_prefix
 
 FOLDER = "/etc/NetworkManager/system-connections"
 
@@ -17,7 +17,7 @@ _ADDRESS = re.compile(r"address(es)?[0-9]*")
 def find(files: GuestFiles) -> Iterator[Interface]:
     """The interface of every connection, and the ones that VLANs are made from."""
     for path in paths(files):
-        text = files.read(path).decode("utf-8", "surrogateescape")
+        text = reading.text(files, path)
         yield _interface(path, text)
         parent = ini.first(text, "vlan", "parent")
         if parent and not is_software(parent):
@@ -26,9 +26,8 @@ def find(files: GuestFiles) -> Iterator[Interface]:
 
 def paths(files: GuestFiles) -> list[str]:
     """The keyfiles: NetworkManager passes over names that begin with a dot or end like an editor's copy."""
-    names = [name for name in files.list(FOLDER) if not name.startswith(".") and not name.endswith(("~", ".swp"))]
-    found = (f"{FOLDER}/{name}" for name in names[:MAX_FILES])
-    return [path for path in found if (stat := files.stat(path)) is not None and stat.kind is FileKind.FILE]
+    found = reading.matching(files, f"{FOLDER}/*")
+    return [path for path in found if not path.endswith(("~", ".swp")) and "/." not in path]
 
 
 def rewritten(text: str, choose: Callable[[str], str | None]) -> str:

@@ -32,6 +32,7 @@ _BUS_BASE: Mapping[int, int] = {1: 2, 5: 3, 6: 11, 7: 19, 8: 27}
 _NEW_NAMES = ("enp1s0", "ens3", "eth0")
 _PCI_ADDRESS = re.compile(r"(?:[0-9a-f]{4}:)?([0-9a-f]{2}):([0-9a-f]{2})\.[0-7]")
 _ONBOARD = re.compile(r"eno([0-9]{6,})")
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,14}")  # Linux allows 15 characters, and more kinds of them
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -117,7 +118,7 @@ def _physical(interfaces: Sequence[Interface], nics: Sequence[Nic], bound: Mappi
             continue
         is_pattern = any(character in each.name for character in "*?[")
         found.update(dict.fromkeys(expand(each.name, nics) if is_pattern else (each.name,)))
-    return [name for name in found if name not in bound and name not in made]
+    return [name for name in found if name not in bound and name not in made and _NAME.fullmatch(name)]
 
 
 def _by_place(name: str, interfaces: Iterable[Interface], nics: Sequence[Nic]) -> Nic | None:

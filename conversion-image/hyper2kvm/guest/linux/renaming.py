@@ -1,12 +1,11 @@
 """What becomes of the device names in a guest's configuration when the disks move to another controller."""
 
 import re
-import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hyper2kvm.guest.description import BlockDevice
-from hyper2kvm.guest.devices import DeviceNames
+from hyper2kvm.guest.devices import DeviceNames, device_of, disk_name
 from hyper2kvm.guest.fixer import Situation
 from hyper2kvm_api.options import TargetBus
 from hyper2kvm_api.plan import PlannedDisk
@@ -28,7 +27,6 @@ BY_ID: Mapping[TargetBus, str] = {
 
 _KERNEL_PREFIX: Mapping[TargetBus, str] = {TargetBus.VIRTIO: "vd", TargetBus.SCSI: "sd", TargetBus.SATA: "sd"}
 _UDEV_SAFE = re.compile(r"[^A-Za-z0-9#+\-.:=@_/]")
-_BTRFS_VOLUME = re.compile(r"btrfsvol:(/dev/[^/]+(?:/[^/@]+)*?)/[^/]*$")
 
 
 @dataclass(frozen=True)
@@ -65,10 +63,11 @@ class DeviceRenaming:
     def __init__(self, situation: Situation) -> None:
         self._situation = situation
         self._names = DeviceNames(situation.machine, situation.guest.devices)
+        self._new_links = tuple(BY_ID[disk.bus].format(disk.serial) for disk in situation.disks)
 
     def moves(self, name: str) -> bool:
         """Whether the name changes with the controller."""
-        return self._names.moves(name)
+        return self._names.moves(name) and not name.startswith(self._new_links)
 
     def stable(self, name: str) -> StableName | None:
         """The name to write instead, or None when the device is on none of the machine's disks."""
@@ -89,10 +88,8 @@ class DeviceRenaming:
 
     def root(self) -> StableName | None:
         """The root file system's own name, as INSPECT found it."""
-        root = self._situation.guest.root or ""
-        match = _BTRFS_VOLUME.match(root)
-        wanted = match[1] if match else root
-        device = next((each for each in self._situation.guest.devices if each.device == wanted), None)
+        guest = self._situation.guest
+        device = device_of(guest.root, guest.devices) if guest.root else None
         return self._stable(device) if device else None
 
     def disk(self, name: str) -> StableName | None:
@@ -122,16 +119,8 @@ class DeviceRenaming:
             return None
         prefix = _KERNEL_PREFIX[planned.bus]
         alike = [disk.id for disk in self._situation.disks if _KERNEL_PREFIX[disk.bus] == prefix]
-        return f"/dev/{prefix}{disk_letters(alike.index(planned.id))}{device.partition or ''}"
+        letters = disk_name(alike.index(planned.id)).removeprefix("/dev/sd")
+        return f"/dev/{prefix}{letters}{device.partition or ''}"
 
     def _planned(self, disk: str | None) -> PlannedDisk | None:
         return next((each for each in self._situation.disks if each.id == disk), None)
-
-
-def disk_letters(number: int) -> str:
-    """How the kernel counts disks: 0 is `a`, 25 is `z`, 26 is `aa` (Linux, drivers/scsi/sd.c)."""
-    letters = ""
-    while number >= 0:
-        letters = string.ascii_lowercase[number % 26] + letters
-        number = number // 26 - 1
-    return letters

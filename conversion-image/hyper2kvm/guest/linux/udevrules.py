@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 
 from hyper2kvm.guest.files import GuestFiles
-from hyper2kvm.guest.linux.interface import MAX_FILES, Interface, mac_address
+from hyper2kvm.guest.linux import reading
+from hyper2kvm.guest.linux.interface import Interface, mac_address
 
 PATTERN = "/etc/udev/rules.d/*.rules"
 
@@ -16,11 +17,8 @@ _KERNELS = re.compile(r'\bKERNELS\s*==\s*"((?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]
 
 def find(files: GuestFiles) -> Iterator[Interface]:
     """The interface of every rule for the net subsystem that sets a name."""
-    for path in files.glob(PATTERN)[:MAX_FILES]:
-        found = files.stat(path)
-        if found is not None and found.size:
-            text = files.read(path).decode("utf-8", "surrogateescape")
-            yield from (interface for line in _rules(text) if (interface := _interface(path, line)) is not None)
+    for path, text in reading.texts(files, PATTERN):
+        yield from (interface for line in _rules(text) if (interface := _interface(path, line)) is not None)
 
 
 def rule(mac: str, name: str) -> str:

@@ -22,7 +22,7 @@ BY_PATH = "/dev/disk/by-path/pci-0000:03:00.0-scsi-0:0:{}:0-part{}"
 
 def memory(files: Mapping[str, bytes | str], links: Mapping[str, str] | None = None) -> MemoryGuest:
     """A guest of these files and links."""
-    return MemoryGuest.of({**files, **{path: f"-> {target}" for path, target in (links or {}).items()}})
+    return MemoryGuest(files, links)
 
 
 def device(name: str, disk: str, partition: int, **values: object) -> BlockDevice:

@@ -1,12 +1,17 @@
-import pytest
+import contextlib
 
-from hyper2kvm.guest.linux import initramfs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hyper2kvm.guest.linux import cpio, initramfs
 from hyper2kvm.guest.linux.compression import Compression
 from hyper2kvm_api.errors import GuestError
 from hyper2kvm_api.reasons import Reason
 
 VERSION = "6.1.0-9-amd64"
 PATH = f"/boot/initrd.img-{VERSION}"
+SMALL = cpio.write([cpio.Member("lib", 0o120777, b"usr/lib"), cpio.Member("init", 0o100755, b"#!/bin/sh\n")])
 COMPRESSIONS = ["plain", "gzip", "xz", "zstd", "lz4", "lzma", "bzip2", "lzo"]
 
 
@@ -85,3 +90,9 @@ def test_an_image_that_was_cut_is_refused(images, compressor):
     image = images.initramfs_tools(compressor=compressor)
     with pytest.raises(GuestError):
         initramfs.read(image[: len(image) // 2], PATH)
+
+
+@given(at=st.integers(0, len(SMALL) - 1), damage=st.binary(min_size=1, max_size=8))
+def test_damage_anywhere_is_refused_or_read_and_nothing_else(at, damage):
+    with contextlib.suppress(GuestError):
+        initramfs.read(SMALL[:at] + damage + SMALL[at + len(damage) :], PATH)

@@ -105,3 +105,8 @@ def test_paths_are_those_of_the_slots():
     assert pairing.by_path("pci-0000:02:01.0", (FIRST, SECOND)) is None
     assert pairing.by_path("pci-0000:02:01.0", (FIRST,)) == FIRST
     assert pairing.by_path("platform-x", (FIRST,)) is None
+
+
+@pytest.mark.parametrize("name", ["../../etc/x", 'a"b', "a" * 16, "", "."])
+def test_names_that_no_interface_has_are_passed_over(name):
+    assert pairing.pair(named(name), (FIRST,)) == pairing.Pairing()

@@ -1,0 +1,83 @@
+"""Which firmware a guest's disks are made for, and which disk it starts. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+from hyper2kvm.guest.description import BlockDevice, Mount
+from hyper2kvm.guest.devices import device_of
+from hyper2kvm_api.machine import Firmware, Machine
+
+ESP = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
+"""GPT type of the EFI system partition (UEFI 2.10, section 5.3.3)."""
+
+EXTENDED_BOOT = "bc13c2ff-59e6-4262-a352-b275fd6f7172"
+"""GPT type of an extended boot loader partition (UAPI.1, Boot Loader Specification)."""
+
+BIOS_BOOT = "21686148-6449-6e6f-744e-656564454649"
+"""GPT type of the partition that GRUB's BIOS core stands in."""
+
+ESP_FOLDERS = ("/boot/efi", "/efi", "/boot")
+"""Where an EFI system partition is mounted, by custom."""
+
+_BOOT_CODE = 440
+_SIGNATURE = slice(510, 512)
+
+
+def detect(stated: Firmware | None, devices: Sequence[BlockDevice]) -> Firmware:
+    """The firmware that the source states, else what the disks show.
+
+    A GPT with an EFI system partition and none for GRUB's BIOS core is made for UEFI; whatever has both starts by
+    either, and the old machine's firmware, unless stated, was BIOS.
+    """
+    if stated is not None:
+        return stated
+    types = {device.part_type for device in devices}
+    return Firmware.UEFI if ESP in types and BIOS_BOOT not in types else Firmware.BIOS
+
+
+def boot_disk(
+    firmware: Firmware,
+    machine: Machine,
+    devices: Sequence[BlockDevice],
+    mounts: Sequence[Mount],
+    sectors: Mapping[str, bytes],
+) -> str:
+    """Id of the disk that the firmware starts: by ESP or boot sector, and by where the system is; never by its name.
+
+    Args:
+        firmware: the guest's firmware.
+        machine: its hardware.
+        devices: what its disks hold.
+        mounts: its file systems.
+        sectors: the first bytes of each disk by its id, at least a sector.
+    """
+    system = [disk for path in ("/boot", "/") for disk in _disks_of(path, devices, mounts)]
+    ordered = [disk.id for disk in machine.disks]
+    choices = [
+        *(_esp_disks(devices, mounts) if firmware is Firmware.UEFI else []),
+        *_preferred([disk for disk in ordered if b"GRUB" in sectors.get(disk, b"")[:512]], system),
+        *_preferred([disk for disk in ordered if _starts(sectors.get(disk, b""))], system),
+        *system,
+        *ordered,
+    ]
+    return choices[0]
+
+
+def _esp_disks(devices: Sequence[BlockDevice], mounts: Sequence[Mount]) -> list[str]:
+    partitions = [device for device in devices if device.disk and device.part_type in {ESP, "ef"}]
+    mounted = {mount.device for mount in mounts}
+    partitions.sort(key=lambda device: device.device not in mounted)
+    return [device.disk for device in partitions if device.disk]
+
+
+def _preferred(disks: Sequence[str], system: Sequence[str]) -> list[str]:
+    return sorted(disks, key=lambda disk: disk not in system)
+
+
+def _disks_of(path: str, devices: Sequence[BlockDevice], mounts: Sequence[Mount]) -> list[str]:
+    mounted = [device_of(mount.device, devices) for mount in mounts if mount.path == path]
+    return [device.disk for device in mounted if device and device.disk]
+
+
+def _starts(sector: bytes) -> bool:
+    """Whether a master boot record holds code, and not only a partition table."""
+    return sector[_SIGNATURE] == b"\x55\xaa" and any(sector[:_BOOT_CODE])

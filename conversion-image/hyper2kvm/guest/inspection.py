@@ -1,0 +1,89 @@
+"""INSPECT: what a guest is, from what its disks hold. Everything is mounted read-only."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hyper2kvm.events import Events
+from hyper2kvm.guest import contents as disks
+from hyper2kvm.guest import encryption, firmware
+from hyper2kvm.guest.appliance import Appliance
+from hyper2kvm.guest.contents import Contents
+from hyper2kvm.guest.description import Guest, Mount
+from hyper2kvm.guest.linux import bootloaders, interfaces, kernels, vendortools
+from hyper2kvm.guest.mounted import esp_folder, mount_all
+from hyper2kvm.guest.systems import Identified, identify
+from hyper2kvm_api.errors import GuestError
+from hyper2kvm_api.options import UnsupportedPolicy
+from hyper2kvm_api.plan import Plan
+
+_HIBERNATED = "swsuspend"
+"""blkid's type of a swap partition that holds the image of a hibernated Linux."""
+
+
+def inspect_guest(appliance: Appliance, plan: Plan, events: Events) -> Guest:
+    """Describe a guest. What the guest mounts is mounted afterwards, read-only.
+
+    Args:
+        appliance: an appliance with the disks in the machine's order.
+        plan: the migration.
+        events: where warnings go.
+
+    Raises:
+        GuestError: NoOperatingSystem, MultipleOperatingSystems, UnsupportedOperatingSystem, EncryptedWithoutKey,
+            FilesystemNotMounted or GuestFileInvalid.
+    """
+    keys = encryption.read_keys(Path(plan.keys_folder) if plan.keys_folder else None)
+    contents = disks.look(appliance.handle, plan.machine, keys)
+    found = identify(appliance, contents, plan.guest.root)
+    if found.obstacle is not None:
+        return _copied(contents, found, found.obstacle, plan.guest.when_unsupported, events)
+    _warn(contents, events)
+    mounts = mount_all(appliance, contents, found.root or "", events)
+    return Guest(
+        os=found.system,
+        root=found.root,
+        boot_disk=_boot_disk(contents, mounts),
+        firmware=contents.firmware,
+        devices=contents.devices,
+        mounts=mounts,
+        kernels=kernels.find(appliance),
+        boot_loaders=bootloaders.find(appliance, esp_folder(mounts), contents.boot_sectors),
+        interfaces=interfaces.find(appliance),
+        vendor_tools=vendortools.find(appliance),
+    )
+
+
+def _copied(
+    contents: Contents, found: Identified, obstacle: GuestError, policy: UnsupportedPolicy, events: Events
+) -> Guest:
+    """A guest whose disks are copied as they are, where the user allows that."""
+    if policy is not UnsupportedPolicy.COPY:
+        raise obstacle
+    events.warn(
+        str(obstacle.reason),
+        f"{obstacle.message}; the disks are copied unchanged",
+        hint="Prepare the guest for KVM yourself: its drivers, boot loader and network.",
+    )
+    return Guest(
+        os=found.system,
+        root=None,
+        boot_disk=_boot_disk(contents, ()),
+        firmware=contents.firmware,
+        devices=contents.devices,
+    )
+
+
+def _boot_disk(contents: Contents, mounts: Sequence[Mount]) -> str:
+    return firmware.boot_disk(contents.firmware, contents.machine, contents.devices, mounts, contents.boot_sectors)
+
+
+def _warn(contents: Contents, events: Events) -> None:
+    for device in contents.unlocked.locked:
+        error = encryption.without_key([device], contents.keys, "it")
+        events.warn(str(error.reason), f"{error.message}; it is copied as it is", hint=error.hint)
+    if any(device.type == _HIBERNATED for device in contents.devices):
+        events.warn(
+            "GuestHibernated",
+            "the guest was hibernated: what it remembers of its disks will not be true when it resumes",
+            hint="Start it at the source, shut it down, and export it again.",
+        )

@@ -1,0 +1,123 @@
+"""A guest's file systems, mounted in the appliance as the guest itself would mount them."""
+
+from collections.abc import Sequence
+
+from hyper2kvm.events import Events
+from hyper2kvm.guest import encryption, firmware, mounting, roots
+from hyper2kvm.guest.appliance import Appliance
+from hyper2kvm.guest.contents import Contents
+from hyper2kvm.guest.description import BlockDevice, Mount
+from hyper2kvm.guest.devices import device_of
+from hyper2kvm.guest.handle import appliance_failed, guarded
+from hyper2kvm.guest.linux import crypttab, fstab
+from hyper2kvm.guest.mounting import Wanted
+from hyper2kvm_api.errors import GuestError
+from hyper2kvm_api.machine import Firmware
+from hyper2kvm_api.reasons import Reason
+
+
+def mount_all(appliance: Appliance, contents: Contents, root: str, events: Events) -> tuple[Mount, ...]:
+    """Mount what the guest mounts at its start, read-only, over its root, which is mounted already.
+
+    What cannot be mounted and is not needed to start the guest is warned of.
+
+    Raises:
+        GuestError: FilesystemNotMounted or EncryptedWithoutKey, for a file system that is needed to start the guest.
+    """
+    mounting_ = _Mounting(appliance, contents, root, events)
+    mounting_.by_fstab()
+    if contents.firmware is Firmware.UEFI:
+        mounting_.discovered()
+    return mounting_.mounts()
+
+
+class _Mounting:
+    def __init__(self, appliance: Appliance, contents: Contents, root: str, events: Events) -> None:
+        self._appliance = appliance
+        self._contents = contents
+        self._events = events
+        self._mounted = {"/": root}
+
+    def by_fstab(self) -> None:
+        if self._appliance.stat(fstab.PATH) is None:
+            return
+        entries = fstab.parse(self._text(fstab.PATH))
+        for wanted in mounting.by_fstab(entries, self._contents.names, self._mapped()):
+            self._try(wanted)
+
+    def discovered(self) -> None:
+        contents = self._contents
+        boot_disk = firmware.boot_disk(
+            contents.firmware, contents.machine, contents.devices, self.mounts(), contents.boot_sectors
+        )
+        for wanted in mounting.discovered(contents.devices, boot_disk, tuple(self._mounted), self._is_empty):
+            self._try(wanted)
+
+    def mounts(self) -> tuple[Mount, ...]:
+        return tuple(self._described(path, mountable) for path, mountable in self._mounted.items())
+
+    def _mapped(self) -> dict[str, BlockDevice]:
+        """Unlocked devices by the names that the guest's crypttab gives them."""
+        if self._appliance.stat(crypttab.PATH) is None:
+            return {}
+        by_name = {device.device: device for device in self._contents.devices}
+        found = {}
+        for entry in crypttab.parse(self._text(crypttab.PATH)):
+            source = self._contents.names.find(entry.source)
+            unlocked = self._contents.unlocked.mapped.get(source.device) if source else None
+            if unlocked in by_name:
+                found[f"/dev/mapper/{entry.name}"] = by_name[unlocked]
+        return found
+
+    def _try(self, wanted: Wanted) -> None:
+        try:
+            self._mounted[wanted.path] = self._mount(wanted)
+        except GuestError as error:
+            if wanted.needed:
+                raise
+            self._events.warn(str(error.reason), error.message, hint=error.hint)
+
+    def _mount(self, wanted: Wanted) -> str:
+        device = wanted.device
+        if device is None:
+            raise self._unfound(wanted)
+        mountable = mounting.mountable(wanted, device, lambda: roots.subvolumes(self._appliance, device.device))
+        self._appliance.mount_one(mountable, wanted.path, writable=False)
+        return mountable
+
+    def _unfound(self, wanted: Wanted) -> GuestError:
+        locked = self._contents.unlocked.locked
+        if locked:
+            return encryption.without_key(locked, self._contents.keys, f"{wanted.spec}, the guest's {wanted.path},")
+        return GuestError(
+            Reason.FILESYSTEM_NOT_MOUNTED,
+            f"{wanted.spec}, the guest's {wanted.path} by {fstab.PATH}, is on none of the machine's disks",
+            hint=f"Add the disk that holds it to the source, or correct the entry in the guest's {fstab.PATH}.",
+            file=fstab.PATH,
+        )
+
+    def _described(self, path: str, mountable: str) -> Mount:
+        device = device_of(mountable, self._contents.devices)
+        with guarded(self._appliance.handle, appliance_failed):
+            sizes = self._appliance.handle.statvfs(path)
+        unit = sizes["frsize"]
+        return Mount(
+            device=mountable,
+            path=path,
+            type=device.type if device else "unknown",
+            # What is reserved for root counts as free: root writes.
+            free=sizes["bfree"] * unit,
+            size=sizes["blocks"] * unit,
+        )
+
+    def _is_empty(self, path: str) -> bool:
+        return self._appliance.stat(path) is not None and not self._appliance.list(path)
+
+    def _text(self, path: str) -> str:
+        return self._appliance.read(path).decode("utf-8", "surrogateescape")
+
+
+def esp_folder(mounts: Sequence[Mount]) -> str | None:
+    """Where the EFI system partition is mounted, or None."""
+    fat = {mount.path for mount in mounts if mount.type == "vfat"}
+    return next((path for path in firmware.ESP_FOLDERS if path in fat), None)

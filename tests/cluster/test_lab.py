@@ -1,0 +1,364 @@
+"""The embedded cluster itself: what the tests of the product stand on."""
+
+import hashlib
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from hyper2kvm.run import run
+from hyper2kvm_api.errors import HostError
+from lab.cluster import health, namespace, traces, volumes
+from lab.cluster.cluster import Cluster
+from lab.cluster.layout import Layout
+
+pytestmark = pytest.mark.cluster
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def project(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace of the test's own, gone afterwards."""
+    told = request.node.name.split("[")[0].removeprefix("test_").replace("_", "-")[:50].strip("-")
+    name = f"{told}-{uuid4().hex[:4]}"
+    cluster.kubectl.make_namespace(name)
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def claim(name: str, storage_class: str, size: str, mode: str = "Filesystem") -> dict:
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name},
+        "spec": {
+            "storageClassName": storage_class,
+            "accessModes": ["ReadWriteOnce"],
+            "volumeMode": mode,
+            "resources": {"requests": {"storage": size}},
+        },
+    }
+
+
+def pod(cluster: Cluster, name: str, script: str, *claims: str, device: str = "") -> dict:
+    """A pod of uid 107 that runs a script, with file system claims at /volumes/NAME and one block claim at /dev/volume."""
+    mounts = [{"name": one, "mountPath": f"/volumes/{one}"} for one in claims]
+    every = [*claims, *([device] if device else [])]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name},
+        "spec": {
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": 0,
+            "securityContext": {"runAsUser": 107, "runAsGroup": 107, "fsGroup": 107, "runAsNonRoot": True},
+            "containers": [
+                {
+                    "name": "main",
+                    "image": cluster.tools_image,
+                    "imagePullPolicy": "Never",
+                    "command": ["bash", "-euc", script],
+                    "volumeMounts": mounts,
+                    "volumeDevices": [{"name": device, "devicePath": "/dev/volume"}] if device else [],
+                }
+            ],
+            "volumes": [{"name": one, "persistentVolumeClaim": {"claimName": one}} for one in every],
+        },
+    }
+
+
+def output(cluster: Cluster, name: str, project: str) -> str:
+    cluster.wait("pod", name, "status.phase", "Succeeded", namespace=project)
+    return cluster.kubectl("logs", name, f"--namespace={project}")
+
+
+def test_a_pod_reaches_the_api_server_by_its_name(cluster, project):
+    cluster.apply(
+        pod(cluster, "caller", "curl --silent --insecure https://kubernetes.default/version"), namespace=project
+    )
+    assert json.loads(output(cluster, "caller", project))["gitVersion"] == "v1.34.4"
+
+
+def test_a_pod_has_no_way_out_of_the_machine(cluster, project):
+    script = "curl --silent --max-time 5 http://203.0.113.1/ || echo refused"
+    cluster.apply(pod(cluster, "caller", script), namespace=project)
+    assert output(cluster, "caller", project).strip() == "refused"
+
+
+class Greeting(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"hello from the host")
+
+    def log_message(self, *_):
+        pass
+
+
+def test_pods_reach_servers_on_the_host(cluster, project):
+    address = str(cluster.layout.host_address)
+    with ThreadingHTTPServer((address, 0), Greeting) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        script = f"curl --silent http://{address}:{server.server_port}/"
+        cluster.apply(pod(cluster, "caller", script), namespace=project)
+        assert output(cluster, "caller", project) == "hello from the host"
+        server.shutdown()
+
+
+def test_the_host_reaches_services(cluster):
+    assert health.asked(f"https://{cluster.layout.services[1]}/readyz") is None
+
+
+@pytest.mark.parametrize("storage_class", ["lab-wait", "lab-immediate"])
+def test_a_volume_is_roots_and_its_group_is_the_pods(cluster, project, storage_class):
+    script = (
+        "stat --format '%u %g' /volumes/data; echo written > /volumes/data/file; stat --format %u /volumes/data/file"
+    )
+    cluster.apply(claim("data", storage_class, "64Mi"), pod(cluster, "writer", script, "data"), namespace=project)
+    assert output(cluster, "writer", project).split() == ["0", "107", "107"]
+    assert (cluster.host_folder_for("data", project) / "file").read_text() == "written\n"
+    volume = cluster.kubectl.field("persistentvolumeclaim", "data", "spec.volumeName", project)
+    cluster.kubectl("delete", "pod,persistentvolumeclaim", "--all", f"--namespace={project}")
+    cluster.wait_gone("persistentvolume", volume, deadline=60)
+    assert not list(cluster.layout.volumes.glob(f"{volume}*"))
+
+
+def test_a_claim_that_waits_has_no_volume_before_its_pod(cluster, project):
+    cluster.apply(claim("waiting", "lab-wait", "64Mi"), claim("ready", "lab-immediate", "64Mi"), namespace=project)
+    cluster.wait("persistentvolumeclaim", "ready", "status.phase", "Bound", namespace=project, deadline=30)
+    assert cluster.kubectl.field("persistentvolumeclaim", "waiting", "status.phase", project) == "Pending"
+    with pytest.raises(HostError) as caught:
+        cluster.host_folder_for("waiting", project)
+    assert "first pod" in caught.value.hint
+
+
+def test_a_volume_is_full_at_its_size(cluster, project):
+    script = "dd if=/dev/zero of=/volumes/data/file bs=1M count=100 2>&1 || true; stat --format %s /volumes/data/file"
+    cluster.apply(claim("data", "lab-wait", "64Mi"), pod(cluster, "writer", script, "data"), namespace=project)
+    told = output(cluster, "writer", project)
+    assert "No space left on device" in told
+    assert 40 * MIB < int(told.split()[-1]) < 64 * MIB
+
+
+def test_a_block_volume_is_a_device_of_its_size_that_the_pods_user_may_write(cluster, project):
+    script = "blockdev --getsize64 /dev/volume; echo written | dd of=/dev/volume conv=notrunc status=none; head -c 8 /dev/volume"
+    manifests = claim("disk", "lab-block", "64Mi", "Block"), pod(cluster, "writer", script, device="disk")
+    cluster.apply(*manifests, namespace=project)
+    assert output(cluster, "writer", project).split() == [str(64 * MIB), "written"]
+    volume = cluster.kubectl.field("persistentvolumeclaim", "disk", "spec.volumeName", project)
+    cluster.kubectl("delete", "pod,persistentvolumeclaim", "--all", f"--namespace={project}")
+    cluster.wait_gone("persistentvolume", volume, deadline=60)
+
+
+SERVER = """
+apiVersion: v1
+kind: Service
+metadata: {name: images}
+spec:
+  selector: {app: images}
+  ports: [{port: 80, targetPort: 8080}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: images, labels: {app: images}}
+spec:
+  terminationGracePeriodSeconds: 0
+  securityContext: {runAsUser: 107, runAsGroup: 107, fsGroup: 107}
+  containers:
+    - name: nginx
+      image: IMAGE
+      imagePullPolicy: Never
+      command: [bash, -euc]
+      args:
+        - |
+          cat > /tmp/nginx.conf <<END
+          daemon off;
+          pid /tmp/nginx.pid;
+          error_log /dev/stderr;
+          events {}
+          http { access_log /dev/stdout; client_body_temp_path /tmp; proxy_temp_path /tmp; fastcgi_temp_path /tmp;
+                 uwsgi_temp_path /tmp; scgi_temp_path /tmp; server { listen 8080; root /volumes/exports; } }
+          END
+          exec nginx -c /tmp/nginx.conf
+      readinessProbe: {httpGet: {port: 8080, path: /disk.qcow2}, periodSeconds: 1}
+      volumeMounts: [{name: exports, mountPath: /volumes/exports}]
+  volumes: [{name: exports, persistentVolumeClaim: {claimName: exports}}]
+"""
+
+
+@pytest.fixture
+def served_disk(cluster: Cluster, project: str, tmp_path: Path) -> bytes:
+    """A qcow2 at http://images/disk.qcow2 with Range; the content of its first MiB."""
+    content = os.urandom(MIB)
+    raw = tmp_path / "disk.raw"
+    raw.write_bytes(content)
+    os.truncate(raw, 64 * MIB)
+    cluster.apply(claim("exports", "lab-immediate", "64Mi"), namespace=project)
+    cluster.wait("persistentvolumeclaim", "exports", "status.phase", "Bound", namespace=project)
+    exports = cluster.host_folder_for("exports", project)
+    run(["qemu-img", "convert", "-O", "qcow2", str(raw), str(exports / "disk.qcow2")], deadline=60)
+    cluster.apply(SERVER.replace("IMAGE", cluster.tools_image), namespace=project)
+    cluster.kubectl(
+        "wait", "--for=condition=Ready", "pod/images", f"--namespace={project}", "--timeout=60s", deadline=70
+    )
+    return content
+
+
+def data_volume(name: str, storage: dict, source: dict, **annotations: str) -> dict:
+    return {
+        "apiVersion": "cdi.kubevirt.io/v1beta1",
+        "kind": "DataVolume",
+        "metadata": {
+            "name": name,
+            "annotations": {f"cdi.kubevirt.io/{key}": value for key, value in annotations.items()},
+        },
+        "spec": {"source": source, "storage": storage},
+    }
+
+
+def storage(storage_class: str, size: str) -> dict:
+    return {"storageClassName": storage_class, "resources": {"requests": {"storage": size}}}
+
+
+IMMEDIATELY = {"storage.bind.immediate.requested": "true"}
+
+
+def test_cdi_imports_a_qcow2_by_a_services_name(cluster, project, served_disk):
+    source = {"http": {"url": "http://images/disk.qcow2"}}
+    wanted = data_volume("disk", storage("lab-wait", "64Mi"), source, **IMMEDIATELY)
+    cluster.apply(wanted, namespace=project)
+    cluster.wait("datavolume", "disk", "status.phase", "Succeeded", namespace=project, deadline=180)
+    imported = cluster.host_folder_for("disk", project) / "disk.img"
+    with imported.open("rb") as disk:
+        assert disk.read(MIB) == served_disk
+    assert imported.stat().st_uid == 107
+    assert imported.stat().st_size >= 64 * MIB
+    assert " 206 " in cluster.kubectl("logs", "images", f"--namespace={project}")
+
+
+def test_cdi_imports_into_a_block_volume(cluster, project, served_disk):
+    source = {"http": {"url": "http://images/disk.qcow2"}}
+    wanted = data_volume("disk", storage("lab-block", "64Mi"), source, **IMMEDIATELY)
+    cluster.apply(wanted, namespace=project)
+    cluster.wait("datavolume", "disk", "status.phase", "Succeeded", namespace=project, deadline=180)
+    cluster.apply(pod(cluster, "reader", "head -c 1048576 /dev/volume | sha256sum", device="disk"), namespace=project)
+    assert output(cluster, "reader", project).split()[0] == hashlib.sha256(served_disk).hexdigest()
+
+
+def test_a_data_volume_adopts_a_claim_that_was_written_before(cluster, project):
+    script = "echo converted > /volumes/disk/disk.img"
+    cluster.apply(claim("disk", "lab-wait", "64Mi"), pod(cluster, "writer", script, "disk"), namespace=project)
+    output(cluster, "writer", project)
+    populated = "cdi.kubevirt.io/storage.populatedFor=disk"
+    cluster.kubectl("annotate", "persistentvolumeclaim", "disk", populated, f"--namespace={project}")
+    adopting = data_volume("disk", storage("lab-wait", "64Mi"), {"blank": {}}, allowClaimAdoption="true")
+    cluster.apply(adopting, namespace=project)
+    cluster.wait("datavolume", "disk", "status.phase", "Succeeded", namespace=project)
+    adopted = cluster.get("persistentvolumeclaim", "disk", project)
+    assert adopted["metadata"]["ownerReferences"][0]["kind"] == "DataVolume"
+    assert (cluster.host_folder_for("disk", project) / "disk.img").read_text() == "converted\n"
+
+
+def test_pods_outlive_the_kubelet(cluster, project):
+    cluster.apply(pod(cluster, "sleeper", "sleep 1000"), namespace=project)
+    cluster.wait("pod", "sleeper", "status.phase", "Running", namespace=project)
+    started = cluster.get("pod", "sleeper", project)["status"]["containerStatuses"][0]["state"]["running"]["startedAt"]
+    cluster.restart_kubelet()
+    status = cluster.get("pod", "sleeper", project)["status"]["containerStatuses"][0]
+    assert status["state"]["running"]["startedAt"] == started
+    assert status["restartCount"] == 0
+
+
+def test_a_paused_api_server_answers_nobody_and_comes_back(cluster):
+    pid = cluster.process("kube-apiserver")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(HostError):
+            cluster.kubectl("get", "nodes", "--request-timeout=2s")
+    finally:
+        cluster.pause_apiserver(0)
+    assert cluster.names("node") == ["lab"]
+
+
+def names(folder: Path) -> str:
+    return " ".join(sorted(path.name for path in folder.iterdir()))
+
+
+def host() -> dict[str, str]:
+    """What a cluster could leave on the host, apart from loop devices, which come and go with other clusters' volumes."""
+    rules = run(["iptables-save"], deadline=30).text.splitlines()
+    return {
+        "links": run(["ip", "-brief", "link"], deadline=30).text,
+        "routes": run(["ip", "route"], deadline=30).text,
+        "rules": "\n".join(line for line in rules if not line.startswith("#")),
+        "folders": names(Path("/var/lib")),
+        "groups": names(Path("/sys/fs/cgroup")),
+    }
+
+
+def devices(cluster: Cluster) -> set[tuple[Path, tuple[int, int]]]:
+    """Loop devices on the volumes of a cluster, and the kubelet's on top of them."""
+    lower = [device for image in cluster.layout.volumes.glob("*.img") for device in volumes.devices_of(image)]
+    upper = [above for device in lower for above in volumes.devices_of(device)]
+    return {(device, behind) for device, behind in volumes.attachments().items() if device in [*lower, *upper]}
+
+
+@pytest.mark.parametrize("killed", [(), ("containerd", "kubelet", "provisioner")], ids=["whole", "killed"])
+def test_a_cluster_leaves_no_trace(killed):
+    spare = Cluster(Layout("spare", 19))
+    spare.down()
+    before = host()
+    spare.up()
+    spare.apply(claim("data", "lab-immediate", "64Mi"), claim("disk", "lab-block", "64Mi", "Block"))
+    script = "echo hi > /volumes/data/file; exec sleep 1000"
+    spare.apply(pod(spare, "sleeper", script, "data", device="disk"))
+    spare.wait("pod", "sleeper", "status.phase", "Running")
+    processes = namespace.members(namespace.find(spare.layout))
+    attached = devices(spare)
+    for component in killed:
+        os.kill(spare.process(component), signal.SIGKILL)
+    spare.down()
+    assert traces.remaining(spare.layout) == []
+    assert [pid for pid in processes if Path(f"/proc/{pid}").exists()] == []
+    assert len(attached) == 3
+    assert not attached.intersection(volumes.attachments().items())
+    assert host() == before
+
+
+FIRMWARE_ONLY = """
+apiVersion: kubevirt.io/v1
+kind: VirtualMachine
+metadata: {name: tiny}
+spec:
+  runStrategy: Always
+  template:
+    spec:
+      terminationGracePeriodSeconds: 0
+      domain:
+        memory: {guest: 128Mi}
+        devices:
+          disks: [{name: disk, disk: {bus: BUS}}]
+          interfaces: [{name: default, masquerade: {}}]
+      networks: [{name: default, pod: {}}]
+      volumes: [{name: disk, persistentVolumeClaim: {claimName: disk}}]
+"""
+
+
+def test_kubevirt_refuses_a_machine_that_cannot_be(kubevirt_cluster, project):
+    with pytest.raises(HostError) as caught:
+        kubevirt_cluster.apply(FIRMWARE_ONLY.replace("BUS", "nonsense"), namespace=project)
+    assert "unrecognized bus" in caught.value.message or "bus" in caught.value.message
+
+
+@pytest.mark.parametrize(("storage_class", "mode"), [("lab-wait", "Filesystem"), ("lab-block", "Block")])
+def test_kubevirt_runs_a_machine(kubevirt_cluster, project, storage_class, mode):
+    kubevirt_cluster.apply(claim("disk", storage_class, "64Mi", mode), namespace=project)
+    kubevirt_cluster.apply(FIRMWARE_ONLY.replace("BUS", "virtio"), namespace=project)
+    kubevirt_cluster.wait("virtualmachineinstance", "tiny", "status.phase", "Running", namespace=project, deadline=180)

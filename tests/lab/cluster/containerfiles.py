@@ -1,0 +1,95 @@
+"""The project's own images, from the same Containerfiles that users build, on a Debian that is made here."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from hyper2kvm.run import run
+from lab.cluster.archive import Image, write_archive
+from lab.cluster.bases import PLAIN, Base, ensure_base
+from lab.cluster.layout import CACHE
+from lab.cluster.progress import run_long, say
+
+_STORAGE = CACHE / "cluster" / "buildah"
+"""Layers of earlier builds: an unchanged instruction is not run again."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """One image to build.
+
+    Attributes:
+        containerfile: what to build.
+        context: the folder that COPY copies from.
+        tag: full name of the image.
+        base: what ARG BASE is set to.
+    """
+
+    containerfile: Path
+    context: Path
+    tag: str
+    base: Base = PLAIN
+
+
+def build_image(build: Build, archive: Path) -> Path:
+    """Build a Containerfile with buildah, without a daemon, and write a docker archive.
+
+    Args:
+        build: what to build.
+        archive: where the archive goes; replaced when it exists.
+
+    Raises:
+        HostError: ProgramFailed with the last lines of the failing instruction.
+    """
+    base = _ensure_base_image(build.base)
+    log = archive.with_suffix(".log")
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    run_long(
+        _buildah(
+            *("bud", "--isolation=chroot", "--layers", "--pull-never"),
+            f"--build-arg=BASE={base}",
+            f"--file={build.containerfile}",
+            f"--tag={build.tag}",
+            str(build.context),
+        ),
+        what=f"building {build.tag}",
+        log=log,
+        deadline=1800,
+    )
+    unfinished = archive.with_suffix(".unfinished.tar")
+    unfinished.unlink(missing_ok=True)
+    run_long(
+        _buildah("push", build.tag, f"docker-archive:{unfinished}:{build.tag}"),
+        what=f"writing {archive.name}",
+        log=log,
+        deadline=600,
+    )
+    unfinished.rename(archive)
+    return archive
+
+
+def drop_build_storage() -> None:
+    """Give back the disk space of earlier builds' layers."""
+    if _STORAGE.exists():
+        run(_buildah("rmi", "--all", "--force"), deadline=300, check=False)
+        shutil.rmtree(_STORAGE)
+        say("dropped buildah's layers")
+
+
+def _ensure_base_image(base: Base) -> str:
+    """Import Debian into buildah's storage; its name there."""
+    reference = f"localhost/hyper2kvm-lab/debian:{base.suite}-{base.digest}"
+    if run(_buildah("inspect", "--type=image", reference), deadline=60, check=False).code == 0:
+        return reference
+    archive = CACHE / "cluster" / "images" / f"base-{base.suite}.tar"
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    write_archive(archive, [ensure_base(base)], [Image(reference)])
+    run(_buildah("pull", f"docker-archive:{archive}"), deadline=300)
+    archive.unlink()
+    return reference
+
+
+def _buildah(*arguments: str) -> list[str]:
+    """A call of buildah with storage of ours, in a mount namespace of its own: its storage driver leaves mounts behind."""
+    storage = (f"--root={_STORAGE}/root", f"--runroot={_STORAGE}/run", "--storage-driver=overlay")
+    return ["nice", "unshare", "--mount", "buildah", *storage, *arguments]

@@ -1,0 +1,86 @@
+import pytest
+
+from hyper2kvm.guest.description import BlockDevice, Mount
+from hyper2kvm.guest.firmware import BIOS_BOOT, ESP, boot_disk, detect
+from hyper2kvm_api.machine import DiskBus, Firmware, Machine, MachineDisk
+
+GIB = 1 << 30
+LINUX = "0fc63daf-8483-4772-8e79-3d69d8477de4"
+GRUB = b"\xeb\x63".ljust(384, b"\x90") + b"GRUB \0Geom".ljust(126, b"\0") + b"\x55\xaa"
+SYSLINUX = b"\x33\xc0".ljust(510, b"\0") + b"\x55\xaa"
+DATA = bytes(510) + b"\x55\xaa"
+FIRST, SECOND = "scsi0:0", "scsi0:1"
+
+
+def machine() -> Machine:
+    disks = [
+        MachineDisk(id=f"scsi0:{u}", bus=DiskBus.SCSI, controller=0, unit=u, capacity=GIB, format="raw", file=str(u))
+        for u in range(2)
+    ]
+    return Machine(name="web01", memory=GIB, disks=tuple(disks))
+
+
+def partition(name: str, disk: str | None, part_type: str | None = LINUX, **values: object) -> BlockDevice:
+    return BlockDevice(device=name, disk=disk, partition=1, part_type=part_type, size=GIB, **{"type": "ext4", **values})
+
+
+def mount(device: str, path: str) -> Mount:
+    return Mount(device=device, path=path, type="ext4", free=0, size=GIB)
+
+
+@pytest.mark.parametrize(
+    ("stated", "types", "expected"),
+    [
+        (Firmware.BIOS, [ESP], Firmware.BIOS),
+        (Firmware.UEFI, ["83"], Firmware.UEFI),
+        (None, [ESP, LINUX], Firmware.UEFI),
+        (None, [ESP, BIOS_BOOT, LINUX], Firmware.BIOS),
+        (None, ["ef", "83"], Firmware.BIOS),
+        (None, ["83"], Firmware.BIOS),
+        (None, [None], Firmware.BIOS),
+        (None, [], Firmware.BIOS),
+    ],
+)
+def test_the_firmware_is_the_sources_or_what_the_disks_show(stated, types, expected):
+    devices = [partition(f"/dev/sda{number}", FIRST, each) for number, each in enumerate(types, 1)]
+    assert detect(stated, devices) is expected
+
+
+@pytest.mark.parametrize(
+    ("sectors", "expected"),
+    [
+        ({FIRST: DATA, SECOND: GRUB}, SECOND),
+        ({FIRST: GRUB, SECOND: GRUB}, SECOND),
+        ({FIRST: SYSLINUX, SECOND: GRUB}, SECOND),
+        ({FIRST: GRUB, SECOND: DATA}, FIRST),
+        ({FIRST: SYSLINUX, SECOND: DATA}, FIRST),
+        ({FIRST: DATA, SECOND: DATA}, SECOND),
+        ({}, SECOND),
+    ],
+)
+def test_a_bios_starts_the_disk_with_a_boot_loader_and_rather_the_systems(sectors, expected):
+    devices = [partition("/dev/sda1", FIRST), partition("/dev/sdb1", SECOND)]
+    found = boot_disk(Firmware.BIOS, machine(), devices, [mount("/dev/sdb1", "/")], sectors)
+    assert found == expected
+
+
+def test_the_disk_of_boot_goes_before_the_roots():
+    devices = [partition("/dev/sda1", FIRST), partition("/dev/sdb1", SECOND)]
+    mounts = [mount("/dev/sda1", "/"), mount("btrfsvol:/dev/sdb1/@boot", "/boot")]
+    assert boot_disk(Firmware.BIOS, machine(), devices, mounts, {}) == SECOND
+
+
+def test_uefi_starts_the_disk_with_the_mounted_esp():
+    devices = [
+        partition("/dev/sda1", FIRST, ESP),
+        partition("/dev/sdb1", SECOND, ESP),
+        partition("/dev/vg/root", None, None),
+    ]
+    sectors = {FIRST: GRUB, SECOND: DATA}
+    mounted = boot_disk(Firmware.UEFI, machine(), devices, [mount("/dev/sdb1", "/boot/efi")], sectors)
+    assert mounted == SECOND
+    assert boot_disk(Firmware.UEFI, machine(), devices, [], sectors) == FIRST
+
+
+def test_disks_without_anything_start_with_the_first():
+    assert boot_disk(Firmware.UEFI, machine(), [], [], {}) == FIRST

@@ -1,0 +1,78 @@
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lab.cluster import configuration, network, services
+from lab.cluster.layout import Layout
+
+LAYOUT = Layout()
+NODE = services.node(LAYOUT)
+
+
+def test_services_start_after_what_they_call():
+    after = {service.name: service.after for service in NODE.services}
+    assert after["kube-apiserver"] == ("127.0.0.1:2379",)
+    for name in ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "coredns", "provisioner"):
+        assert "198.18.0.2:6443" in after[name]
+    assert services.CONTAINERD_SOCKET in after["kubelet"]
+
+
+def test_the_kubelets_folder_is_mounted_after_the_overlay_that_would_hide_it():
+    targets = [command[-1] for command in services.mounts(LAYOUT) if command[0] == "mount"]
+    assert targets.index("/var/lib") < targets.index("/var/lib/kubelet")
+    assert targets[0] == targets[-1] == "/"
+
+
+def test_no_service_has_a_secret_on_its_command_line():
+    for service in NODE.services:
+        for argument in service.arguments:
+            assert "BEGIN" not in argument
+            assert "password" not in argument
+
+
+@pytest.mark.parametrize(
+    ("template", "parse"),
+    [("containerd.toml", tomllib.loads), ("10-lab.conflist", json.loads), ("kubelet.yaml", yaml.safe_load)],
+)
+def test_configuration_files_are_well_formed(template, parse):
+    text = configuration.render(template, LAYOUT, "docker.io/lab/pause:1")
+    assert parse(text)
+    assert "$" not in text
+
+
+def test_pods_get_their_addresses_and_their_dns_from_the_layout():
+    plugins = json.loads(configuration.render("10-lab.conflist", LAYOUT, ""))["plugins"]
+    assert plugins[0]["ipam"]["ranges"] == [[{"subnet": "198.18.64.0/18"}]]
+    assert yaml.safe_load(configuration.render("kubelet.yaml", LAYOUT, ""))["clusterDNS"] == ["198.18.0.2"]
+
+
+def test_configuration_is_written_below_the_clusters_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(Layout, "folder", property(lambda _: tmp_path))
+    configuration.write(LAYOUT, "docker.io/lab/pause:1")
+    written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert {"etc/containerd.toml", "etc/cni/10-lab.conflist", "etc/kubelet.yaml", "etc/Corefile"} < written
+
+
+def test_the_host_keeps_one_link_and_one_route():
+    commands = network.host_commands(LAYOUT, 4711)
+    assert [command[1:3] for command in commands] == [
+        ["link", "add"],
+        ["address", "add"],
+        ["link", "set"],
+        ["route", "add"],
+    ]
+    assert "4711" in commands[0]
+    assert commands[-1][3] == "198.18.0.0/16"
+
+
+def test_the_node_has_no_default_route():
+    assert not any("default" in command for command in network.node_commands(LAYOUT))
+
+
+def test_manifests_name_no_registry_that_exists():
+    for path in (Path(services.__file__).parent / "manifests").iterdir():
+        images = [line for line in path.read_text().splitlines() if "docker.io/" in line]
+        assert all("hyper2kvm-lab" in line for line in images)
