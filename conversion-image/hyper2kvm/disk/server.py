@@ -15,6 +15,8 @@ from hyper2kvm_api.reasons import Reason
 
 _START_DEADLINE = 30.0
 _LOOK_INTERVAL = 0.02
+_GREETING = b"NBDMAGIC"
+_GREETING_SECONDS = 5.0
 _MAX_PATH = 107
 """Bytes of a Unix socket's path (unix(7): sun_path has 108 with the closing NUL)."""
 
@@ -83,9 +85,11 @@ class NbdServer:
 
 
 def _accepts(socket: Path) -> bool:
+    """Whether the server greets. The socket alone proves nothing: it is there before the images are opened."""
     with sockets.socket(sockets.AF_UNIX) as client:
+        client.settimeout(_GREETING_SECONDS)
         try:
             client.connect(str(socket))
+            return client.recv(len(_GREETING), sockets.MSG_WAITALL) == _GREETING
         except OSError:
             return False
-    return True
