@@ -42,7 +42,7 @@ class Workspace:
         self.journals = folder / "journals"
         self.evidence = folder / "evidence"
         self.scratch = folder / "scratch"
-        with _as_host_error(folder):
+        with host_errors(folder):
             for needed in (self.overlays, self.journals, self.evidence, self.scratch):
                 needed.mkdir(parents=True, exist_ok=True)
 
@@ -53,7 +53,7 @@ class Workspace:
         Raises:
             BusyError: WorkspaceLocked, naming the process that holds it.
         """
-        with _as_host_error(self.folder):
+        with host_errors(self.folder):
             handle = (self.folder / "lock").open("a+")
         with handle:
             try:
@@ -68,6 +68,14 @@ class Workspace:
             handle.write(f"{os.getpid()}\n")
             handle.flush()
             yield
+
+    def overlay(self, disk: str) -> Path:
+        """Path of a disk's overlay, by the disk's id."""
+        return self.overlays / f"{_plain(disk)}.qcow2"
+
+    def journal(self, disk: str) -> Path:
+        """Path of the journal of a disk's copy, by the disk's id."""
+        return self.journals / f"{_plain(disk)}.journal"
 
     def read(self, model: type[Model], name: str) -> Model | None:
         """The document `name`.json, or None when it is absent or of another version's form."""
@@ -95,7 +103,7 @@ class Workspace:
             HostError: WorkspaceFull or WorkspaceUnusable.
         """
         temporary = path.with_name(f".{path.name}.new")
-        with _as_host_error(path):
+        with host_errors(path):
             with temporary.open("wb") as handle:
                 handle.write(content)
                 handle.flush()
@@ -132,9 +140,19 @@ class Workspace:
         self.write(name, made, inputs)
         return made, False
 
+    def forget(self, name: str) -> None:
+        """Remove the document `name`.json: what it describes is made again by the next run."""
+        with host_errors(self.folder):
+            (self.folder / f"{name}.json").unlink(missing_ok=True)
+            sync_folder(self.folder)
+
     def _inputs(self, name: str) -> str | None:
         loaded = json.loads((self.folder / f"{name}.json").read_bytes())
         return str(loaded.get("inputs"))
+
+
+def _plain(disk: str) -> str:
+    return disk.replace(":", "-")
 
 
 def sync_folder(folder: Path) -> None:
@@ -147,7 +165,8 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _as_host_error(path: Path) -> Iterator[None]:
+def host_errors(path: Path) -> Iterator[None]:
+    """Around work on a file of the workspace: its OSErrors become HostErrors (WorkspaceFull, WorkspaceUnusable)."""
     try:
         yield
     except OSError as error:

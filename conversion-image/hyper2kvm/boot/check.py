@@ -21,6 +21,7 @@ from hyper2kvm.boot.verdict import CameUp, Expected, Stopped, missing_addresses
 from hyper2kvm.boot.watch import Ending, Watch
 from hyper2kvm.events import Events
 from hyper2kvm.guest.description import Guest
+from hyper2kvm.guest.encryption import LUKS
 from hyper2kvm.run import Service, last_lines, require
 from hyper2kvm.stages.documents import BootProof
 from hyper2kvm.workspace import Workspace
@@ -58,12 +59,13 @@ class Candidate:
 
 @dataclass(frozen=True)
 class _Start:
-    """QEMU's arguments, what it writes, a folder for the rest, and the token of the probe's reports."""
+    """QEMU's arguments, what it writes, a folder for the rest, the token of the reports, and what is expected."""
 
     arguments: list[str]
     files: BootFiles
     folder: Path
     token: str
+    expected: Expected
 
 
 def boot(candidate: Candidate, workspace: Workspace, events: Events) -> BootProof:
@@ -81,18 +83,11 @@ def boot(candidate: Candidate, workspace: Workspace, events: Events) -> BootProo
     events.note(f"starting the guest with {found.accelerator} ({found.why})")
     _forget_evidence(workspace.evidence)
     with _folders(workspace.scratch / "boot") as (folder, sockets):
-        machine = _assemble(candidate, folder)
-        overlays = Overlays(
-            [disk.id for disk in candidate.disks], [disk.node for disk in machine.disks], sockets, folder
-        )
-        token = secrets.token_hex(8)
-        probed = insert_probe(overlays, candidate.guest, candidate.keys, found.accelerator, token, events)
-        expected = _expected(candidate, probed=probed)
-        files = BootFiles(workspace.evidence / SERIAL_LOG, folder / "report", sockets / "control")
-        start = _Start(arguments(machine, files, found.accelerator), files, folder, token)
-        ending = _watch(start, expected, candidate.timeout)
-    _keep_evidence(workspace.evidence, ending)
+        start = _prepare(candidate, workspace.evidence, folder, sockets, found.accelerator, events)
+        ending = _watch(start, candidate.timeout)
+    _keep_evidence(workspace, ending)
     came_up = _came_up(ending, candidate.timeout, found.accelerator)
+    _tell(start, came_up, ending.seconds, events)
     return BootProof(
         evidence=came_up.evidence,
         seconds=round(ending.seconds, 1),
@@ -101,7 +96,7 @@ def boot(candidate: Candidate, workspace: Workspace, events: Events) -> BootProo
         probe=came_up.probe,
         screenshot=f"{workspace.evidence.name}/{SCREENSHOT}" if ending.picture else None,
         serial=f"{workspace.evidence.name}/{SERIAL_LOG}",
-        missing_addresses=missing_addresses(expected.addresses, came_up.probe),
+        missing_addresses=missing_addresses(start.expected.addresses, came_up.probe),
     )
 
 
@@ -142,6 +137,20 @@ def _folders(scratch: Path) -> Iterator[tuple[Path, Path]]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def _prepare(
+    candidate: Candidate, evidence: Path, folder: Path, sockets: Path, accelerator: Accelerator, events: Events
+) -> _Start:
+    """Make the overlays, put the probe into them, and state the machine."""
+    machine = _assemble(candidate, folder)
+    token = secrets.token_hex(8)
+    overlays = Overlays([disk.id for disk in candidate.disks], [disk.node for disk in machine.disks], sockets, folder)
+    probed = insert_probe(overlays, candidate.guest, candidate.keys, accelerator, token, events)
+    encrypted = any(device.type == LUKS for device in candidate.guest.devices)
+    expected = Expected(probed, encrypted, stated_addresses(candidate.guest, candidate.machine))
+    files = BootFiles(evidence / SERIAL_LOG, folder / "report", sockets / "control")
+    return _Start(arguments(machine, files, accelerator), files, folder, token, expected)
+
+
 def _assemble(candidate: Candidate, folder: Path) -> BootHardware:
     first = candidate.guest.boot_disk
     ordered = sorted(candidate.disks, key=lambda disk: disk.id != first)
@@ -157,18 +166,13 @@ def _assemble(candidate: Candidate, folder: Path) -> BootHardware:
     return hardware(candidate.machine, disks, flash)
 
 
-def _expected(candidate: Candidate, *, probed: bool) -> Expected:
-    encrypted = any(device.type == "crypto_LUKS" for device in candidate.guest.devices)
-    return Expected(probed, encrypted, stated_addresses(candidate.guest, candidate.machine))
-
-
-def _watch(start: _Start, expected: Expected, timeout: float) -> Ending:
+def _watch(start: _Start, timeout: float) -> Ending:
     """Switch the machine on and watch it."""
     with Service(start.arguments, log=start.folder / "qemu.log") as qemu:
         try:
             with Control(start.files.control, alive=lambda: qemu.exit_code is None) as control:
-                picture = start.folder / "screen.ppm"
-                return Watch(control, start.files, picture, start.token).until(timeout, expected)
+                watch = Watch(control, start.files, start.folder / "screen.ppm", start.token)
+                return watch.until(timeout, start.expected)
         except ControlLost:
             code = qemu.wait(_END_SECONDS)
             raise HostError(
@@ -181,11 +185,21 @@ def _forget_evidence(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _keep_evidence(folder: Path, ending: Ending) -> None:
+def _keep_evidence(workspace: Workspace, ending: Ending) -> None:
     if ending.picture is not None:
-        (folder / SCREENSHOT).write_bytes(png(ending.picture))
+        workspace.put(workspace.evidence / SCREENSHOT, png(ending.picture))
     if ending.seen.probes:
-        (folder / PROBE_REPORT).write_text(ending.seen.probes[-1].to_json(indent=2) + "\n")
+        workspace.put(workspace.evidence / PROBE_REPORT, ending.seen.probes[-1].to_json(indent=2).encode() + b"\n")
+
+
+def _tell(start: _Start, came_up: CameUp, seconds: float, events: Events) -> None:
+    events.note(f"the guest came up in {seconds:.0f} s")
+    if start.expected.probe and came_up.probe is None:
+        events.warn(
+            "ProbeSilent",
+            f"the guest came up, as {came_up.evidence} shows, and the probe inside of it said nothing",
+            hint="What the guest has mounted and which addresses it has is not known: look after its first real start.",
+        )
 
 
 def _came_up(ending: Ending, timeout: float, accelerator: Accelerator) -> CameUp:

@@ -53,7 +53,6 @@ def target_options(disk: TargetDisk) -> dict[str, object]:
 
 def throw_away(disk: TargetDisk, overlay: Path) -> dict[str, object]:
     """Make a fresh overlay on a finished disk; QEMU's options of the two together."""
-    overlay.unlink(missing_ok=True)
     create_overlay(overlay, disk.capacity)
     made = overlay_options(str(overlay), target_options(disk))
     file = made["file"]

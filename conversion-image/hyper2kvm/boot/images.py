@@ -34,12 +34,19 @@ def virtual_size(path: Path, format_: DiskFormat) -> int:
     """The size in bytes that a guest sees. The format is not guessed, and no file that the image names is opened.
 
     Raises:
-        ImageError: ImageReferenceUnsafe: the image keeps its content in another file.
-        HostError: the image is of another format, or unreadable.
+        ImageError: ImageFormatMismatch, or ImageReferenceUnsafe: the image keeps its content in another file.
+        HostError: ProgramMissing or ProgramTimedOut.
     """
     if format_ is DiskFormat.RAW:
         return _length(path)
-    done = run(["qemu-img", "info", "--output=json", _node(path, format_)], deadline=_DEADLINE)
+    done = run(["qemu-img", "info", "--output=json", _node(path, format_)], deadline=_DEADLINE, check=False)
+    if done.code != 0:
+        raise ImageError(
+            Reason.IMAGE_FORMAT_MISMATCH,
+            f"{path} is no readable {format_} image: {last_lines(done.stderr)}",
+            hint="State the format that the image has: formats are never guessed from content.",
+            file=str(path),
+        )
     return _Info.model_validate_json(done.stdout).virtual_size
 
 
@@ -54,7 +61,8 @@ def check_image(disk: str, path: Path, format_: DiskFormat, capacity: int) -> No
 
     Raises:
         ValidationError: ContentMismatch.
-        HostError: qemu-img is missing or does not read the image at all.
+        ImageError: qemu-img does not read the image at all.
+        HostError: ProgramMissing or ProgramTimedOut.
     """
     size = virtual_size(path, format_)
     if size != capacity and not (path.is_block_device() and format_ is DiskFormat.RAW and size > capacity):

@@ -51,6 +51,9 @@ class ImageNode(Document):
     def options(self) -> dict[str, object]:
         """QEMU's options of the node, backing nodes included."""
         made: dict[str, object] = {"driver": self.driver, "read-only": True, "file": self.file.options()}
+        if self.driver == "vpc":
+            # Otherwise QEMU decides by the creator's name whether the geometry, which rounds, or the size counts.
+            made["force_size_calc"] = "current_size"
         if self.driver in {"qcow2", "vmdk"}:
             made["backing"] = self.backing.options() if self.backing else None
         return made

@@ -3,6 +3,7 @@
 Everything inside of the disks is looked at by its kernel and programs, never by this machine's. It has no network.
 """
 
+import importlib
 import os
 import signal
 import threading
@@ -10,9 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
-
-import guestfs
+from typing import Any, Self
 
 from hyper2kvm.accelerator import Accelerator
 from hyper2kvm.guest.appliancefiles import ApplianceFiles
@@ -55,6 +54,8 @@ class Appliance(ApplianceFiles):
     ) -> None:
         """Nothing starts before the context is entered.
 
+        Raises HostError (ProgramMissing) where libguestfs' Python module is not installed.
+
         Args:
             sockets: Unix sockets of NBD servers, whose default exports are the raw disks in the machine's order.
             accelerator: what the appliance runs with.
@@ -64,7 +65,8 @@ class Appliance(ApplianceFiles):
             processors: number of its processors.
             deadline: seconds that the launch may take.
         """
-        raw = guestfs.GuestFS(python_return_dict=True)
+        self._bindings = _bindings()
+        raw = self._bindings.GuestFS(python_return_dict=True)
         self._raw = raw
         self.handle: Handle = raw
         super().__init__(self.handle)
@@ -85,7 +87,8 @@ class Appliance(ApplianceFiles):
     def __enter__(self) -> Self:
         with self.log.open("wb"):
             pass
-        events = guestfs.EVENT_APPLIANCE | guestfs.EVENT_LIBRARY | guestfs.EVENT_WARNING
+        kinds = self._bindings
+        events = kinds.EVENT_APPLIANCE | kinds.EVENT_LIBRARY | kinds.EVENT_WARNING
         self._raw.set_event_callback(self._record, events)
         try:
             self._launch()
@@ -244,6 +247,18 @@ class Appliance(ApplianceFiles):
         data = buffer if isinstance(buffer, bytes) else buffer.encode("utf-8", "replace")
         with self.log.open("ab") as log:
             log.write(data)
+
+
+def _bindings() -> Any:
+    """The distribution's Python module, imported when it is needed, so that `h2k doctor` can say that it is missing."""
+    try:
+        return importlib.import_module("guestfs")
+    except ImportError as error:
+        raise HostError(
+            Reason.PROGRAM_MISSING,
+            "the Python module guestfs is not installed",
+            hint="Install the package python3-guestfs (Debian's name), and use the distribution's own Python.",
+        ) from error
 
 
 def _appliances() -> Iterator[int]:

@@ -57,18 +57,16 @@ class Unlocked:
 def read_keys(folder: Path | None) -> Keys:
     """The keys in a folder, a file each, as a mounted Secret has them (its hidden entries are not keys).
 
-    A file that ends with a line end is tried without it, and as it is.
+    What ends with a line end is tried without it; as it is only after all of them, since each try takes seconds.
     """
     if folder is None or not folder.is_dir():
         return Keys()
     paths = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file())
     read = {path.name: _text(path) for path in paths[:MAX_KEYS]}
-    texts: dict[str, None] = {}
-    for text in read.values():
-        if text:
-            texts |= dict.fromkeys([text.removesuffix("\n").removesuffix("\r"), text])
+    texts = [text for text in read.values() if text]
+    lines = [text.removesuffix("\n").removesuffix("\r") for text in texts]
     return Keys(
-        texts=tuple(text for text in texts if text),
+        texts=tuple(dict.fromkeys(text for text in [*lines, *texts] if text)),
         files=tuple(name for name, text in read.items() if text),
         unusable=tuple(name for name, text in read.items() if not text),
     )
@@ -84,23 +82,21 @@ def unlock(handle: Handle, disks: Sequence[str], keys: Keys) -> Unlocked:
     """
     probes = Probes()
     devices = scan(handle, disks, probes)
-    there = {device.device for device in devices}
+    seen: set[str] = set()
     for _ in range(_LAYERS):
-        locked = [device for device in devices if device.type == LUKS and _mapped(device) not in there]
-        opened = [device for device in locked if _open(handle, device, keys)]
+        there = {device.device for device in devices}
+        new = [device for device in devices if device.type == LUKS and device.device not in seen]
+        opened = [device for device in new if _mapped(device) in there or _open(handle, device, keys)]
         if not opened:
             break
+        seen |= {device.device for device in new}
         probes.origins |= {_mapped(device): device.device for device in opened}
         with guarded(handle, appliance_failed):
             handle.lvm_scan(True)
         devices = scan(handle, disks, probes)
-        there = {device.device for device in devices}
     encrypted = [device for device in devices if device.type == LUKS]
-    return Unlocked(
-        devices=devices,
-        locked=tuple(device for device in encrypted if _mapped(device) not in there),
-        mapped={device.device: _mapped(device) for device in encrypted if _mapped(device) in there},
-    )
+    mapped = {device.device: _mapped(device) for device in encrypted if _mapped(device) in probes.origins}
+    return Unlocked(devices, tuple(device for device in encrypted if device.device not in mapped), mapped)
 
 
 def without_key(locked: Sequence[BlockDevice], keys: Keys, what: str) -> GuestError:

@@ -99,7 +99,6 @@ class OpenedDisks:
 
     def _serve(self, disk: FlatDisk, socket: Path) -> NbdServer:
         overlay = self._work.workspace.overlay(disk.id)
-        overlay.unlink(missing_ok=True)
         create_overlay(overlay, disk.capacity)
         log = self._work.workspace.scratch / f"{overlay.stem}.nbd.log"
         return NbdServer(overlay_options(str(overlay), disk.node.options()), socket, writable=True, log=log)

@@ -104,7 +104,7 @@ def test_keys_are_the_files_of_a_mounted_secret(tmp_path):
     (tmp_path / "e").write_text("")
     (tmp_path / "f").symlink_to("a")
     keys = read_keys(tmp_path)
-    assert keys.texts == ("passphrase", "passphrase\n", "two\nlines")
+    assert keys.texts == ("passphrase", "two\nlines", "passphrase\n")
     assert keys.files == ("a", "b", "f")
     assert keys.unusable == ("c", "d", "e")
 

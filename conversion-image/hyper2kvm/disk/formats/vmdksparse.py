@@ -1,0 +1,141 @@
+"""Sparse VMDK extents: hosted ones (KDMV), with streamOptimized among them, and ESXi's snapshots (COWD).
+
+Format: VMware, Virtual Disk Format 5.0, sections "Hosted Sparse Extents", "ESX Server Sparse Extents" and
+"Stream-Optimized Compressed Sparse Extents".
+"""
+
+import struct
+from array import array
+from dataclasses import dataclass
+
+from hyper2kvm.disk.formats.region import RegionReader
+
+SECTOR = 512
+HOSTED_MAGIC = b"KDMV"
+ESX_MAGIC = b"COWD"
+
+_HEADER = struct.Struct("<4sIIQQQQIQQQB4sH")
+_ESX_HEADER = struct.Struct("<4sIIIIIII")
+_GRAIN = struct.Struct("<QI")
+_ESX_ENTRIES = 4096
+_COMPRESSED = 1 << 16
+_DEFLATE = 1
+_AT_END = 0xFFFF_FFFF_FFFF_FFFF
+_FOOTER_FROM_END = 1024
+_MAX_GRAIN = 2048
+_MAX_TABLES = 1024 * 1024
+_MAX_DESCRIPTOR_SECTORS = 2048
+_ZERO_GRAIN = 1
+
+
+@dataclass(frozen=True)
+class SparseExtent:
+    """A sparse extent's header.
+
+    Attributes:
+        sectors: its length in sectors.
+        descriptor: the embedded descriptor; empty when there is none.
+    """
+
+    sectors: int
+    descriptor: str
+
+
+@dataclass(frozen=True)
+class _Header:
+    flags: int
+    capacity: int
+    grain: int
+    descriptor_offset: int
+    descriptor_size: int
+    entries: int
+    directory: int
+    compression: int
+
+    @property
+    def compressed(self) -> bool:
+        return bool(self.flags & _COMPRESSED)
+
+
+def examine(reader: RegionReader) -> SparseExtent:
+    """Check a sparse extent: its header is possible, and every grain that it names is there.
+
+    Raises:
+        ImageError: ImageFormatMismatch, ImageTruncated, ImageCorrupt or ImageUnsupported.
+    """
+    magic = reader.read(0, 4, "magic") if reader.length >= 4 else b""
+    if magic == ESX_MAGIC:
+        return _examine_esx(reader)
+    if magic != HOSTED_MAGIC:
+        raise reader.mismatch("VMDK")
+    header = _header(reader, 0)
+    if header.directory == _AT_END:
+        header = _header(reader, reader.length - _FOOTER_FROM_END)
+    if header.directory == _AT_END:
+        raise reader.truncated("the footer with the grain directory is missing")
+    tables = -(-header.capacity // (header.grain * header.entries))
+    if tables > _MAX_TABLES:
+        raise reader.corrupt(f"{tables} grain tables")
+    _check_grains(reader, header, tables)
+    return SparseExtent(header.capacity, _descriptor(reader, header))
+
+
+def _header(reader: RegionReader, offset: int) -> _Header:
+    fields = _HEADER.unpack(reader.read(offset, _HEADER.size, "header"))
+    magic, version, flags, capacity, grain, descriptor, size, entries, _, directory, _, _, ends, compression = fields
+    if magic != HOSTED_MAGIC:
+        raise reader.truncated("the footer is missing")
+    if version not in {1, 2, 3} or ends != b"\n \r\n":
+        raise reader.corrupt("the header is damaged (perhaps by a transfer as text)")
+    # QEMU follows the embedded descriptor to other files when the capacity is 0.
+    if (
+        capacity == 0
+        or entries == 0
+        or entries > _ESX_ENTRIES
+        or grain > _MAX_GRAIN
+        or grain & (grain - 1)
+        or grain < 8
+    ):
+        raise reader.corrupt(f"impossible header (capacity {capacity}, grain {grain}, {entries} entries a table)")
+    if flags & _COMPRESSED and compression != _DEFLATE:
+        raise reader.unsupported(f"compression {compression}")
+    return _Header(flags, capacity, grain, descriptor, size, entries, directory, compression)
+
+
+def _check_grains(reader: RegionReader, header: _Header, tables: int) -> None:
+    directory = array("I", reader.read(header.directory * SECTOR, tables * 4, "grain directory"))
+    farthest = 0
+    for table in directory:
+        if table:
+            entries = array("I", reader.read(table * SECTOR, header.entries * 4, "grain table"))
+            farthest = max(farthest, *entries)
+    if farthest <= _ZERO_GRAIN:
+        return
+    length = header.grain * SECTOR
+    if header.compressed:
+        _, stored = _GRAIN.unpack(reader.read(farthest * SECTOR, _GRAIN.size, "grain"))
+        length = _GRAIN.size + stored
+    if farthest * SECTOR + length > reader.length:
+        raise reader.truncated(f"a grain of {length} bytes stands at byte {farthest * SECTOR}")
+
+
+def _descriptor(reader: RegionReader, header: _Header) -> str:
+    if header.descriptor_offset == 0:
+        return ""
+    if header.descriptor_size > _MAX_DESCRIPTOR_SECTORS:
+        raise reader.corrupt(f"an embedded descriptor of {header.descriptor_size} sectors")
+    data = reader.read(header.descriptor_offset * SECTOR, header.descriptor_size * SECTOR, "descriptor")
+    return data.decode("utf-8", "replace")
+
+
+def _examine_esx(reader: RegionReader) -> SparseExtent:
+    fields = _ESX_HEADER.unpack(reader.read(0, _ESX_HEADER.size, "header"))
+    _, version, _, capacity, grain, directory, tables, _ = fields
+    if version != 1 or capacity == 0 or grain == 0 or grain > _MAX_GRAIN:
+        raise reader.corrupt(f"impossible header (version {version}, capacity {capacity}, grain {grain})")
+    needed = -(-capacity // (grain * _ESX_ENTRIES))
+    if tables < needed or tables > _MAX_TABLES:
+        raise reader.corrupt(f"{tables} grain tables for {capacity} sectors")
+    header = _Header(0, capacity, grain, 0, 0, _ESX_ENTRIES, directory, 0)
+    _check_grains(reader, header, needed)
+    return SparseExtent(capacity, "")

@@ -1,0 +1,134 @@
+"""Opening targets: a file under its provisional name, or a block device; new, or where an earlier run left it."""
+
+import os
+import stat
+from pathlib import Path
+
+from hyper2kvm.disk.journal import Journal
+from hyper2kvm.disk.targets.qcow2 import COMPRESSORS, Qcow2Target
+from hyper2kvm.disk.targets.raw import RawTarget
+from hyper2kvm.disk.targets.storage import Storage
+from hyper2kvm.disk.targets.target import Target
+from hyper2kvm.disk.targets.vdi import VdiTarget
+from hyper2kvm.workspace import digest
+from hyper2kvm_api.errors import TargetError
+from hyper2kvm_api.options import Compression, DiskFormat
+from hyper2kvm_api.plan import PlannedDisk
+from hyper2kvm_api.reasons import Reason
+
+_MODE = 0o660
+"""Less the umask. Never for others: a disk holds secrets."""
+
+
+def provisional(target: Path) -> Path:
+    """The name that a target has until it is complete and verified."""
+    return target.with_name(f".{target.name}.partial")
+
+
+def refuse_existing(disk: PlannedDisk) -> None:
+    """Raise TargetError (TargetExists) when a file target's final name is taken."""
+    target = Path(disk.target)
+    if os.path.lexists(target) and not target.is_block_device():
+        raise TargetError(Reason.TARGET_EXISTS, f"{target} exists", disk=disk.id)
+
+
+def open_target(disk: PlannedDisk, capacity: int, journal: Journal, source: str, owner: int | None) -> Target:
+    """Open a disk's target, and start its journal anew unless both go on from an earlier run.
+
+    Args:
+        disk: what to produce.
+        capacity: virtual size in bytes.
+        journal: the disk's journal.
+        source: digest of what is copied.
+        owner: uid and gid that a new file is given; as the process makes it when None.
+
+    Raises:
+        TargetError: TargetExists, TargetTooSmall or TargetUnwritable.
+        HostError: the journal cannot be written.
+    """
+    target = Path(disk.target)
+    inputs = digest(source, str(target), disk.format, COMPRESSORS[disk.compression], str(capacity))
+    try:
+        if target.is_block_device():
+            storage = _device(disk, capacity)
+            _continue(journal, inputs, storage)
+        else:
+            refuse_existing(disk)
+            storage = _file(target, journal, inputs, owner)
+        return _formatted(storage, capacity, disk.format, disk.compression)
+    except BlockingIOError:
+        raise TargetError(
+            Reason.TARGET_UNWRITABLE,
+            f"{target}: another run is writing it",
+            hint="Wait until the other run ends, or choose another --output folder.",
+            disk=disk.id,
+        ) from None
+    except OSError as error:
+        raise TargetError(Reason.TARGET_UNWRITABLE, f"{target}: {error.strerror}", disk=disk.id) from error
+
+
+def _formatted(storage: Storage, capacity: int, format_: DiskFormat, compression: Compression) -> Target:
+    if format_ is DiskFormat.QCOW2:
+        return Qcow2Target(storage, capacity, compression)
+    if format_ is DiskFormat.VDI:
+        return VdiTarget(storage, capacity)
+    return RawTarget(storage, capacity)
+
+
+def _device(disk: PlannedDisk, capacity: int) -> Storage:
+    if disk.format is not DiskFormat.RAW:
+        raise TargetError(
+            Reason.TARGET_UNWRITABLE,
+            f"{disk.target} is a block device, which can hold raw disks only, not {disk.format}",
+            hint="Set spec.target.disks.format: raw, or spec.target.disks.volumeMode: Filesystem.",
+            disk=disk.id,
+        )
+    # O_EXCL keeps a device that is mounted or held by another program from being opened (open(2)).
+    storage = Storage(Path(disk.target), os.open(disk.target, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC))
+    found = storage.device_size()
+    if found < capacity:
+        storage.close()
+        raise TargetError(
+            Reason.TARGET_TOO_SMALL, f"{disk.target} has {found} bytes, the disk {capacity}", disk=disk.id
+        )
+    return storage
+
+
+def _file(target: Path, journal: Journal, inputs: str, owner: int | None) -> Storage:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path = provisional(target)
+    found = _existing(path)
+    if found is not None:
+        if journal.belongs(inputs, found.inode):
+            return found
+        path.unlink()
+        found.close()
+    # A crash between these steps must not leave a journal that speaks of another file.
+    journal.clear()
+    storage = Storage(path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE))
+    storage.lock()
+    if owner is not None:
+        os.fchown(storage.descriptor, owner, owner)
+    journal.begin(inputs, storage.inode)
+    return storage
+
+
+def _existing(path: Path) -> Storage | None:
+    """The provisional file of an earlier run, locked; None when there is none that is a plain file."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    storage = Storage(path, descriptor)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        storage.close()
+        raise FileExistsError(0, f"{path} is in the way")
+    storage.lock()
+    return storage
+
+
+def _continue(journal: Journal, inputs: str, storage: Storage) -> None:
+    if not journal.belongs(inputs, 0):
+        journal.clear()
+        journal.begin(inputs, 0)
+    storage.lock()

@@ -1,0 +1,71 @@
+"""Which source a path is: a VMX folder, an OVA, an OVF folder, or a single image."""
+
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+
+from hyper2kvm.sources.description import Source
+from hyper2kvm.sources.image import EXTENSIONS, DiskImage
+from hyper2kvm.sources.ova import Ova
+from hyper2kvm.sources.ovffolder import OvfFolder
+from hyper2kvm.sources.vmx import VmxFolder
+from hyper2kvm_api.errors import SourceError
+from hyper2kvm_api.migration import ImageFormat
+from hyper2kvm_api.reasons import Reason
+
+_DESCRIPTIONS: dict[str, Callable[[Path], Source]] = {".vmx": VmxFolder, ".ovf": OvfFolder, ".ova": Ova}
+"""Extensions of files that describe a whole machine."""
+
+
+def open_source(path: Path, format_: ImageFormat | None) -> Source:
+    """The source at a path. Nothing is read yet but names.
+
+    Args:
+        path: a folder or a file.
+        format_: format of a single image; from the extension when None. Never guessed from content.
+
+    Raises:
+        SourceError: SourceNotFound, SourceUnreadable, SourceAmbiguous or SourceUnrecognised.
+    """
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+        if is_folder:
+            return _in_folder(path)
+    except OSError as error:
+        raise SourceError(Reason.SOURCE_UNREADABLE, f"{path}: {error.strerror}") from None
+    if not is_file:
+        raise _missing(path)
+    if format_ is not None:
+        return DiskImage(path, format_)
+    extension = path.suffix.lower()
+    if extension in _DESCRIPTIONS:
+        return _DESCRIPTIONS[extension](path)
+    if extension in EXTENSIONS:
+        return DiskImage(path, EXTENSIONS[extension])
+    raise SourceError(Reason.SOURCE_UNRECOGNISED, f"{path}: its extension names no format")
+
+
+def _in_folder(folder: Path) -> Source:
+    names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
+    for extension, source in _DESCRIPTIONS.items():
+        found = [name for name in names if name.lower().endswith(extension)]
+        if len(found) > 1:
+            raise SourceError(Reason.SOURCE_AMBIGUOUS, f"{folder} holds {', '.join(found)}")
+        if found:
+            return source(folder / found[0])
+    images = [name for name in names if Path(name).suffix.lower() in EXTENSIONS]
+    hint = f"Name one of its files in the path, such as {images[0]}." if images else None
+    raise SourceError(Reason.SOURCE_UNRECOGNISED, f"{folder} holds no .vmx, .ovf or .ova", hint=hint)
+
+
+def _missing(path: Path) -> SourceError:
+    """SourceNotFound; the hint names what is there and resembles the path."""
+    parent = path
+    while not parent.is_dir():
+        path, parent = parent, parent.parent
+    try:
+        near = difflib.get_close_matches(path.name, [entry.name for entry in parent.iterdir()], n=1)
+    except OSError:
+        near = []
+    hint = f"Did you mean {parent / near[0]}?" if near else None
+    return SourceError(Reason.SOURCE_NOT_FOUND, f"{path} is not there", hint=hint)

@@ -1,0 +1,93 @@
+"""An OVA: an OVF package in one tar archive (DSP0243, section 5.3). It is read in place and never unpacked."""
+
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from hyper2kvm.disk.formats.region import opened
+from hyper2kvm.sources.description import Fetched, FileRegion
+from hyper2kvm.sources.folder import fetched_files
+from hyper2kvm.sources.ovf import MAX_OVF, parse_ovf
+from hyper2kvm.sources.ovfmanifest import MAX_MANIFEST, parse_manifest, verify
+from hyper2kvm.sources.ovfpackage import Package
+from hyper2kvm_api.errors import SourceError
+from hyper2kvm_api.reasons import Reason
+
+_MAX_ENTRIES = 1000
+
+
+class Ova:
+    """A virtual machine in an .ova file."""
+
+    def __init__(self, path: Path) -> None:
+        """`path` is the archive."""
+        self._path = path.absolute()
+
+    def fetch(self) -> Fetched:
+        """See Source."""
+        files = dict(self._entries())
+        name = self._one(files, ".ovf")
+        if name is None:
+            raise SourceError(Reason.ARCHIVE_INCOMPLETE, f"{self._path} holds no .ovf", file=str(self._path))
+        package = Package(name, parse_ovf(self._read(files[name], MAX_OVF), name), files, siblings=None)
+        disks = package.disks()
+        verified = self._verified(files)
+        machine = package.describe(disks)
+        return Fetched(machine=machine, disks=disks, files=fetched_files([str(self._path)]), verified=verified)
+
+    def _entries(self) -> Iterator[tuple[str, FileRegion]]:
+        """The files of the archive, where they lie in it.
+
+        Raises:
+            SourceError: SourceUnreadable, ArchiveUnsafe or ArchiveIncomplete.
+        """
+        seen: set[str] = set()
+        try:
+            size = self._path.stat().st_size
+            with tarfile.open(self._path, "r:") as archive:
+                for member in archive:
+                    self._check(member, seen, size)
+                    yield member.name, FileRegion(path=str(self._path), offset=member.offset_data, length=member.size)
+        except tarfile.TarError as error:
+            raise self._incomplete(f"it is no whole tar archive ({error})") from None
+        except OSError as error:
+            raise SourceError(Reason.SOURCE_UNREADABLE, f"{self._path}: {error.strerror}") from None
+
+    def _check(self, member: tarfile.TarInfo, seen: set[str], size: int) -> None:
+        name = member.name
+        if not member.isreg() or member.sparse is not None:
+            raise self._unsafe(f"{name!r} is no plain file")
+        if "/" in name or "\\" in name or name in {"", ".", ".."} or not name.isprintable():
+            raise self._unsafe(f"{name!r} is no plain name")
+        if name in seen or len(seen) == _MAX_ENTRIES:
+            raise self._unsafe(f"{name!r} stands in it twice" if name in seen else "it has too many entries")
+        if member.offset_data + member.size > size:
+            raise self._incomplete(f"{name} would end at byte {member.offset_data + member.size} of {size}")
+        seen.add(name)
+
+    def _verified(self, files: dict[str, FileRegion]) -> tuple[str, ...]:
+        name = self._one(files, ".mf")
+        if name is None:
+            return ()
+        manifest = parse_manifest(self._read(files[name], MAX_MANIFEST).decode("utf-8", "replace"), name)
+        return verify(manifest, files, name)
+
+    def _one(self, files: dict[str, FileRegion], extension: str) -> str | None:
+        found = [name for name in files if name.lower().endswith(extension)]
+        if len(found) > 1:
+            raise SourceError(Reason.SOURCE_AMBIGUOUS, f"{self._path} holds {', '.join(found)}")
+        return found[0] if found else None
+
+    def _read(self, region: FileRegion, limit: int) -> bytes:
+        if region.length > limit:
+            raise SourceError(
+                Reason.MACHINE_DESCRIPTION_INVALID, f"{self._path}: a description of {region.length} bytes"
+            )
+        with opened(region) as reader:
+            return reader.read(0, region.length, "description")
+
+    def _unsafe(self, what: str) -> SourceError:
+        return SourceError(Reason.ARCHIVE_UNSAFE, f"{self._path}: {what}", file=str(self._path))
+
+    def _incomplete(self, what: str) -> SourceError:
+        return SourceError(Reason.ARCHIVE_INCOMPLETE, f"{self._path}: {what}", file=str(self._path))
