@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from hyper2kvm.disk.targets.opening import refuse_existing
 from hyper2kvm.events import Events
 from hyper2kvm.guest.description import Guest
 from hyper2kvm.sources.description import Fetched
@@ -13,10 +14,11 @@ from hyper2kvm.stages.opened import OpenedDisks
 from hyper2kvm.stages.work import Work
 from hyper2kvm.workspace import Workspace, digest
 from hyper2kvm_api.document import Document
-from hyper2kvm_api.errors import Hyper2kvmError
+from hyper2kvm_api.errors import Hyper2kvmError, SourceError
 from hyper2kvm_api.event import EventType
 from hyper2kvm_api.migration import Mode
 from hyper2kvm_api.plan import PlannedSource
+from hyper2kvm_api.reasons import Reason
 from hyper2kvm_api.stage import Stage
 
 Model = TypeVar("Model", bound=Document)
@@ -50,6 +52,7 @@ def migrate(work: Work, fetched: Fetched) -> Validated | None:
     Raises:
         Hyper2kvmError: the run failed; the same run again continues from the last whole document.
     """
+    _refuse_existing(work)
     flattened = flat(work, fetched)
     with OpenedDisks(work, flattened) as opened:
         guest = examine(work, flattened, opened)
@@ -62,7 +65,7 @@ def migrate(work: Work, fetched: Fetched) -> Validated | None:
         Stage.CONVERT,
         Converted,
         digest(flattened, fixed, *work.plan.disks),
-        lambda: convert.convert(work, flattened, fixed),
+        lambda: _copied(work, fetched, flattened, fixed),
         holds=convert.holds,
     )
     return _stage(
@@ -74,6 +77,22 @@ def migrate(work: Work, fetched: Fetched) -> Validated | None:
         lambda: validate.validate(work, guest, converted),
         holds=validate.holds,
     )
+
+
+def _refuse_existing(work: Work) -> None:
+    """Targets that are in the way end a run before its work, not after it."""
+    if work.plan.mode is Mode.MIGRATE and work.workspace.read(Converted, Stage.CONVERT.lower()) is None:
+        for disk in work.plan.disks:
+            refuse_existing(disk)
+
+
+def _copied(work: Work, fetched: Fetched, flattened: Flattened, fixed: Fixed) -> Converted:
+    converted = convert.convert(work, flattened, fixed)
+    if not fetch.unchanged(fetched):
+        raise SourceError(
+            Reason.SOURCE_CHANGED, f"files in {work.plan.source.path} were changed while they were copied"
+        )
+    return converted
 
 
 def flat(work: Work, fetched: Fetched) -> Flattened:

@@ -10,7 +10,7 @@ from ipaddress import ip_interface
 from pathlib import Path
 
 from hyper2kvm.accelerator import Accelerator, probe
-from hyper2kvm.boot.disks import TargetDisk, throw_away
+from hyper2kvm.boot.disks import throw_away
 from hyper2kvm.boot.firmware import find_firmware, fresh_flash
 from hyper2kvm.boot.insertion import Overlays, insert_probe
 from hyper2kvm.boot.qemu import BootDisk, BootFiles, BootHardware, arguments, hardware
@@ -19,6 +19,7 @@ from hyper2kvm.boot.screen import png
 from hyper2kvm.boot.signs import last_line
 from hyper2kvm.boot.verdict import CameUp, Expected, Stopped, missing_addresses
 from hyper2kvm.boot.watch import Ending, Watch
+from hyper2kvm.disk.finished import TargetDisk
 from hyper2kvm.events import Events
 from hyper2kvm.guest.description import Guest
 from hyper2kvm.guest.encryption import LUKS

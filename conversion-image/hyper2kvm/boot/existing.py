@@ -8,8 +8,8 @@ from pathlib import Path
 
 from hyper2kvm.accelerator import proven
 from hyper2kvm.boot.check import Candidate, boot
-from hyper2kvm.boot.disks import TargetDisk, target_options
 from hyper2kvm.boot.images import virtual_size
+from hyper2kvm.disk.finished import TargetDisk, target_options
 from hyper2kvm.disk.server import NbdServer
 from hyper2kvm.events import Events
 from hyper2kvm.guest.appliance import Appliance

@@ -32,6 +32,11 @@ def disk_digest(claims: Iterable[Claim], capacity: int) -> str:
     return f"{NOTATION}:{whole.end()}"
 
 
+def identity_of(digest: str) -> bytes:
+    """The 32 bytes of a digest."""
+    return bytes.fromhex(digest.removeprefix(f"{NOTATION}:"))
+
+
 class _Chunks:
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity

@@ -25,6 +25,8 @@ class FlatDisk(Document):
 class Flattened(Document):
     """FLATTEN's document."""
 
+    source: str
+    """Digest of FETCH's document, with the state of the source's files: everything after depends on it."""
     disks: tuple[FlatDisk, ...] = Field(min_length=1)
 
 

@@ -6,6 +6,7 @@ from hyper2kvm.disk.graph import flatten_disk
 from hyper2kvm.sources.description import Fetched, SourceDisk
 from hyper2kvm.stages.documents import FlatDisk, Flattened
 from hyper2kvm.stages.work import Work
+from hyper2kvm.workspace import digest
 from hyper2kvm_api.errors import Hyper2kvmError, SourceError
 from hyper2kvm_api.reasons import Reason
 
@@ -18,7 +19,8 @@ def flatten(work: Work, fetched: Fetched) -> Flattened:
         SourceError: a file is missing or cannot be read, or a disk's size is not what the machine says.
     """
     sizes = {disk.id: disk.capacity for disk in fetched.machine.disks}
-    return Flattened(disks=tuple(_flat(work, disk, sizes[disk.id]) for disk in fetched.disks))
+    disks = tuple(_flat(work, disk, sizes[disk.id]) for disk in fetched.disks)
+    return Flattened(source=digest(fetched), disks=disks)
 
 
 def _flat(work: Work, disk: SourceDisk, capacity: int) -> FlatDisk:

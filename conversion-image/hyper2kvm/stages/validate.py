@@ -5,18 +5,19 @@ import os
 from pathlib import Path
 
 from hyper2kvm.boot.check import Candidate, boot
-from hyper2kvm.boot.disks import TargetDisk
 from hyper2kvm.boot.images import check_image
-from hyper2kvm.disk.digest import verify_disk
-from hyper2kvm.disk.publish import publish
+from hyper2kvm.disk.finished import TargetDisk
+from hyper2kvm.disk.publish import publish, standing
+from hyper2kvm.disk.verify import verify_disk
 from hyper2kvm.domain import DomainDisk, domain_xml
 from hyper2kvm.guest.description import Guest
 from hyper2kvm.stages.documents import BootProof, Converted, CopiedDisk, Validated
 from hyper2kvm.stages.work import Work
 from hyper2kvm.workspace import sync_folder
-from hyper2kvm_api.errors import TargetError
-from hyper2kvm_api.plan import Plan, PlannedDisk
+from hyper2kvm_api.errors import ImageError, TargetError, ValidationError
+from hyper2kvm_api.plan import Plan
 from hyper2kvm_api.reasons import Reason
+from hyper2kvm_api.stage import Stage
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -30,13 +31,10 @@ def validate(work: Work, guest: Guest, converted: Converted) -> Validated:
         HostError: a program or firmware is missing or failed.
     """
     plan = work.plan
-    planned = {disk.id: disk for disk in plan.disks}
     domain = _domain(plan, guest, converted)
     _check_free(plan, domain)
     for copied in converted.disks:
-        work.events.note(f"checking {standing(copied).name}", disk=copied.id)
-        check_image(copied.id, standing(copied), planned[copied.id].format, copied.capacity)
-        verify_disk(work, copied)
+        _check(work, copied)
     proof = _start(work, guest, converted) if plan.boot.enabled else None
     for copied in converted.disks:
         publish(copied)
@@ -51,18 +49,22 @@ def holds(validated: Validated) -> bool:
     return all(Path(path).exists() for path in published)
 
 
-def standing(copied: CopiedDisk) -> Path:
-    """Where a copied disk stands: under its provisional name, or published by a run that was interrupted then."""
-    written = Path(copied.written)
-    return written if written.exists() else Path(copied.target)
+def _check(work: Work, copied: CopiedDisk) -> None:
+    target = _target(work.plan, copied)
+    work.events.note(f"reading {target.path.name} back", disk=copied.id)
+    try:
+        check_image(target.id, target.path, target.format, target.capacity)
+        verify_disk(work, target, copied.digest)
+    except (ValidationError, ImageError):
+        work.workspace.forget(Stage.CONVERT.lower())
+        raise
 
 
 def _start(work: Work, guest: Guest, converted: Converted) -> BootProof:
     plan = work.plan
-    planned = {disk.id: disk for disk in plan.disks}
     candidate = Candidate(
         machine=plan.machine,
-        disks=tuple(_target(copied, planned[copied.id]) for copied in converted.disks),
+        disks=tuple(_target(plan, copied) for copied in converted.disks),
         guest=guest,
         timeout=plan.boot.timeout,
         keys=Path(plan.keys_folder) if plan.keys_folder else None,
@@ -83,7 +85,8 @@ def _start(work: Work, guest: Guest, converted: Converted) -> BootProof:
     return proof
 
 
-def _target(copied: CopiedDisk, planned: PlannedDisk) -> TargetDisk:
+def _target(plan: Plan, copied: CopiedDisk) -> TargetDisk:
+    planned = next(disk for disk in plan.disks if disk.id == copied.id)
     return TargetDisk(copied.id, standing(copied), planned.format, copied.capacity, planned.bus, planned.serial)
 
 

@@ -44,6 +44,7 @@ class Case:
         hardware = machine(*(f"scsi0:{unit}" for unit in range(len(images))))
         self.work = Work(planned(hardware, **values), Workspace(folder / "workspace"), self.events)
         self.flattened = Flattened(
+            source="0" * 64,
             disks=tuple(
                 FlatDisk(
                     id=f"scsi0:{unit}",
@@ -52,7 +53,7 @@ class Case:
                     links=(path.name,),
                 )
                 for unit, path in enumerate(images)
-            )
+            ),
         )
 
     def run(self):

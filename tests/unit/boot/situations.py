@@ -5,8 +5,8 @@ import zlib
 from pathlib import Path
 
 from hyper2kvm.boot.check import Candidate
-from hyper2kvm.boot.disks import TargetDisk
 from hyper2kvm.boot.screen import Picture
+from hyper2kvm.disk.finished import TargetDisk
 from hyper2kvm.guest.description import Guest, InterfaceConfig
 from hyper2kvm_api.machine import DiskBus, Firmware, Machine, MachineDisk, Nic
 from hyper2kvm_api.options import DiskFormat, TargetBus

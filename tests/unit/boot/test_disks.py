@@ -3,7 +3,8 @@ import subprocess
 
 import pytest
 
-from hyper2kvm.boot.disks import target_options, throw_away
+from hyper2kvm.boot.disks import throw_away
+from hyper2kvm.disk.finished import target_options
 from hyper2kvm_api.errors import TargetError
 from hyper2kvm_api.options import DiskFormat, TargetBus
 from hyper2kvm_api.reasons import Reason

@@ -1,0 +1,236 @@
+"""Copying a disk: threads read, digest and write its chunks side by side, and what is written is recorded.
+
+A run that was interrupted, however it was, is continued by the same call: what the journal claims is not copied again.
+"""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hyper2kvm.disk.chunks import CHUNK, chunk_length
+from hyper2kvm.disk.connection import Connection
+from hyper2kvm.disk.digest import disk_digest, identity_of
+from hyper2kvm.disk.extents import DataMap
+from hyper2kvm.disk.journal import Claim, Journal
+from hyper2kvm.disk.order import Order, StoppedError, Ticket
+from hyper2kvm.disk.targets.opening import open_target
+from hyper2kvm.disk.targets.target import Packed, Target, target_error
+from hyper2kvm.events import Events, Meter
+from hyper2kvm.stages.documents import CopiedDisk
+from hyper2kvm_api.errors import Hyper2kvmError, SourceError
+from hyper2kvm_api.plan import PlannedDisk
+from hyper2kvm_api.reasons import Reason
+
+_BARRIER_SECONDS = 10.0
+"""Seconds between barriers: what a power cut makes a run copy again."""
+_WINDOW = 4
+"""Chunks a thread that may be under way before the oldest of them is recorded."""
+_ZERO_STEP = 256 << 20
+"""Bytes of a block device that are made to read as zeros at once."""
+_NO_DIGEST = bytes(32)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One disk to copy.
+
+    Attributes:
+        disk: what to produce, and where.
+        capacity: virtual size in bytes.
+        uri: NBD server of the content.
+        source: digest of everything that decides the content; another one starts the copy anew.
+        journal: path of the disk's journal.
+        owner: uid and gid of a new target file; as the process makes it when None.
+        threads: how many chunks are read and written at the same time.
+        digests: whether the content's digest is taken; it cannot be verified later without.
+    """
+
+    disk: PlannedDisk
+    capacity: int
+    uri: str
+    source: str
+    journal: Path
+    owner: int | None = None
+    threads: int = 8
+    digests: bool = True
+
+
+def copy_disk(copy: Copy, events: Events, stop: threading.Event) -> CopiedDisk:
+    """Copy a disk to its target under the provisional name, or continue an earlier copy.
+
+    Raises:
+        TargetError: TargetExists, TargetTooSmall, TargetFull or TargetUnwritable.
+        SourceError: SourceUnreadable or SourceChanged.
+        HostError: the journal cannot be written.
+        StoppedError: `stop` was set before the disk was complete.
+    """
+    try:
+        with Journal(copy.journal) as journal, _reading(copy), Connection(copy.uri) as connection:
+            data = DataMap(copy.capacity, connection.data())
+            target = open_target(copy.disk, copy.capacity, journal, copy.source, copy.owner)
+            with closing(target.storage):
+                return _Copying(copy, journal, target, data, events, stop).run(connection)
+    except Hyper2kvmError as error:
+        error.disk = copy.disk.id
+        raise
+
+
+@contextmanager
+def _reading(copy: Copy) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        message = f"disk {copy.disk.id} cannot be read: {error.strerror}"
+        raise SourceError(Reason.SOURCE_UNREADABLE, message) from error
+
+
+class _Copying:
+    """A copy under way."""
+
+    def __init__(
+        self, copy: Copy, journal: Journal, target: Target, data: DataMap, events: Events, stop: threading.Event
+    ) -> None:
+        self._copy = copy
+        self._journal = journal
+        self._target = target
+        self._data = data
+        self._events = events
+        self._stop = stop
+        self._left = data.size(journal.next_index)
+        total = data.size()
+        again = sum(chunk_length(index, copy.capacity) for index in journal.forgotten)
+        self._now = self._left + again
+        self._meter = Meter(events, copy.disk.id, total, total - self._now)
+
+    def run(self, connection: Connection) -> CopiedDisk:
+        with self._writing():
+            self._prepare()
+        self._restore(connection)
+        self._warn_of_space()
+        self._copy_rest()
+        with self._writing():
+            digest = self._seal()
+        storage = self._target.storage
+        return CopiedDisk(
+            id=self._copy.disk.id,
+            target=self._copy.disk.target,
+            written=str(storage.path),
+            capacity=self._copy.capacity,
+            data=self._data.size(),
+            stored=storage.stored(),
+            digest=digest,
+            copied_now=self._now,
+        )
+
+    def _prepare(self) -> None:
+        """What lies between the data on a block device is unknown: it is made to read as zeros."""
+        storage, identity = self._target.storage, self._data.identity()
+        if not storage.is_device or self._journal.prepared == identity:
+            return
+        for offset, length in self._data.holes():
+            for at in range(offset, offset + length, _ZERO_STEP):
+                self._check_stop()
+                storage.zero(at, min(_ZERO_STEP, offset + length - at))
+        self._journal.prepare(identity)
+
+    def _restore(self, connection: Connection) -> None:
+        """Place what is there already, and write again what was found to be damaged."""
+        for claim in self._journal.claims():
+            position = self._target.place(claim.index, claim.sizes)
+            if claim.index in self._journal.forgotten:
+                self._check_stop()
+                self._mend(connection, claim, position)
+
+    def _mend(self, connection: Connection, claim: Claim, position: int) -> None:
+        data = connection.read(claim.index * CHUNK, chunk_length(claim.index, self._copy.capacity))
+        if claim.digest not in {_NO_DIGEST, hashlib.sha256(data).digest()}:
+            raise SourceError(
+                Reason.SOURCE_CHANGED, f"disk {self._copy.disk.id}: the MiB {claim.index} is not what was copied before"
+            )
+        with self._writing():
+            self._target.write(position, self._target.pack(data), whole=True)
+        self._journal.mend(claim.index)
+        self._meter.add(len(data))
+
+    def _warn_of_space(self) -> None:
+        free = self._target.storage.free()
+        if free is not None and free < self._left:
+            self._events.warn(
+                "TargetMayFill",
+                f"{self._left} bytes are to be copied, {free} bytes are free beside {self._copy.disk.target}",
+                hint="Make space now, or when the copy stops: it goes on from there.",
+                disk=self._copy.disk.id,
+            )
+
+    def _copy_rest(self) -> None:
+        threads = self._copy.threads
+        pending = self._data.indexes(self._journal.next_index)
+        order = Order(pending, window=threads * _WINDOW, stop=self._stop)
+        ended = threading.Event()
+        with ThreadPoolExecutor(threads + 1, thread_name_prefix=f"copy {self._copy.disk.id}") as pool:
+            pool.submit(self._keep_barriers, order, ended)
+            wait([pool.submit(self._work, order) for _ in range(threads)])
+            ended.set()
+        order.check()
+
+    def _work(self, order: Order) -> None:
+        try:
+            with _reading(self._copy), Connection(self._copy.uri) as connection:
+                while (ticket := order.take()) is not None:
+                    self._copy_chunk(order, connection, ticket)
+        except BaseException as error:  # noqa: BLE001 -- the thread that waits for this one raises it
+            order.fail(error)
+
+    def _copy_chunk(self, order: Order, connection: Connection, ticket: Ticket) -> None:
+        data = connection.read(ticket.index * CHUNK, chunk_length(ticket.index, self._copy.capacity))
+        digest = hashlib.sha256(data).digest() if self._copy.digests else _NO_DIGEST
+        packed = self._target.pack(data)
+        with order.turn(ticket):
+            position = self._target.place(ticket.index, packed.sizes)
+        self._write(position, packed)
+        claim = Claim(ticket.index, digest, packed.sizes)
+        order.settle(ticket, lambda: self._journal.claim(claim))
+        self._meter.add(len(data))
+
+    def _write(self, position: int, packed: Packed) -> None:
+        with self._writing():
+            self._target.write(position, packed, whole=False)
+
+    def _keep_barriers(self, order: Order, ended: threading.Event) -> None:
+        try:
+            while not ended.wait(_BARRIER_SECONDS):
+                with self._writing():
+                    self._barrier()
+        except BaseException as error:  # noqa: BLE001 -- as in _work
+            order.fail(error)
+
+    def _barrier(self) -> None:
+        length = self._journal.length
+        try:
+            self._target.storage.sync()
+        except OSError:
+            # The kernel reports a failed write-back once and forgets it (fsync(2)): which bytes it lost is unknown.
+            self._journal.retreat()
+            raise
+        self._journal.barrier(length)
+
+    def _seal(self) -> str:
+        digest = disk_digest(self._journal.claims(), self._copy.capacity)
+        self._barrier()
+        self._target.seal(self._journal.claims, identity_of(digest))
+        return digest
+
+    def _check_stop(self) -> None:
+        if self._stop.is_set():
+            raise StoppedError
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise target_error(error, self._target.storage, self._left) from error
