@@ -35,10 +35,10 @@ def report(which: str, namespace: str | None, output: Path) -> None:
         folder = Path(which)
         if not folder.is_dir():
             raise click.BadParameter(f"{which!r} is no folder; a migration in a cluster needs --namespace")
-        paths = write_report(Workspace(folder.absolute()))
+        paths = list(write_report(Workspace(folder.absolute())))
     else:
         output.mkdir(parents=True, exist_ok=True)
-        paths = tuple(_written(output, f"{which}-{name}", text) for name, text in _fetch(namespace, which).items())
+        paths = [_written(output, f"{which}-{name}", text) for name, text in _fetch(namespace, which).items()]
     for path in paths:
         click.echo(path)
 
