@@ -1,0 +1,141 @@
+"""Building the sample guests."""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.cluster.progress import say
+from lab.guests.debian import ensure_tree
+from lab.guests.disks import SYSTEM_FILE, appliance, bios_disk, data, data_disk, known_files, qemu_img, uefi_disk
+from lab.guests.exports import start_vmx, write_ova
+from lab.guests.sample import GUESTS, SampleGuest, load, recipe_digest, remove_others
+
+INTERFACE = "ens192"
+MARKER = "/opt/app/after-the-snapshot"
+_OLD_FSTAB = "# replaced after the snapshot was taken\n/dev/sda9 / ext4 defaults 0 1\n"
+_NETWORKD = "[Match]\nName={interface}\n\n[Network]\nAddress={address}\nGateway=192.0.2.1\n"
+_IFUPDOWN = (
+    "auto lo\niface lo inet loopback\n\nauto {interface}\niface {interface} inet static\n"
+    "    address {address}\n    gateway 192.0.2.1\n"
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a guest differs from others."""
+
+    firmware: str
+    address: str
+    mac: str
+    fstab: str
+    root: str
+    configure: Callable[[Path, str], None]
+
+
+def _ifupdown(tree: Path, address: str) -> None:
+    (tree / "etc/network/interfaces").write_text(_IFUPDOWN.format(interface=INTERFACE, address=address))
+
+
+def _networkd(tree: Path, address: str) -> None:
+    text = _NETWORKD.format(interface=INTERFACE, address=address)
+    (tree / "etc/systemd/network/10-lan.network").write_text(text)
+    subprocess.run(["chroot", str(tree), "systemctl", "enable", "-q", "systemd-networkd"], check=True)
+
+
+RECIPES = {
+    "debian12-bios": Recipe(
+        "bios",
+        "192.0.2.10/24",
+        "00:50:56:9a:10:01",
+        "/dev/sda1 / ext4 errors=remount-ro 0 1\n"
+        "/dev/disk/by-path/pci-0000:03:00.0-scsi-0:0:1:0-part1 /srv/data ext4 defaults 0 2\n",
+        "/dev/sda1",
+        _ifupdown,
+    ),
+    "debian12-uefi": Recipe(
+        "efi",
+        "192.0.2.20/24",
+        "00:50:56:9a:20:01",
+        "/dev/mapper/vg0-root / ext4 errors=remount-ro 0 1\n"
+        "/dev/sda2 /boot ext4 defaults 0 2\n"
+        "/dev/sda1 /boot/efi vfat umask=0077 0 1\n"
+        "/dev/mapper/vg0-swap none swap sw 0 0\n"
+        "/dev/sdb1 /srv/data ext4 defaults 0 2\n",
+        "/dev/vg0/root",
+        _networkd,
+    ),
+}
+
+
+def ensure_guest(name: str) -> SampleGuest:
+    """The guest, built when it is not cached: two minutes and more."""
+    folder = GUESTS / f"{name}-{recipe_digest()}"
+    if (folder / "facts.json").exists():
+        return load(folder)
+    tar = ensure_tree()
+    say(f"building {name}")
+    with tempfile.TemporaryDirectory(dir=GUESTS, prefix=".building-") as unfinished:
+        guest = _guest(name, Path(unfinished) / name)
+        guest.folder.mkdir()
+        _build(guest, RECIPES[name], tar, Path(unfinished))
+        guest.save()
+        shutil.rmtree(folder, ignore_errors=True)
+        guest.folder.rename(folder)
+    remove_others(folder, f"{name}-*")
+    say(f"{name} is built")
+    return load(folder)
+
+
+def _guest(name: str, folder: Path) -> SampleGuest:
+    recipe = RECIPES[name]
+    return SampleGuest(
+        name=name,
+        firmware=recipe.firmware,
+        interface=INTERFACE,
+        address=recipe.address,
+        mac=recipe.mac,
+        files=known_files(),
+        marker=MARKER,
+        folder=folder,
+    )
+
+
+def _build(guest: SampleGuest, recipe: Recipe, tar: Path, scratch: Path) -> None:
+    system, second = guest.disks
+    tree = scratch / "tree"
+    tree.mkdir()
+    subprocess.run(["tar", "--extract", f"--file={tar}", f"--directory={tree}", "--numeric-owner"], check=True)
+    _configure(tree, guest, recipe)
+    if recipe.firmware == "efi":
+        uefi_disk(system, tree, scratch)
+    else:
+        bios_disk(system, tree)
+    shutil.rmtree(tree)
+    data_disk(second, scratch)
+    say("exporting")
+    newest, _ = start_vmx(guest)
+    _change_after_snapshot(newest, recipe)
+    system.unlink()
+    qemu_img("convert", "-f", "vmdk", "-O", "raw", newest.name, system, folder=guest.vmx)
+    write_ova(guest, scratch)
+
+
+def _configure(tree: Path, guest: SampleGuest, recipe: Recipe) -> None:
+    (tree / "etc/hostname").write_text(f"{guest.name}\n")
+    (tree / "etc/hosts").write_text(f"127.0.0.1 localhost\n127.0.1.1 {guest.name}\n")
+    (tree / "etc/fstab").write_text(_OLD_FSTAB)
+    recipe.configure(tree, recipe.address)
+    for path in ("srv/data", "opt/app"):
+        (tree / path).mkdir(parents=True)
+    (tree / SYSTEM_FILE.lstrip("/")).write_bytes(data(SYSTEM_FILE, 4))
+
+
+def _change_after_snapshot(newest: Path, recipe: Recipe) -> None:
+    """What only the newest link holds, and without which the guest does not come up."""
+    with appliance(newest, formats=("vmdk",)) as guest:
+        guest.mount(recipe.root, "/")
+        guest.write("/etc/fstab", recipe.fstab)
+        guest.write(MARKER, "written after the snapshot\n")

@@ -1,0 +1,75 @@
+"""A Debian system as VMware's administrators install it: an initramfs with VMware's drivers alone, open-vm-tools."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from lab.cluster.progress import run_long, say
+from lab.guests.sample import GUESTS, remove_others
+
+SUITE = "bookworm"
+PACKAGES = (
+    "linux-image-amd64",
+    "initramfs-tools",
+    "systemd-sysv",
+    "udev",
+    "dbus",
+    "ifupdown",
+    "iproute2",
+    "kmod",
+    "procps",
+    "open-vm-tools",
+    "lvm2",
+    "dosfstools",
+    "grub2-common",
+    "grub-pc-bin",
+    "grub-efi-amd64-bin",
+)
+_LEFT_OUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")
+_INITRAMFS_MODULES = ("vmw_pvscsi", "vmxnet3", "sd_mod", "sr_mod", "ahci", "ext4", "dm_mod")
+"""What `MODULES=dep` finds on a VMware virtual machine."""
+_FORBIDDEN = "virtio"
+
+
+def ensure_tree() -> Path:
+    """The tar of the system, made when it is not cached.
+
+    Raises:
+        HostError: mmdebstrap failed.
+        RuntimeError: its initramfs holds a virtio driver: the guest would prove nothing.
+    """
+    recipe = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
+    tar = GUESTS / f"tree-{recipe}.tar"
+    if tar.exists():
+        return tar
+    GUESTS.mkdir(parents=True, exist_ok=True)
+    unfinished = GUESTS / "unfinished.tar"
+    modules = "\\n".join(_INITRAMFS_MODULES)
+    listing = GUESTS / "initramfs.txt"
+    listing.unlink(missing_ok=True)
+    run_long(
+        [
+            "mmdebstrap",
+            "--mode=root",
+            "--variant=minbase",
+            '--aptopt=APT::Install-Recommends "false"',
+            *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
+            f"--include={','.join(PACKAGES)}",
+            "--customize-hook=sed -i s/^MODULES=.*/MODULES=list/ $1/etc/initramfs-tools/initramfs.conf",
+            f'--customize-hook=printf "{modules}\\n" > $1/etc/initramfs-tools/modules',
+            "--customize-hook=chroot $1 update-initramfs -u -k all",
+            f"--customize-hook=chroot $1 sh -c 'lsinitramfs /boot/initrd.img-*' > {listing}",
+            SUITE,
+            str(unfinished),
+        ],
+        what=f"Debian {SUITE} with a kernel and {len(PACKAGES)} packages",
+        log=GUESTS / "mmdebstrap.log",
+        deadline=1500,
+    )
+    names = listing.read_text()
+    if _FORBIDDEN in names or "vmw_pvscsi" not in names:
+        raise RuntimeError("the initramfs is not one of a VMware guest: it must hold vmw_pvscsi and nothing of virtio")
+    shutil.move(unfinished, tar)
+    remove_others(tar, "tree-*.tar")
+    say(f"the tree takes {tar.stat().st_size >> 20} MiB")
+    return tar
