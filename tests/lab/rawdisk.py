@@ -57,8 +57,14 @@ class RawDisk:
     def vfat(self, number: int, label: str) -> None:
         """An empty FAT."""
         offset, size = self._place(number)
-        sectors = f"--offset={offset * 2048}"
-        run(["mkfs.vfat", "-n", label, sectors, str(self.path), str(size * 1024)])
+        # mkfs.vfat chooses the width of the FAT by the size of the file, whatever part of it is to be used.
+        with tempfile.NamedTemporaryFile(dir=self.path.parent) as volume:
+            volume.truncate(size * MIB)
+            run(["mkfs.vfat", "-n", label, volume.name])
+            for at in range(size):
+                content = volume.read(MIB)
+                if any(content):
+                    self.write((offset + at) * MIB, content)
 
     def luks(self, number: int, passphrase: str) -> None:
         """A LUKS2 container whose key is quick to derive."""
