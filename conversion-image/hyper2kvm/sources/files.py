@@ -28,13 +28,11 @@ def open_source(path: Path, format_: ImageFormat | None) -> Source:
         SourceError: SourceNotFound, SourceUnreadable, SourceAmbiguous or SourceUnrecognised.
     """
     try:
-        is_folder, is_file = path.is_dir(), path.is_file()
-        if is_folder:
-            return _in_folder(path)
+        found = _in_folder(path) if path.is_dir() else path
+        _check_plain(found)
     except OSError as error:
         raise SourceError(Reason.SOURCE_UNREADABLE, f"{path}: {error.strerror}") from None
-    if not is_file:
-        raise _missing(path)
+    path = found
     if format_ is not None:
         return DiskImage(path, format_)
     extension = path.suffix.lower()
@@ -45,14 +43,29 @@ def open_source(path: Path, format_: ImageFormat | None) -> Source:
     raise SourceError(Reason.SOURCE_UNRECOGNISED, f"{path}: its extension names no format")
 
 
-def _in_folder(folder: Path) -> Source:
+def _check_plain(path: Path) -> None:
+    """Links are not followed: whoever made the folder may have made one to a file of this machine."""
+    if path.is_symlink():
+        raise SourceError(
+            Reason.SOURCE_UNRECOGNISED,
+            f"{path} is a link, and links in a source are not followed",
+            hint="Name the file that it points to in spec.source.files.path.",
+        )
+    if not path.exists():
+        raise _missing(path)
+    if not path.is_file():
+        raise SourceError(Reason.SOURCE_UNRECOGNISED, f"{path} is no plain file")
+
+
+def _in_folder(folder: Path) -> Path:
+    """The file of a folder that describes its machine."""
     names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
-    for extension, source in _DESCRIPTIONS.items():
+    for extension in _DESCRIPTIONS:
         found = [name for name in names if name.lower().endswith(extension)]
         if len(found) > 1:
             raise SourceError(Reason.SOURCE_AMBIGUOUS, f"{folder} holds {', '.join(found)}")
         if found:
-            return source(folder / found[0])
+            return folder / found[0]
     images = [name for name in names if Path(name).suffix.lower() in EXTENSIONS]
     hint = f"Name one of its files in the path, such as {images[0]}." if images else None
     raise SourceError(Reason.SOURCE_UNRECOGNISED, f"{folder} holds no .vmx, .ovf or .ova", hint=hint)

@@ -12,6 +12,19 @@ def read_text(path: Path, limit: int) -> str:
     """A small text file; bytes that are not UTF-8 are taken as Latin-1.
 
     Raises:
+        SourceError: as `read_bytes`.
+    """
+    data = read_bytes(path, limit)
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def read_bytes(path: Path, limit: int) -> bytes:
+    """A small file.
+
+    Raises:
         SourceError: SourceUnreadable, or MachineDescriptionInvalid when it is larger than `limit` bytes.
     """
     try:
@@ -21,10 +34,7 @@ def read_text(path: Path, limit: int) -> str:
         raise SourceError(Reason.SOURCE_UNREADABLE, f"{path}: {error.strerror}", file=str(path)) from None
     if len(data) > limit:
         raise SourceError(Reason.MACHINE_DESCRIPTION_INVALID, f"{path} has more than {limit} bytes", file=str(path))
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
+    return data
 
 
 def fetched_files(paths: Iterable[str]) -> tuple[FileState, ...]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from hyper2kvm.disk.graph import capacity_and_name, source_files
 from hyper2kvm.sources.description import Fetched, FileRegion, SourceDisk
 from hyper2kvm.sources.folder import fetched_files
+from hyper2kvm.sources.limits import within_limits
 from hyper2kvm.sources.place import disk_id
 from hyper2kvm_api.machine import Cpu, DiskBus, Machine, MachineDisk, Nic
 from hyper2kvm_api.migration import ImageFormat
@@ -35,7 +36,10 @@ class DiskImage:
 
     def fetch(self) -> Fetched:
         """See Source."""
-        path = self._path.absolute()
+        with within_limits(self._path.name):
+            return self._fetch(self._path.absolute())
+
+    def _fetch(self, path: Path) -> Fetched:
         source = SourceDisk(
             id=disk_id(DiskBus.SCSI, 0, 0),
             format=self._format,

@@ -3,10 +3,12 @@
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from hyper2kvm.disk.formats.region import opened
 from hyper2kvm.sources.description import Fetched, FileRegion
 from hyper2kvm.sources.folder import fetched_files
+from hyper2kvm.sources.limits import within_limits
 from hyper2kvm.sources.ovf import MAX_OVF, parse_ovf
 from hyper2kvm.sources.ovfmanifest import MAX_MANIFEST, parse_manifest, verify
 from hyper2kvm.sources.ovfpackage import Package
@@ -14,6 +16,20 @@ from hyper2kvm_api.errors import SourceError
 from hyper2kvm_api.reasons import Reason
 
 _MAX_ENTRIES = 1000
+_MAX_HEADER = 1024 * 1024
+
+
+class _Headers:
+    """A file of which tarfile reads headers only: an extended header says itself how long it is, and is held in memory."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, length: int = -1) -> bytes:
+        if not 0 <= length <= _MAX_HEADER:
+            raise tarfile.ReadError(f"a header of {length} bytes")
+        return self._file.read(length)
 
 
 class Ova:
@@ -25,7 +41,10 @@ class Ova:
 
     def fetch(self) -> Fetched:
         """See Source."""
-        files = dict(self._entries())
+        with within_limits(self._path.name):
+            return self._fetch(dict(self._entries()))
+
+    def _fetch(self, files: dict[str, FileRegion]) -> Fetched:
         name = self._one(files, ".ovf")
         if name is None:
             raise SourceError(Reason.ARCHIVE_INCOMPLETE, f"{self._path} holds no .ovf", file=str(self._path))
@@ -44,18 +63,19 @@ class Ova:
         seen: set[str] = set()
         try:
             size = self._path.stat().st_size
-            with tarfile.open(self._path, "r:") as archive:
+            with self._path.open("rb") as file, tarfile.open(mode="r:", fileobj=_Headers(file)) as archive:
                 for member in archive:
                     self._check(member, seen, size)
                     yield member.name, FileRegion(path=str(self._path), offset=member.offset_data, length=member.size)
-        except tarfile.TarError as error:
+        except (tarfile.TarError, ValueError, RecursionError) as error:
+            # tarfile lets numbers in extended headers, and chains of them, fail as ValueError and RecursionError.
             raise self._incomplete(f"it is no whole tar archive ({error})") from None
         except OSError as error:
             raise SourceError(Reason.SOURCE_UNREADABLE, f"{self._path}: {error.strerror}") from None
 
     def _check(self, member: tarfile.TarInfo, seen: set[str], size: int) -> None:
         name = member.name
-        if not member.isreg() or member.sparse is not None:
+        if not member.isreg() or member.sparse is not None or member.size < 0:
             raise self._unsafe(f"{name!r} is no plain file")
         if "/" in name or "\\" in name or name in {"", ".", ".."} or not name.isprintable():
             raise self._unsafe(f"{name!r} is no plain name")

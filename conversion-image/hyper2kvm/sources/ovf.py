@@ -86,8 +86,8 @@ class _Hardware:
     config: Mapping[str, str] = field(default_factory=dict)
 
     def number(self, name: str, default: int = 0) -> int:
-        text = self.values.get(name, "")
-        return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else default
+        found = _whole(self.values.get(name, ""))
+        return default if found is None else found
 
 
 def parse_ovf(data: bytes, name: str) -> OvfMachine:
@@ -102,7 +102,8 @@ def parse_ovf(data: bytes, name: str) -> OvfMachine:
     """
     try:
         root = fromstring(data, forbid_dtd=True)
-    except (ParseError, DefusedXmlException) as error:
+    except (ParseError, DefusedXmlException, LookupError, ValueError) as error:
+        # Expat's binding has LookupError and ValueError for encodings that it does not know.
         raise _invalid(name, f"no well-formed XML without entities ({error!r:.120})") from None
     systems = list(_all(root, "VirtualSystem"))
     if len(systems) != 1:
@@ -135,9 +136,8 @@ def _files(root: Element, name: str) -> Iterator[tuple[str, OvfFile]]:
         href = unquote(values.get("href", ""))
         if "/" in href or "\\" in href or href in {"", ".", ".."} or ":" in href or not href.isprintable():
             raise SourceError(Reason.ARCHIVE_UNSAFE, f"{name} refers to {href!r}, which is no plain name", file=name)
-        size = values.get("size", "")
         compressed = values.get("compression", "identity") not in {"", "identity"} or "chunkSize" in values
-        yield values.get("id", ""), OvfFile(href, int(size) if size.isdigit() else None, compressed)
+        yield values.get("id", ""), OvfFile(href, _whole(values.get("size", "")), compressed)
 
 
 def _disks(root: Element, hardware: list[_Hardware], files: Mapping[str, OvfFile], name: str) -> tuple[OvfDisk, ...]:
@@ -213,14 +213,13 @@ def _memory(hardware: list[_Hardware], name: str) -> int:
 def _nic(item: _Hardware, number: int) -> Nic:
     mac = item.values.get("Address", "").lower()
     digits = re.sub(r"[:-]", "", mac) if _MAC.fullmatch(mac) else ""
-    slot = item.config.get("slotinfo.pcislotnumber", "")
     return Nic(
         id=f"ethernet{number}",
         mac=":".join(digits[n : n + 2] for n in range(0, 12, 2)) if digits else None,
         model=item.values.get("ResourceSubType", "").lower() or None,
         network=item.values.get("Connection") or None,
         connected=item.values.get("AutomaticAllocation", "true").lower() != "false",
-        slot=int(slot) if slot.isdigit() else None,
+        slot=_whole(item.config.get("slotinfo.pcislotnumber", "")),
     )
 
 
@@ -244,8 +243,7 @@ def _name(system: Element) -> str:
 
 def _hardware(item: Element) -> _Hardware:
     values = {_local(child): _text(child) for child in item if _local(child) not in {"Config", "ExtraConfig"}}
-    kind = values.get("ResourceType", "")
-    return _Hardware(int(kind) if kind.isdigit() else 0, values, _config(item))
+    return _Hardware(_whole(values.get("ResourceType", "")) or 0, values, _config(item))
 
 
 def _config(element: Element) -> dict[str, str]:
@@ -257,17 +255,23 @@ def _config(element: Element) -> dict[str, str]:
 def _bytes(quantity: str, units: str, name: str) -> int:
     """A quantity in CIM's units: `byte * 2^20`, or the words that older exports use (`MegaBytes`)."""
     match = _UNITS.fullmatch(units.strip())
-    if not re.fullmatch(r"[0-9]{1,18}", quantity) or int(quantity) == 0:
-        raise _invalid(name, f"a size of {quantity!r} {units}")
+    number = _whole(quantity)
+    if not number:
+        raise _invalid(name, f"a size of {quantity:.40} {units:.40}")
     if match is not None and match[3]:
-        return int(quantity) * int(match[3])
+        return number * int(match[3])
     if match is not None:
         factor: int = int(match[1] or 2) ** int(match[2] or 0)
-        return int(quantity) * factor
+        return number * factor
     power = _POWERS.get(units.strip().lower())
     if power is None:
-        raise _invalid(name, f"the unit {units!r} is not known")
-    return int(quantity) << power
+        raise _invalid(name, f"the unit {units:.40} is not known")
+    return number << power
+
+
+def _whole(text: str) -> int | None:
+    """A number of at most 18 digits."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def _is_true(text: str | None) -> bool:

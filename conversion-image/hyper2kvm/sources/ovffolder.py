@@ -4,7 +4,8 @@ from pathlib import Path
 
 from hyper2kvm.disk.graph import region_of, source_files
 from hyper2kvm.sources.description import Fetched, FileRegion
-from hyper2kvm.sources.folder import fetched_files, read_text
+from hyper2kvm.sources.folder import fetched_files, read_bytes, read_text
+from hyper2kvm.sources.limits import within_limits
 from hyper2kvm.sources.ovf import MAX_OVF, OvfMachine, parse_ovf
 from hyper2kvm.sources.ovfmanifest import MAX_MANIFEST, parse_manifest, verify
 from hyper2kvm.sources.ovfpackage import Package
@@ -21,8 +22,11 @@ class OvfFolder:
 
     def fetch(self) -> Fetched:
         """See Source."""
-        name = self._ovf.name
-        machine = parse_ovf(read_text(self._ovf, MAX_OVF).encode(), name)
+        with within_limits(self._ovf.name):
+            return self._fetch(self._ovf.name)
+
+    def _fetch(self, name: str) -> Fetched:
+        machine = parse_ovf(read_bytes(self._ovf, MAX_OVF), name)
         package = Package(name, machine, self._files(machine), siblings=str(self._ovf.parent))
         disks = package.disks()
         verified = self._verified()
@@ -33,7 +37,11 @@ class OvfFolder:
         return {file.name: self._region(file.name) for file in machine.files}
 
     def _region(self, name: str) -> FileRegion:
-        if not (self._ovf.parent / name).exists():
+        try:
+            there = (self._ovf.parent / name).exists()
+        except OSError:  # such as a name that no file system takes
+            there = False
+        if not there:
             raise SourceError(
                 Reason.ARCHIVE_INCOMPLETE, f"{self._ovf.name} names {name}, which is not there", file=name
             )

@@ -11,6 +11,7 @@ from hyper2kvm.disk.formats.vmdk import plain_name
 from hyper2kvm.disk.graph import capacity_and_name, region_of, source_files
 from hyper2kvm.sources.description import Fetched, SourceDisk
 from hyper2kvm.sources.folder import fetched_files, read_text
+from hyper2kvm.sources.limits import within_limits
 from hyper2kvm.sources.place import disk_id
 from hyper2kvm_api.errors import Hyper2kvmError, SourceError
 from hyper2kvm_api.machine import Cpu, DiskBus, Firmware, Machine, MachineDisk, Nic
@@ -19,7 +20,7 @@ from hyper2kvm_api.reasons import Reason
 
 _LINE = re.compile(r'\s*([^\s=#][^\s=]*)\s*=\s*"(.*)"\s*')
 _ESCAPE = re.compile(r"\|([0-9A-Fa-f]{2})")
-_DISK = re.compile(r"(scsi|sata|ide|nvme)([0-9]):([0-9]{1,2})\.filename")
+_DISK = re.compile(r"(scsi|sata|ide|nvme)([0-9]):([0-9]|[1-9][0-9])\.filename")
 _NIC = re.compile(r"ethernet([0-9]{1,2})\.present")
 _BUSES = {"scsi": DiskBus.SCSI, "sata": DiskBus.SATA, "ide": DiskBus.IDE, "nvme": DiskBus.NVME}
 _REMOVABLE = ("cdrom", "atapi")
@@ -38,7 +39,17 @@ class VmxFolder:
 
     def fetch(self) -> Fetched:
         """See Source."""
-        values = parse_vmx(read_text(self._vmx, _MAX_VMX), self._vmx.name)
+        with within_limits(self._vmx.name):
+            return self._fetch(parse_vmx(read_text(self._vmx, _MAX_VMX), self._vmx.name))
+
+    def _fetch(self, values: dict[str, str]) -> Fetched:
+        if "encryption.data" in values:
+            raise SourceError(
+                Reason.MACHINE_DESCRIPTION_INVALID,
+                f"{self._vmx.name} is encrypted",
+                hint="Remove the encryption of the virtual machine at the source, then copy it again.",
+                file=self._vmx.name,
+            )
         disks = sorted(_disks(values), key=lambda disk: (DISK_ORDER.index(disk[0]), disk[1], disk[2]))
         if not disks:
             raise _invalid(self._vmx.name, "it has no disk")
@@ -144,7 +155,7 @@ def _nics(values: dict[str, str]) -> Iterator[Nic]:
             model=values.get(f"{prefix}.virtualdev", "vlance").lower(),
             network=values.get(f"{prefix}.networkname") or values.get(f"{prefix}.connectiontype"),
             connected=_flag(values, f"{prefix}.startconnected", default=True),
-            slot=int(slot) if slot.isdigit() else None,
+            slot=int(slot) if re.fullmatch(r"[0-9]{1,9}", slot) else None,
         )
 
 

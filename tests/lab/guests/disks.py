@@ -92,20 +92,20 @@ def uefi_disk(path: Path, tree: Path, scratch: Path) -> None:
 def _configure(guest: Any) -> None:
     guest.command(["grub-mkconfig", "-o", "/boot/grub/grub.cfg"])
     # What was deleted still takes room in the image until it is trimmed.
-    guest.command(["dd", "if=/dev/urandom", "of=/var/tmp/old", "bs=1M", f"count={_DELETED_MIB}"])
+    guest.command(["dd", "if=/dev/urandom", "of=/var/cache/old", "bs=1M", f"count={_DELETED_MIB}"])
     guest.sync()
-    guest.rm("/var/tmp/old")
+    guest.rm("/var/cache/old")
 
 
 @contextmanager
-def appliance(*disks: Path, formats: tuple[str, ...] = ()) -> Iterator[Any]:
-    """A writable appliance over disks, raw unless `formats` says otherwise."""
+def appliance(*disks: Path, formats: tuple[str, ...] = (), readonly: bool = False) -> Iterator[Any]:
+    """An appliance over disks, raw unless `formats` says otherwise."""
     guest = guestfs.GuestFS(python_return_dict=True)
     guest.set_backend("direct")
     guest.set_backend_settings(["force_tcg"])
     guest.set_memsize(1024)
     for number, disk in enumerate(disks):
-        guest.add_drive_opts(str(disk), format=formats[number] if formats else "raw", cachemode="unsafe")
+        guest.add_drive_opts(str(disk), format=formats[number] if formats else "raw", readonly=readonly)
     say("starting an appliance")
     guest.launch()
     try:

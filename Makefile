@@ -1,0 +1,65 @@
+# What people and CI start. Each target is a line or two; the work is in the packages and in tests/lab.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+export CI := true
+
+PYTHON := .venv/bin/python
+PYTEST := $(PYTHON) -m pytest
+CLUSTER := $(PYTHON) tests/lab/cluster
+GENERATORS := hyper2kvm_api.generate hyper2kvm.cli.reference hyper2kvm_operator.generate
+CACHE := $(or $(HYPER2KVM_CACHE),$(HOME)/.cache/hyper2kvm)
+
+.PHONY: help
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
+
+.PHONY: bootstrap
+bootstrap: ## install what is missing on this machine (Debian 12), and make .venv
+	@test -x /usr/bin/python3 || { apt-get update && apt-get install --yes --no-install-recommends python3; } </dev/null
+	@/usr/bin/python3 tests/lab/bootstrap.py
+
+.PHONY: test
+test: bootstrap lint ## everything: lint, unit, contract, appliance, guests, cluster
+	$(PYTEST) -m "not appliance and not guest and not cluster"
+	$(CLUSTER) prepare --kubevirt
+	$(PYTEST) -m "appliance or guest"
+	$(CLUSTER) up --kubevirt
+	$(PYTEST) -m cluster; code=$$?; $(CLUSTER) down; exit $$code
+
+.PHONY: lint
+lint: bootstrap ## ruff, mypy, the contracts between packages, drift of generated files
+	$(PYTHON) -m ruff check
+	$(PYTHON) -m ruff format --check
+	$(PYTHON) -m mypy
+	.venv/bin/lint-imports
+	@for generator in $(GENERATORS); do $(PYTHON) -m $$generator --check || exit 1; done
+
+.PHONY: generate
+generate: bootstrap ## write what is made from the code: CRDs, schemas, parts of the chart, reference pages
+	@for generator in $(GENERATORS); do $(PYTHON) -m $$generator || exit 1; done
+
+.PHONY: lock
+lock: bootstrap ## choose the newest versions that pyproject.toml allows, and write requirements.lock
+	$(PYTHON) -m venv $(CACHE)/pip-tools
+	$(CACHE)/pip-tools/bin/pip install --quiet "pip-tools>=7.5,<8"
+	CUSTOM_COMPILE_COMMAND="make lock" $(CACHE)/pip-tools/bin/pip-compile --quiet --upgrade --generate-hashes \
+	  --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links \
+	  --all-extras --build-deps-for editable --build-deps-for wheel --output-file requirements.lock pyproject.toml
+
+.PHONY: cluster
+cluster: bootstrap ## start Kubernetes with CDI and KubeVirt on this machine
+	$(CLUSTER) up --kubevirt
+
+.PHONY: cluster-down
+cluster-down: bootstrap ## remove it and every trace of it
+	$(CLUSTER) down
+
+.PHONY: clean
+clean: ## remove what tools left in the checkout
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist out
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: clean-cache
+clean-cache: cluster-down ## remove built guests, images and environments: the next commands take minutes again
+	rm -rf "$(CACHE)"

@@ -1,0 +1,72 @@
+"""Writes the reference page of the commands from the commands themselves."""
+
+import inspect
+import sys
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+
+import click
+
+from hyper2kvm.cli.app import COMMAND_GROUP, app
+from hyper2kvm_api.generated import Table, header, main
+from hyper2kvm_api.reasons import EXIT_INTERRUPTED, EXIT_OK, EXIT_RETRY, EXIT_UNEXPECTED, Category
+
+HEADER = header("conversion-image/hyper2kvm")
+
+_INTRODUCTION = """\
+# The command h2k
+
+A command that is interrupted or killed is continued by the same command. What happens meanwhile is shown as progress
+bars on a terminal, otherwise, or with `--json`, as one JSON object a line
+([crds/schemas/event.json](../../crds/schemas/event.json)). Every error has one of the [reasons](reasons.md)."""
+
+_EXIT_CODES = {
+    EXIT_OK: "success",
+    EXIT_UNEXPECTED: "an error that nobody thought of: please report it",
+    **{category.exit_code: f"a reason of the group {category.name.capitalize()}" for category in Category},
+    EXIT_RETRY: "in a pod: failed, and worth another try",
+    EXIT_INTERRUPTED: "interrupted",
+}
+
+
+def commands() -> dict[str, click.Command]:
+    """Every command by its name, those of the operator's package among them; hidden ones too.
+
+    Raises:
+        ImportError: an extra is not installed that one of them needs.
+    """
+    added = {entry.name: entry.load() for entry in entry_points(group=COMMAND_GROUP)}
+    return dict(sorted({**app.commands, **added}.items()))
+
+
+def page() -> str:
+    """The page, in Markdown."""
+    shown = {name: command for name, command in commands().items() if not command.hidden}
+    lines = [f"<!-- {HEADER} -->", _INTRODUCTION]
+    for name, command in shown.items():
+        lines += ["", f"## h2k {name}", "", *_section(name, command)]
+    lines += ["", "## Exit codes", "", "| code | meaning |", "|---|---|"]
+    lines += [f"| {code} | {meaning} |" for code, meaning in _EXIT_CODES.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _section(name: str, command: click.Command) -> Iterator[str]:
+    context = click.Context(command, info_name=f"h2k {name}")
+    yield "```text"
+    yield " ".join((f"h2k {name}", *command.collect_usage_pieces(context)))
+    yield "```"
+    yield ""
+    yield inspect.cleandoc(command.help or "")
+    records = [record for each in command.params if (record := each.get_help_record(context)) and record[1]]
+    if records:
+        yield ""
+    for names, text in records:
+        yield f"* `{names}`: {' '.join(text.split())}"
+
+
+GENERATED: Table = {"docs/reference/cli.md": page}
+"""What this package generates."""
+
+
+if __name__ == "__main__":
+    sys.exit(main(GENERATED, sys.argv[1:]))

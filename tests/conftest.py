@@ -1,0 +1,64 @@
+"""Order, time limits and progress of all tests."""
+
+import sys
+import time
+from collections.abc import Generator
+
+import pytest
+
+LIMITS = {None: 60, "appliance": 300, "guest": 1500, "cluster": 900}
+"""Mark → seconds that a test may take with its fixtures, unless it says otherwise. The cheap come first."""
+
+_RANK = {mark: rank for rank, mark in enumerate(LIMITS)}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(LIMITS[_dearest(item)]))
+    items.sort(key=lambda item: _RANK[_dearest(item)])
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and not sys.stdout.isatty() and config.get_verbosity() == 0:
+        config.pluginmanager.register(Lines(reporter))
+
+
+def _dearest(item: pytest.Item) -> str | None:
+    marks = {mark.name for mark in item.iter_markers()}
+    return next((mark for mark in reversed(LIMITS) if mark in marks), None)
+
+
+class Lines:
+    """A line for each test that ends, and for each slow one that starts, in place of dots: a log is read as it grows."""
+
+    def __init__(self, reporter: pytest.TerminalReporter) -> None:
+        self._reporter = reporter
+        self._started = time.monotonic()
+        self._durations: dict[str, float] = {}
+        reporter.showfspath = False
+        reporter._show_progress_info = False
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if _dearest(item) is not None:
+            self._say("starts", item.nodeid)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_teststatus(self) -> Generator[None, tuple[str, str, str], tuple[str, str, str]]:
+        """As usual, without the letter."""
+        category, _, word = yield
+        return category, "", word
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        seconds = self._durations.pop(report.nodeid, 0.0) + report.duration
+        if report.when == "setup" and report.passed:
+            self._durations[report.nodeid] = seconds
+        elif report.when == "call" or not report.passed:
+            slow = f" ({seconds:.0f} s)" if seconds >= 1 else ""
+            self._say(report.outcome.upper() if report.failed else report.outcome, report.nodeid + slow)
+
+    def _say(self, what: str, test: str) -> None:
+        minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
+        self._reporter.write_line(f"[{minutes:02}:{seconds:02}] {what} {test}")

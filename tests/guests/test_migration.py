@@ -1,0 +1,148 @@
+"""The whole pipeline on guests as VMware holds them: they do not boot on virtio before, and do afterwards."""
+
+import hashlib
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from lab.command import h2k, h2k_until, manifest
+from lab.guests.disks import appliance
+
+pytestmark = pytest.mark.guest
+
+
+def digests(*paths):
+    found = {}
+    for path in paths:
+        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+            with file.open("rb") as opened:
+                found[str(file)] = hashlib.file_digest(opened, "sha256").hexdigest()
+    return found
+
+
+def document(workspace, stage):
+    return json.loads((workspace / f"{stage}.json").read_text())["document"]
+
+
+def in_result(guest, disks, format_):
+    """SHA-256 of the guest's known files, and whether its marker is there, read from the migrated disks."""
+    with appliance(*disks, formats=(format_, format_), readonly=True) as opened:
+        opened.mount_ro("/dev/vg0/root" if guest.firmware == "efi" else "/dev/sda1", "/")
+        opened.mount_ro("/dev/sdb1", "/srv/data")
+        known = {path: opened.checksum("sha256", path) for path in guest.files}
+        return known, opened.exists(guest.marker), opened.exists("/usr/bin/vmtoolsd")
+
+
+def check_result(guest, workspace, disks, format_):
+    proof = document(workspace, "validate")["boot"]
+    assert proof["evidence"] == "Probe"
+    assert proof["probe"]["target"] == "multi-user"
+    assert proof["probe"]["failedUnits"] == []
+    assert proof["missingAddresses"] == []
+    interface = next(each for each in proof["probe"]["interfaces"] if each["mac"] == guest.mac)
+    assert interface["name"] == guest.interface
+    assert guest.address in interface["addresses"]
+    assert {"device": "/dev/vdb1", "path": "/srv/data", "type": "ext4"} in proof["probe"]["mounts"]
+    assert (workspace / proof["screenshot"]).read_bytes().startswith(b"\x89PNG")
+    assert (workspace / "report.html").stat().st_size > 10_000
+    assert in_result(guest, disks, format_) == (dict(guest.files), True, False)
+
+
+@pytest.mark.parametrize(("name", "words"), [("bios_guest", "initramfs"), ("uefi_guest", "UEFI")])
+def test_unfixed_guests_do_not_boot_on_virtio(request, tmp_path, name, words):
+    guest = request.getfixturevalue(name)
+    ended = h2k("boot", *guest.disks, "--format", "raw", "--workspace", tmp_path / "w", "--timeout", "240")
+    assert ended.code == 7, ended.stderr
+    assert "BootFailed" in ended.stderr or "BootTimedOut" in ended.stderr
+    assert words.lower() in ended.stderr.lower()
+
+
+def test_a_vmx_with_a_snapshot_boots_after_its_migration(bios_guest, tmp_path):
+    before = digests(bios_guest.vmx)
+    target = {"disks": {"format": "qcow2", "compression": "Zstd"}}
+    file = manifest(tmp_path, "web01", bios_guest.folder, "vmx", target=target)
+    ended = h2k("run", file, "--output", tmp_path)
+    assert ended.code == 0, ended.stderr
+    disks = [tmp_path / f"web01-disk{number}.qcow2" for number in (0, 1)]
+    check_result(bios_guest, tmp_path / "web01.h2k", disks, "qcow2")
+    assert digests(bios_guest.vmx) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "web01-disk0.qcow2",
+        "web01-disk1.qcow2",
+        "web01.h2k",
+        "web01.xml",
+        "web01.yaml",
+    ]
+
+
+def test_an_ova_boots_after_its_migration(uefi_guest, tmp_path):
+    before = digests(uefi_guest.ova)
+    file = manifest(tmp_path, "web02", uefi_guest.folder, uefi_guest.ova.name)
+    ended = h2k("run", file, "--output", tmp_path)
+    assert ended.code == 0, ended.stderr
+    disks = [tmp_path / f"web02-disk{number}.raw" for number in (0, 1)]
+    check_result(uefi_guest, tmp_path / "web02.h2k", disks, "raw")
+    assert digests(uefi_guest.ova) == before
+
+
+def test_a_dry_run_shows_every_change_and_writes_no_target(bios_guest, tmp_path):
+    file = manifest(tmp_path, "look", bios_guest.folder, bios_guest.ova.name)
+    ended = h2k("fix", "--dry-run", file, "--output", tmp_path, "--workspace", tmp_path / "w")
+    assert ended.code == 0, ended.stderr
+    for line in ("+UUID=", "-/dev/sda1 / ext4", "--- a/boot/grub/grub.cfg", "virtio_blk"):
+        assert line in ended.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["look.yaml", "w"]
+    assert not list((tmp_path / "w" / "overlays").iterdir())
+
+
+def _stage(name, type_="StageStarted"):
+    return lambda event: event["type"] == type_ and event.get("stage") == name
+
+
+def test_killed_in_every_stage_it_goes_on_and_gives_a_whole_result(bios_guest, tmp_path):
+    before = digests(bios_guest.vmx)
+    boot = {"validation": {"boot": {"enabled": False}}}
+    file = manifest(tmp_path, "web01", bios_guest.folder, "vmx", **boot)
+    command = ("run", file, "--output", tmp_path)
+    workspace = tmp_path / "web01.h2k"
+    for moment in (
+        _stage("Fetch"),
+        _stage("Inspect", "Note"),
+        _stage("Fix", "Note"),
+        lambda event: _stage("Convert", "Progress")(event) and event["disk"] == "scsi0:0",
+        _stage("Validate", "Note"),
+    ):
+        assert h2k_until(moment, signal.SIGKILL, *command) == -signal.SIGKILL
+        assert not (tmp_path / "web01-disk0.raw").exists()
+    ended = h2k(*command)
+    assert ended.code == 0, ended.stderr
+    skipped = [event["stage"] for event in ended.events if event["type"] == "StageSkipped"]
+    assert skipped == ["Fetch", "Flatten", "Inspect", "Fix", "Convert"]
+    copied = document(workspace, "convert")["disks"]
+    assert all(disk["copiedNow"] < disk["data"] for disk in copied)
+    disks = [tmp_path / f"web01-disk{number}.raw" for number in (0, 1)]
+    assert in_result(bios_guest, disks, "raw") == (dict(bios_guest.files), True, False)
+    assert digests(bios_guest.vmx) == before
+    again = h2k(*command)
+    assert (again.code, [e["type"] for e in again.events if e["type"] == "StageStarted"]) == (0, [])
+
+
+def test_one_run_at_a_time_and_ctrl_c_leaves_it_resumable(bios_guest, tmp_path):
+    file = manifest(tmp_path, "web01", bios_guest.folder, "vmx", validation={"boot": {"enabled": False}})
+    command = ("run", file, "--output", tmp_path)
+    second = []
+
+    def meanwhile(event):
+        if not _stage("Inspect", "Note")(event):
+            return False
+        second.append(h2k(*command))
+        return True
+
+    assert h2k_until(meanwhile, signal.SIGINT, *command) == 130
+    assert second[0].code == 9
+    assert "WorkspaceLocked" in second[0].stderr
+    assert [path.name for path in Path(tmp_path).glob("*.raw")] == []
+    ended = h2k(*command)
+    assert ended.code == 0, ended.stderr
