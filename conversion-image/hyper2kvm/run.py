@@ -5,12 +5,14 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from hyper2kvm import tether
 from hyper2kvm_api.errors import HostError
 from hyper2kvm_api.reasons import Reason
 
@@ -24,7 +26,6 @@ PACKAGES: Mapping[str, str] = {
     "qemu-nbd": "qemu-utils",
     "qemu-system-x86_64": "qemu-system-x86",
     "qemu-system-aarch64": "qemu-system-arm",
-    "setpriv": "util-linux",
     "tesseract": "tesseract-ocr",
     "lzop": "lzop",
 }
@@ -146,7 +147,7 @@ class Service:
         program = require(self.arguments[0])
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [require("setpriv"), "--pdeathsig", "KILL", program, *self.arguments[1:]],
+                [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), program, *self.arguments[1:]],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

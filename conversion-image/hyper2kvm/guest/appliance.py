@@ -173,23 +173,26 @@ class Appliance(ApplianceFiles):
     def _launch(self) -> None:
         """In a thread: the call itself cannot be interrupted, neither by a deadline nor by Ctrl-C."""
         failures: list[str] = []
+        # Not Thread.join: Python 3.11 takes a thread for ended when Ctrl-C interrupts the join.
+        ended = threading.Event()
 
         def launch() -> None:
             try:
                 self._raw.launch()
             except RuntimeError as error:
                 failures.append(said(error))
+            finally:
+                ended.set()
 
         others = frozenset(_appliances())
-        thread = threading.Thread(target=launch, name="appliance", daemon=True)
-        thread.start()
         try:
-            thread.join(self._deadline)
+            threading.Thread(target=launch, name="appliance", daemon=True).start()
+            ended.wait(self._deadline)
         finally:
-            late = thread.is_alive()
-            while thread.is_alive():
+            late = not ended.is_set()
+            while not ended.is_set():
                 self._kill(others)
-                thread.join(_KILL_INTERVAL)
+                ended.wait(_KILL_INTERVAL)
         if late:
             raise self._not_started(f"it did not start in {self._deadline:.0f} s")
         if failures:

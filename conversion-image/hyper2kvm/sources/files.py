@@ -28,19 +28,19 @@ def open_source(path: Path, format_: ImageFormat | None) -> Source:
         SourceError: SourceNotFound, SourceUnreadable, SourceAmbiguous or SourceUnrecognised.
     """
     try:
-        found = _in_folder(path) if path.is_dir() else path
-        _check_plain(found)
+        is_folder = path.is_dir()
+        file = _in_folder(path) if is_folder else path
+        _check_plain(file)
     except OSError as error:
         raise SourceError(Reason.SOURCE_UNREADABLE, f"{path}: {error.strerror}") from None
-    path = found
-    if format_ is not None:
-        return DiskImage(path, format_)
-    extension = path.suffix.lower()
+    if format_ is not None and not is_folder:
+        return DiskImage(file, format_)
+    extension = file.suffix.lower()
     if extension in _DESCRIPTIONS:
-        return _DESCRIPTIONS[extension](path)
+        return _DESCRIPTIONS[extension](file)
     if extension in EXTENSIONS:
-        return DiskImage(path, EXTENSIONS[extension])
-    raise SourceError(Reason.SOURCE_UNRECOGNISED, f"{path}: its extension names no format")
+        return DiskImage(file, EXTENSIONS[extension])
+    raise SourceError(Reason.SOURCE_UNRECOGNISED, f"{file}: its extension names no format")
 
 
 def _check_plain(path: Path) -> None:

@@ -1,9 +1,9 @@
 """An OVA: an OVF package in one tar archive (DSP0243, section 5.3). It is read in place and never unpacked."""
 
+import io
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from hyper2kvm.disk.formats.region import opened
 from hyper2kvm.sources.description import Fetched, FileRegion
@@ -19,17 +19,13 @@ _MAX_ENTRIES = 1000
 _MAX_HEADER = 1024 * 1024
 
 
-class _Headers:
+class _Headers(io.FileIO):
     """A file of which tarfile reads headers only: an extended header says itself how long it is, and is held in memory."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.seek, self.tell = file.seek, file.tell
-
-    def read(self, length: int = -1) -> bytes:
-        if not 0 <= length <= _MAX_HEADER:
-            raise tarfile.ReadError(f"a header of {length} bytes")
-        return self._file.read(length)
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or not 0 <= size <= _MAX_HEADER:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        return super().read(size) or b""
 
 
 class Ova:
@@ -63,7 +59,7 @@ class Ova:
         seen: set[str] = set()
         try:
             size = self._path.stat().st_size
-            with self._path.open("rb") as file, tarfile.open(mode="r:", fileobj=_Headers(file)) as archive:
+            with _Headers(self._path) as file, tarfile.open(mode="r:", fileobj=file) as archive:
                 for member in archive:
                     self._check(member, seen, size)
                     yield member.name, FileRegion(path=str(self._path), offset=member.offset_data, length=member.size)

@@ -1,0 +1,170 @@
+import pytest
+
+from hyper2kvm.sources.files import open_source
+from hyper2kvm.sources.vmx import parse_vmx
+from hyper2kvm_api.errors import ImageError, SourceError
+from hyper2kvm_api.machine import Cpu, DiskBus, Firmware
+from hyper2kvm_api.migration import ImageFormat
+from hyper2kvm_api.reasons import Reason
+from unit.disk.images import convert, digests, make_raw, snapshot
+from unit.sources.exports import SIZE, more_vmx, vmx_folder
+from unit.sources.refusing import refusal
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "web01"
+
+
+def fetched(folder):
+    return open_source(folder, None).fetch()
+
+
+def test_the_machine_is_the_one_that_the_vmx_describes(folder):
+    machine = fetched(vmx_folder(folder)).machine
+    assert machine.name == 'web01 "old"'
+    assert machine.cpu == Cpu(sockets=2, cores=2)
+    assert machine.memory == 1 << 30
+    assert (machine.firmware, machine.secure_boot, machine.tpm) == (Firmware.UEFI, True, False)
+    assert machine.guest_os == "debian11-64"
+    assert machine.uuid == "564d8f3e-5241-9c07-2b6a-51de90337f1c"
+
+
+def test_adapters_have_the_address_that_their_type_says_and_the_slot_that_names_the_interface(folder):
+    first, second = fetched(vmx_folder(folder)).machine.nics
+    assert (first.id, first.mac, first.model, first.slot) == ("ethernet0", "00:50:56:9a:10:01", "vmxnet3", 192)
+    assert (first.network, first.connected) == ("VM Network", True)
+    assert (second.id, second.mac, second.connected) == ("ethernet1", "00:50:56:00:10:02", False)
+
+
+def test_the_disk_is_there_and_the_cd_drive_is_not(folder):
+    found = fetched(vmx_folder(folder))
+    assert [disk.id for disk in found.machine.disks] == ["scsi0:0"]
+    assert (found.machine.disks[0].capacity, found.disks[0].format) == (SIZE, ImageFormat.VMDK)
+
+
+def test_disks_are_in_the_order_in_which_the_guests_kernel_numbers_them(folder):
+    places = ("nvme0:0", "ide0:1", "sata0:1", "scsi1:0", "scsi0:10", "scsi0:2")
+    folder.mkdir()
+    for number, _ in enumerate(places):
+        convert(make_raw(folder.parent / f"{number}.raw", seed=number, size=SIZE), folder / f"disk{number}.vmdk", "vmdk")
+    lines = [f'{place}.fileName = "disk{number}.vmdk"' for number, place in enumerate(places)]
+    found = fetched(vmx_folder(folder, more_vmx(*lines)))
+    order = ["scsi0:0", "scsi0:2", "scsi0:10", "scsi1:0", "sata0:1", "ide0:1", "nvme0:0"]
+    assert [disk.id for disk in found.machine.disks] == order
+    assert [disk.id for disk in found.disks] == order
+    assert found.machine.disks[-1].bus is DiskBus.NVME
+
+
+@pytest.mark.parametrize("absent", ['scsi0:1.present = "FALSE"', 'scsi0:1.fileName = "installer.ISO"'])
+def test_disks_that_are_not_present_are_left_out(folder, absent):
+    text = more_vmx('scsi0:1.fileName = "gone.vmdk"', absent)
+    assert [disk.id for disk in fetched(vmx_folder(folder, text)).machine.disks] == ["scsi0:0"]
+
+
+def test_every_file_that_counts_is_remembered(folder):
+    vmx_folder(folder)
+    snapshot(folder / "web01.vmdk", folder / "web01-000001.vmdk", writes=[(0, 4096)])
+    found = fetched(vmx_folder(folder, scsi0__0_fileName="web01-000001.vmdk"))
+    names = {file.path.rsplit("/", 1)[-1] for file in found.files}
+    assert names == {"web01.vmx", "web01-000001.vmdk", "web01.vmdk"}
+    assert found.machine.disks[0].file == "web01-000001.vmdk"
+
+
+def test_without_a_display_name_the_files_name_counts(folder):
+    assert fetched(vmx_folder(folder, displayName=None)).machine.name == "web01"
+
+
+def test_comments_byte_order_marks_and_other_encodings_are_read():
+    text = '\ufeff#!/usr/bin/vmware\n.encoding = "windows-1252"\n\n# comment\nmemSize="512"\n  NumVCPUs = "1"  \n'
+    assert parse_vmx(text, "web01.vmx") == {".encoding": "windows-1252", "memsize": "512", "numvcpus": "1"}
+
+
+def test_a_name_that_is_not_utf8_is_taken_as_latin1(folder):
+    vmx_folder(folder, displayName="web01 M\N{LATIN SMALL LETTER U WITH DIAERESIS}nchen")
+    (folder / "web01.vmx").write_bytes((folder / "web01.vmx").read_text().encode("latin-1"))
+    assert fetched(folder).machine.name == "web01 M\N{LATIN SMALL LETTER U WITH DIAERESIS}nchen"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"memSize": None}, "memsize"),
+        ({"memSize": "0"}, "memsize is '0'"),
+        ({"memSize": "lots"}, "'lots'"),
+        ({"numvcpus": "-1"}, "numvcpus"),
+        ({"numvcpus": "999999"}, "sockets"),
+        ({"displayName": "x" * 300}, "name: String should have at most"),
+        ({"scsi0_present": "FALSE"}, "no disk"),
+        ({"encryption_data": "AAAA"}, "is encrypted"),
+    ],
+)
+def test_a_machine_that_cannot_be_is_refused_with_the_field(folder, changes, told):
+    error = refusal(vmx_folder(folder, **changes))
+    assert error.reason is Reason.MACHINE_DESCRIPTION_INVALID
+    assert "web01.vmx" in error.message
+    assert told in error.message
+    assert "at the source" in error.hint or "Export the virtual machine again" in error.hint
+
+
+def test_more_disks_than_a_machine_has_are_refused(folder):
+    lines = [f'scsi{n // 30}:{n % 30 + 20}.fileName = "web01.vmdk"' for n in range(70)]
+    error = refusal(vmx_folder(folder, more_vmx(*lines)))
+    assert error.reason is Reason.MACHINE_DESCRIPTION_INVALID
+    assert "disks" in error.message
+
+
+def test_one_place_on_a_controller_holds_one_disk(folder):
+    text = more_vmx('scsi0:00.fileName = "web01.vmdk"', 'SCSI0:0.FILENAME = "web01.vmdk"')
+    assert [disk.id for disk in fetched(vmx_folder(folder, text)).machine.disks] == ["scsi0:0"]
+
+
+def test_a_line_that_is_not_understood_is_refused_with_its_number():
+    with pytest.raises(SourceError, match="line 2 is not understood") as caught:
+        parse_vmx('memSize = "512"\nmemSize 512\n', "web01.vmx")
+    assert caught.value.reason is Reason.MACHINE_DESCRIPTION_INVALID
+
+
+def test_a_vmx_of_megabytes_is_refused(folder):
+    error = refusal(vmx_folder(folder, more_vmx("# " + "x" * (1 << 20))))
+    assert error.reason is Reason.MACHINE_DESCRIPTION_INVALID
+    assert "more than" in error.message
+
+
+@pytest.mark.parametrize("name", ["../other/web01.vmdk", "/etc/passwd", "..", "", "a\\b.vmdk", "json:{}", "-rf.vmdk"])
+def test_a_disk_outside_of_the_folder_is_refused(folder, name):
+    error = refusal(vmx_folder(folder, scsi0__0_fileName=name), ImageError)
+    assert error.reason is Reason.IMAGE_REFERENCE_UNSAFE
+    assert "plain name" in error.message
+    assert "Do not trust this image" in error.hint
+
+
+def test_a_disk_that_is_not_there_is_refused_with_its_name(folder):
+    error = refusal(vmx_folder(folder, scsi0__0_fileName="web02.vmdk"), ImageError)
+    assert error.reason is Reason.EXTENT_MISSING
+    assert "web02.vmdk" in error.message
+    assert "Copy all files of the disk" in error.hint
+
+
+def test_a_disk_that_is_a_link_is_refused(folder, tmp_path):
+    vmx_folder(folder)
+    (folder / "web01.vmdk").rename(tmp_path / "elsewhere.vmdk")
+    (folder / "web01.vmdk").symlink_to(tmp_path / "elsewhere.vmdk")
+    error = refusal(folder, ImageError)
+    assert error.reason is Reason.IMAGE_REFERENCE_UNSAFE
+    assert "no plain file" in error.message
+
+
+def test_an_error_of_a_disk_says_which(folder):
+    vmx_folder(folder)
+    (folder / "web01.vmdk").write_bytes((folder / "web01.vmdk").read_bytes()[:1000])
+    error = refusal(folder, ImageError)
+    assert error.reason is Reason.IMAGE_TRUNCATED
+    assert error.disk == "scsi0:0"
+    assert "copy it again" in error.hint
+
+
+def test_nothing_is_written_beside_the_source(folder):
+    before = digests(vmx_folder(folder))
+    fetched(folder)
+    assert digests(folder) == before
