@@ -10,6 +10,9 @@ CLUSTER := $(PYTHON) tests/lab/cluster
 GENERATORS := hyper2kvm_api.generate hyper2kvm.cli.reference hyper2kvm_operator.generate
 CACHE := $(or $(HYPER2KVM_CACHE),$(HOME)/.cache/hyper2kvm)
 
+COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(CACHE)/pip-tools/bin/pip-compile --quiet --generate-hashes --strip-extras \
+  --allow-unsafe --no-emit-index-url --no-emit-find-links --build-deps-for wheel
+
 .PHONY: help
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
@@ -40,12 +43,12 @@ generate: bootstrap ## write what is made from the code: CRDs, schemas, parts of
 	@for generator in $(GENERATORS); do $(PYTHON) -m $$generator || exit 1; done
 
 .PHONY: lock
-lock: bootstrap ## choose the newest versions that pyproject.toml allows, and write requirements.lock
+lock: bootstrap ## choose the newest versions that pyproject.toml allows; the images get the same ones
 	$(PYTHON) -m venv $(CACHE)/pip-tools
 	$(CACHE)/pip-tools/bin/pip install --quiet "pip-tools>=7.5,<8"
-	CUSTOM_COMPILE_COMMAND="make lock" $(CACHE)/pip-tools/bin/pip-compile --quiet --upgrade --generate-hashes \
-	  --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links \
-	  --all-extras --build-deps-for editable --build-deps-for wheel --output-file requirements.lock pyproject.toml
+	$(COMPILE) --upgrade --all-extras --build-deps-for editable --output-file requirements.lock pyproject.toml
+	$(COMPILE) --constraint requirements.lock --extra operator --output-file operator/requirements.lock pyproject.toml
+	$(COMPILE) --constraint requirements.lock --extra conversion --output-file conversion-image/requirements.lock pyproject.toml
 
 .PHONY: cluster
 cluster: bootstrap ## start Kubernetes with CDI and KubeVirt on this machine

@@ -13,6 +13,10 @@ from lab.cluster.progress import run_long, say
 _STORAGE = CACHE / "cluster" / "buildah"
 """Layers of earlier builds: an unchanged instruction is not run again."""
 
+_TRUSTED = "/etc/ssl/certs/ca-certificates.crt"
+_TRUSTED_INSIDE = "/run/trusted-by-the-host.crt"
+"""Builds trust whom the host trusts: a machine behind a proxy has the proxy's authority there."""
+
 
 @dataclass(frozen=True)
 class Build:
@@ -48,6 +52,8 @@ def build_image(build: Build, archive: Path) -> Path:
         _buildah(
             *("bud", "--isolation=chroot", "--layers", "--pull-never"),
             f"--build-arg=BASE={base}",
+            f"--build-arg=PIP_CERT={_TRUSTED_INSIDE}",
+            f"--volume={_TRUSTED}:{_TRUSTED_INSIDE}:ro",
             f"--file={build.containerfile}",
             f"--tag={build.tag}",
             str(build.context),

@@ -111,7 +111,16 @@ def test_numbers_that_only_look_like_digits_are_no_numbers():
 
 @pytest.mark.parametrize(
     "href",
-    ["../web01.vmdk", "/etc/passwd", "sub/web01.vmdk", "..", "", "%2e%2e%2fweb01.vmdk", "http://host/web01.vmdk", "a\\b"],
+    [
+        "../web01.vmdk",
+        "/etc/passwd",
+        "sub/web01.vmdk",
+        "..",
+        "",
+        "%2e%2e%2fweb01.vmdk",
+        "http://host/web01.vmdk",
+        "a\\b",
+    ],
 )
 def test_a_file_outside_of_the_package_is_refused(href):
     error = refusal(ovf_text({href: 1}))

@@ -47,7 +47,9 @@ def test_disks_are_in_the_order_in_which_the_guests_kernel_numbers_them(folder):
     places = ("nvme0:0", "ide0:1", "sata0:1", "scsi1:0", "scsi0:10", "scsi0:2")
     folder.mkdir()
     for number, _ in enumerate(places):
-        convert(make_raw(folder.parent / f"{number}.raw", seed=number, size=SIZE), folder / f"disk{number}.vmdk", "vmdk")
+        convert(
+            make_raw(folder.parent / f"{number}.raw", seed=number, size=SIZE), folder / f"disk{number}.vmdk", "vmdk"
+        )
     lines = [f'{place}.fileName = "disk{number}.vmdk"' for number, place in enumerate(places)]
     found = fetched(vmx_folder(folder, more_vmx(*lines)))
     order = ["scsi0:0", "scsi0:2", "scsi0:10", "scsi1:0", "sata0:1", "ide0:1", "nvme0:0"]

@@ -1,0 +1,88 @@
+import pytest
+
+from hyper2kvm.sources.files import open_source
+from hyper2kvm_api.errors import ImageError
+from hyper2kvm_api.reasons import Reason
+from unit.disk.images import digests
+from unit.sources.exports import SIZE, disk_image, manifest, ovf_text
+from unit.sources.refusing import refusal
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "web01"
+    made.mkdir()
+    disk = disk_image(made)
+    (made / "web01.ovf").write_text(ovf_text({disk.name: disk.stat().st_size}))
+    (made / "web01.mf").write_text(manifest([made / "web01.ovf", disk]))
+    return made
+
+
+def replaced(folder, text, *, with_manifest=False):
+    (folder / "web01.ovf").write_text(text)
+    if not with_manifest:
+        (folder / "web01.mf").unlink()
+
+
+def test_the_machine_and_its_disks_are_read(folder):
+    before = digests(folder)
+    found = open_source(folder, None).fetch()
+    assert [disk.capacity for disk in found.machine.disks] == [SIZE]
+    assert found.disks[0].siblings == str(folder)
+    assert found.verified == ("web01.ovf", "web01-disk1.vmdk")
+    assert {file.path for file in found.files} == {str(folder / "web01.ovf"), str(folder / "web01-disk1.vmdk")}
+    assert digests(folder) == before
+
+
+def test_a_descriptor_in_another_encoding_is_read_as_it_says(folder):
+    name = "M\N{LATIN SMALL LETTER U WITH DIAERESIS}nchen"
+    text = (folder / "web01.ovf").read_text().replace("<Name>web01", f"<Name>{name}").replace("UTF-8", "ISO-8859-1", 1)
+    replaced(folder, "")
+    (folder / "web01.ovf").write_bytes(text.encode("latin-1"))
+    assert open_source(folder, None).fetch().machine.name == name
+
+
+def test_a_wrong_digest_is_refused(folder):
+    replaced(folder, (folder / "web01.ovf").read_text() + "\n", with_manifest=True)
+    error = refusal(folder)
+    assert error.reason is Reason.MANIFEST_DIGEST_MISMATCH
+    assert error.file == "web01.ovf"
+    assert "compare the digests" in error.hint
+
+
+@pytest.mark.parametrize("name", ["web01-disk9.vmdk", "x" * 300 + ".vmdk"])
+def test_a_missing_file_is_refused(folder, name):
+    replaced(folder, ovf_text({name: 1000}))
+    error = refusal(folder)
+    assert error.reason is Reason.ARCHIVE_INCOMPLETE
+    assert name in error.message
+    assert "export the machine again" in error.hint
+
+
+@pytest.mark.parametrize("name", ["../web01-disk1.vmdk", "/etc/passwd", ".."])
+def test_a_manifest_that_points_out_of_the_folder_is_refused(folder, name):
+    (folder / "web01.mf").write_text(f"SHA256({name})= {'0' * 64}\n")
+    error = refusal(folder)
+    assert error.reason is Reason.ARCHIVE_UNSAFE
+    assert name in error.message
+
+
+def test_a_disk_that_is_a_link_is_refused(folder, tmp_path):
+    (folder / "web01-disk1.vmdk").rename(tmp_path / "elsewhere.vmdk")
+    (folder / "web01-disk1.vmdk").symlink_to(tmp_path / "elsewhere.vmdk")
+    error = refusal(folder, ImageError)
+    assert error.reason is Reason.IMAGE_REFERENCE_UNSAFE
+    assert "no plain file" in error.message
+
+
+def test_a_machine_of_a_million_processors_is_refused(folder):
+    size = (folder / "web01-disk1.vmdk").stat().st_size
+    replaced(folder, ovf_text({"web01-disk1.vmdk": size}, cpus=1_000_000))
+    error = refusal(folder)
+    assert error.reason is Reason.MACHINE_DESCRIPTION_INVALID
+    assert "sockets" in error.message
+
+
+def test_other_disks_may_lie_beside(folder):
+    disk_image(folder, "other.vmdk", seed=7)
+    assert len(open_source(folder, None).fetch().disks) == 1
