@@ -38,6 +38,10 @@ lint: bootstrap ## ruff, mypy, the contracts between packages, drift of generate
 	.venv/bin/lint-imports
 	@for generator in $(GENERATORS); do $(PYTHON) -m $$generator --check || exit 1; done
 
+.PHONY: demo-local
+demo-local: bootstrap ## migrate a sample guest on this machine, without a cluster
+	PYTHONPATH=tests $(PYTHON) -m lab.demo.local
+
 .PHONY: generate
 generate: bootstrap ## write what is made from the code: CRDs, schemas, parts of the chart, reference pages
 	@for generator in $(GENERATORS); do $(PYTHON) -m $$generator || exit 1; done

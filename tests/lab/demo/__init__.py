@@ -1,0 +1,1 @@
+"""Demonstrations: what a person sees who tries the product for the first time."""
