@@ -10,7 +10,7 @@ import kopf
 
 from hyper2kvm_api.errors import SpecError
 from hyper2kvm_api.migration import Phase
-from hyper2kvm_operator.handlers.watch import registry
+from hyper2kvm_operator.handlers.watch import Changes, registry
 from hyper2kvm_operator.health import HealthServer
 from hyper2kvm_operator.kube.cache import Cache
 from hyper2kvm_operator.kube.client import KubeClient
@@ -21,6 +21,7 @@ from hyper2kvm_operator.reconcile.loop import Loop
 from hyper2kvm_operator.reconcile.migration.abilities import AbilityReader
 from hyper2kvm_operator.reconcile.migration.observe import Observer
 from hyper2kvm_operator.reconcile.migration.reconcile import MigrationReconciler
+from hyper2kvm_operator.reconcile.resync import Resync
 from hyper2kvm_operator.settings import Settings, from_environment
 
 _log = logging.getLogger("hyper2kvm")
@@ -52,12 +53,14 @@ async def serve(settings: Settings, client: KubeClient, stop: asyncio.Event | No
     for phase in Phase:
         metrics.migrations.labels(phase.value).set_function(partial(_count, cache, phase))
     health = HealthServer(settings.port, metrics.registry, loop.age, ready.is_set)
+    changes = Changes(cache, loop.queue)
+    resync = Resync(client, cache, settings.watch_namespaces, changes.gone)
     health.start()
     loop.start()
     _log.info("started; conversion image %s", settings.conversion_image)
     try:
         await kopf.operator(
-            registry=registry(cache, loop.queue),
+            registry=registry(changes, resync.listed),
             clusterwide=not settings.watch_namespaces,
             namespaces=list(settings.watch_namespaces),
             standalone=True,

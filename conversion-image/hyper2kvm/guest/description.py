@@ -87,11 +87,11 @@ class Kernel(Document):
     """Release, as `uname -r` would print it."""
     image: str
     """Path of the kernel image in the guest."""
-    initramfs: str | None
+    initramfs: str | None = None
     """Path of its initramfs; None when it has none."""
     generator: str | None = None
     """What made the initramfs: `initramfs-tools`, `dracut`, or None when unknown."""
-    modules: str | None
+    modules: str | None = None
     """Folder of its modules, such as `/lib/modules/6.1.0-1-amd64`; None when there is none."""
     drivers: dict[str, DriverPlace]
     """Where each driver that the target needs is found, by module name."""
@@ -148,11 +148,11 @@ class VendorTools(Document):
 class Guest(Document):
     """INSPECT's document."""
 
-    os: OperatingSystem | None
+    os: OperatingSystem | None = None
     """None when no disk holds an operating system (and the plan allows that)."""
-    root: str | None
+    root: str | None = None
     """Device of the root file system in the appliance."""
-    boot_disk: str | None
+    boot_disk: str | None = None
     """Id of the disk that the firmware starts."""
     firmware: Firmware
     """Firmware that the disks are made for."""

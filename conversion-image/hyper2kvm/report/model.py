@@ -53,11 +53,11 @@ class Report(Document):
     """Version of hyper2kvm-operator."""
     name: str
     namespace: str
-    outcome: Outcome | None
+    outcome: Outcome | None = None
     """None while a run goes on or after one was killed."""
-    started: str | None
+    started: str | None = None
     """When the first run started (RFC 3339)."""
-    finished: str | None
+    finished: str | None = None
     """When the last event was told (RFC 3339)."""
     stages: tuple[StageReport, ...]
     plan: Plan | None = None

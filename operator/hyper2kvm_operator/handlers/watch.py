@@ -1,6 +1,6 @@
 """The watches. Children are watched by label, so that a large cluster's other objects cost nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import kopf
@@ -9,17 +9,50 @@ from hyper2kvm_operator.kube.cache import Cache, Place
 from hyper2kvm_operator.kube.client import KubeObject
 from hyper2kvm_operator.kube.resources import MANAGED_BY, MANAGER, MIGRATION_LABEL, Resources
 from hyper2kvm_operator.reconcile.queue import WorkQueue
-
-CHILDREN = (Resources.JOB, Resources.POD, Resources.CLAIM, Resources.DATA_VOLUME)
-"""Kinds of children whose changes lead to a look at their migration."""
+from hyper2kvm_operator.reconcile.resync import CHILDREN
 
 SERVER_TIMEOUT = 300
 CLIENT_TIMEOUT = 360
 """Seconds after which a watch is ended by the server, or given up by us: dead connections are not waited on."""
 
 
-def registry(cache: Cache, queue: WorkQueue[Place]) -> kopf.OperatorRegistry:
-    """The handlers, bound to a cache and a queue."""
+class Changes:
+    """What the watches tell, put into the cache; the migrations that it is about are looked at."""
+
+    def __init__(self, cache: Cache, queue: WorkQueue[Place]) -> None:
+        self._cache = cache
+        self._queue = queue
+
+    def told(self, kind: Resources, value: KubeObject) -> None:
+        """An object is there, new, changed or as before."""
+        if value["metadata"].get("labels") is None:
+            value["metadata"].pop("labels", None)
+        self._cache.put(kind.value, value)
+        self._wake(kind, value)
+
+    def gone(self, kind: Resources, value: KubeObject) -> None:
+        """An object is there no more."""
+        self._cache.drop(kind.value, value)
+        self._wake(kind, value)
+
+    def _wake(self, kind: Resources, value: KubeObject) -> None:
+        if kind is Resources.MIGRATION:
+            self._queue.add((value["metadata"]["namespace"], value["metadata"]["name"]))
+        elif kind is Resources.PROFILE:
+            self._wake_waiting()
+        else:
+            owner = self._cache.place((value["metadata"].get("labels") or {}).get(MIGRATION_LABEL, ""))
+            if owner is not None:
+                self._queue.add(owner)
+
+    def _wake_waiting(self) -> None:
+        for waiting in self._cache.all(Resources.MIGRATION.value):
+            if waiting.get("status", {}).get("phase") in {None, "Pending", "Failed"}:
+                self._queue.add((waiting["metadata"]["namespace"], waiting["metadata"]["name"]))
+
+
+def registry(changes: Changes, listed: Callable[[Resources], None]) -> kopf.OperatorRegistry:
+    """The handlers. `listed` is told of each kind that a watch has listed anew."""
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.startup(registry=handlers)
@@ -30,42 +63,26 @@ def registry(cache: Cache, queue: WorkQueue[Place]) -> kopf.OperatorRegistry:
         for kind in CHILDREN:
             settings.watching.label_selectors[_spelled(kind)] = f"{MANAGED_BY}={MANAGER}"
 
-    def migration(event: Mapping[str, Any], **_: object) -> None:
-        value: KubeObject = dict(event["object"])
-        _remember(cache, Resources.MIGRATION, event["type"], value)
-        queue.add((value["metadata"]["namespace"], value["metadata"]["name"]))
+    @kopf.on.login(registry=handlers)
+    def log_in(**given: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**given) or kopf.login_with_kubeconfig(**given)
 
-    def profile(event: Mapping[str, Any], **_: object) -> None:
-        _remember(cache, Resources.PROFILE, event["type"], dict(event["object"]))
-        for waiting in cache.all(Resources.MIGRATION.value):
-            if waiting.get("status", {}).get("phase") in {None, "Pending", "Failed"}:
-                queue.add((waiting["metadata"]["namespace"], waiting["metadata"]["name"]))
-
-    kopf.on.event(*_selector(Resources.MIGRATION), registry=handlers)(migration)
-    kopf.on.event(*_selector(Resources.PROFILE), registry=handlers)(profile)
-    for kind in CHILDREN:
-        kopf.on.event(*_selector(kind), registry=handlers, id=kind.name.lower())(_child_handler(cache, queue, kind))
+    for kind in (Resources.MIGRATION, Resources.PROFILE, *CHILDREN):
+        kopf.on.event(*_selector(kind), registry=handlers, id=kind.name.lower())(_handler(kind, changes, listed))
     return handlers
 
 
-def _child_handler(cache: Cache, queue: WorkQueue[Place], kind: Resources) -> Any:
-    def child(event: Mapping[str, Any], **_: object) -> None:
+def _handler(kind: Resources, changes: Changes, listed: Callable[[Resources], None]) -> Any:
+    def handle(event: Mapping[str, Any], **_: object) -> None:
         value: KubeObject = dict(event["object"])
-        _remember(cache, kind, event["type"], value)
-        owner = cache.place(value["metadata"].get("labels", {}).get(MIGRATION_LABEL, ""))
-        if owner is not None:
-            queue.add(owner)
+        if event["type"] == "DELETED":
+            changes.gone(kind, value)
+            return
+        changes.told(kind, value)
+        if event["type"] is None:
+            listed(kind)
 
-    return child
-
-
-def _remember(cache: Cache, kind: Resources, type_: str | None, value: KubeObject) -> None:
-    if value["metadata"].get("labels") is None:
-        value["metadata"].pop("labels", None)
-    if type_ == "DELETED":
-        cache.drop(kind.value, value)
-    else:
-        cache.put(kind.value, value)
+    return handle
 
 
 def _selector(kind: Resources) -> tuple[str, str, str]:

@@ -1,8 +1,10 @@
 """The cache: objects as the watches last told, by kind and place. Safe to use from several threads."""
 
 import threading
+import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 
 from hyper2kvm_operator.kube.client import KubeObject
 from hyper2kvm_operator.kube.resources import MIGRATION_LABEL, Resource
@@ -11,31 +13,44 @@ Place = tuple[str, str]
 """Namespace and name."""
 
 
+@dataclass(frozen=True)
+class _Entry:
+    value: KubeObject
+    seen: float
+
+
 class Cache:
     """What the watches told. An object that was changed a moment ago may still look as before."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
-        self._objects: dict[Resource, dict[Place, KubeObject]] = defaultdict(dict)
+        self._objects: dict[Resource, dict[Place, _Entry]] = defaultdict(dict)
         self._places: dict[str, Place] = {}
         self._children: dict[str, set[tuple[Resource, Place]]] = defaultdict(set)
 
     def put(self, resource: Resource, value: KubeObject) -> None:
-        """Remember an object."""
+        """Remember an object, unless what is known of it is newer."""
         place = _place(value)
         with self._lock:
-            self._objects[resource][place] = value
+            known = self._objects[resource].get(place)
+            if known is not None and _newer(known.value, value):
+                return
+            self._objects[resource][place] = _Entry(value, self._clock())
             self._places[value["metadata"]["uid"]] = place
             owner = value["metadata"].get("labels", {}).get(MIGRATION_LABEL)
             if owner:
                 self._children[owner].add((resource, place))
 
     def drop(self, resource: Resource, value: KubeObject) -> None:
-        """Forget an object that was deleted."""
+        """Forget an object that was deleted; another one that took its name stays."""
         place = _place(value)
         with self._lock:
-            self._objects[resource].pop(place, None)
             self._places.pop(value["metadata"]["uid"], None)
+            known = self._objects[resource].get(place)
+            if known is not None and known.value["metadata"]["uid"] != value["metadata"]["uid"]:
+                return
+            self._objects[resource].pop(place, None)
             owner = value["metadata"].get("labels", {}).get(MIGRATION_LABEL)
             if owner and owner in self._children:
                 self._children[owner].discard((resource, place))
@@ -45,7 +60,8 @@ class Cache:
     def get(self, resource: Resource, namespace: str, name: str) -> KubeObject | None:
         """An object, or None."""
         with self._lock:
-            return self._objects[resource].get((namespace, name))
+            found = self._objects[resource].get((namespace, name))
+            return found.value if found else None
 
     def place(self, uid: str) -> Place | None:
         """Where the object with a uid lies; None when it is not known."""
@@ -55,7 +71,16 @@ class Cache:
     def all(self, resource: Resource) -> list[KubeObject]:
         """Every object of a kind."""
         with self._lock:
-            return list(self._objects[resource].values())
+            return [entry.value for entry in self._objects[resource].values()]
+
+    def unseen(self, resource: Resource, since: float, uids: Collection[str]) -> list[KubeObject]:
+        """The objects of a kind that no watch has told of since a moment of the clock, apart from those with the uids."""
+        with self._lock:
+            return [
+                entry.value
+                for entry in self._objects[resource].values()
+                if entry.seen < since and entry.value["metadata"]["uid"] not in uids
+            ]
 
     def children(self, resource: Resource, migration_uid: str) -> list[KubeObject]:
         """A migration's children of a kind."""
@@ -65,9 +90,23 @@ class Cache:
     def _of(self, resource: Resource, uid: str) -> Iterator[KubeObject]:
         for kind, place in sorted(self._children.get(uid, ()), key=lambda child: child[1]):
             found = self._objects[kind].get(place) if kind == resource else None
-            if found is not None:
-                yield found
+            if found is not None and found.value["metadata"].get("labels", {}).get(MIGRATION_LABEL) == uid:
+                yield found.value
 
 
 def _place(value: KubeObject) -> Place:
     return value["metadata"].get("namespace", ""), value["metadata"]["name"]
+
+
+def _newer(known: KubeObject, told: KubeObject) -> bool:
+    """Whether what is known was written after what is told: events of one object may come late, never wrong.
+
+    Resource versions of one resource compare as integers (Kubernetes, "Resource versions", since 1.35 by contract and
+    before that in fact).
+    """
+    return _version(known) > _version(told)
+
+
+def _version(value: KubeObject) -> int:
+    told = value["metadata"].get("resourceVersion", "0")
+    return int(told) if str(told).isdecimal() else 0

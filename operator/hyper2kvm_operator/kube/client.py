@@ -17,7 +17,7 @@ KubeObject: TypeAlias = dict[str, Any]
 TIMEOUT = 20.0
 """Seconds that one request may take."""
 
-LOG_BYTES = 2 * 1024 * 1024
+LOG_BYTES = 4 * 1024 * 1024
 """Bytes of a pod's log that are read at most."""
 
 
@@ -117,9 +117,12 @@ class KubeClient:
             if error.status != 404:
                 raise
 
-    def log(self, namespace: str, pod: str, *, container: str, tail: int | None = None) -> str | None:
-        """The end of a container's log (at most LOG_BYTES), or None when there is none yet."""
-        query = {"container": container, "tailLines": str(tail) if tail else None, "limitBytes": str(LOG_BYTES)}
+    def log(self, namespace: str, pod: str, *, container: str, tail: int) -> str | None:
+        """The last lines of a container's log, or None when there is none yet.
+
+        The server counts limitBytes from the first of these lines: more than LOG_BYTES lose their end.
+        """
+        query = {"container": container, "tailLines": str(tail), "limitBytes": str(LOG_BYTES)}
         try:
             return self._request("GET", f"/api/v1/namespaces/{namespace}/pods/{pod}/log", query).decode(
                 errors="replace"

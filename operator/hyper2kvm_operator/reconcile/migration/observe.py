@@ -30,6 +30,8 @@ from hyper2kvm_operator.reconcile.migration.slots import slot
 from hyper2kvm_operator.settings import Settings
 
 _PROGRESS_LINES = 60
+_LAST_LINES = 200
+"""Lines that are read of a log: while its pod runs, and after its end, when the report is among them."""
 
 _EMPTY = VirtualMachineMigrationStatus()
 
@@ -127,7 +129,7 @@ class Observer:
     ) -> Machine | None:
         if status.phase is not Phase.PLANNING or job is None or job.outcome is not JobOutcome.SUCCEEDED:
             return None
-        log = self._client.log(key.namespace, job.pod.name, container=CONTAINER) if job.pod else None
+        log = self._client.log(key.namespace, job.pod.name, container=CONTAINER, tail=_LAST_LINES) if job.pod else None
         return read_machine(log) if log else None
 
     def _told(
@@ -138,7 +140,7 @@ class Observer:
         ended = job.outcome is not JobOutcome.RUNNING
         if not ended and not job.pod.running:
             return None, ()
-        tail = None if ended else _PROGRESS_LINES
+        tail = _LAST_LINES if ended else _PROGRESS_LINES
         log = self._client.log(key.namespace, job.pod.name, container=CONTAINER, tail=tail)
         if log is None:
             return None, ()

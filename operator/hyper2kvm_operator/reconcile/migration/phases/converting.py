@@ -3,7 +3,14 @@
 from dataclasses import replace
 
 from hyper2kvm_api.errors import SpecError
-from hyper2kvm_api.migration import BootStatus, Mode, Phase, VirtualMachineMigrationSpec, VirtualMachineMigrationStatus
+from hyper2kvm_api.migration import (
+    BootStatus,
+    DiskStatus,
+    Mode,
+    Phase,
+    VirtualMachineMigrationSpec,
+    VirtualMachineMigrationStatus,
+)
 from hyper2kvm_api.options import KvmMode
 from hyper2kvm_api.result import Result
 from hyper2kvm_operator.build.claims import WORKSPACE
@@ -134,10 +141,7 @@ def _success(o: Observed, spec: VirtualMachineMigrationSpec, result: Result, rep
         "firmware": result.firmware or o.status.firmware,
         "boot_disk": result.boot_disk,
         "warnings": _merged(o.status, result.warnings),
-        "disks": [
-            disk.replaced(digest=digests.get(disk.id), copied=disk.total if disk.total is not None else disk.copied)
-            for disk in o.status.disks
-        ],
+        "disks": [_told(o, disk).replaced(digest=digests.get(disk.id)) for disk in o.status.disks],
     }
     if spec.mode is Mode.PLAN:
         status = enter(o, Phase.SUCCEEDED, "examined; the report has the changes as a diff", **fields)
@@ -149,6 +153,10 @@ def _success(o: Observed, spec: VirtualMachineMigrationSpec, result: Result, rep
     reason, message = _validated(result.boot)
     status = with_condition(o, status, "Validated", holds=True, reason=reason, message=message)
     return Decision(status, report, requeue=0.0, occurrences=(Occurrence("Converted", "All disks are copied."),))
+
+
+def _told(o: Observed, disk: DiskStatus) -> DiskStatus:
+    return o.progress.disk_status(disk) if o.progress else disk
 
 
 def _validated(boot: BootStatus | None) -> tuple[str, str]:
