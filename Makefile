@@ -26,7 +26,7 @@ bootstrap: ## install what is missing on this machine (Debian 12), and make .ven
 test: bootstrap lint ## everything: lint, unit, contract, appliance, guests, cluster
 	$(PYTEST) -m "not appliance and not guest and not cluster"
 	$(CLUSTER) prepare --kubevirt
-	$(PYTEST) -m "appliance or guest"
+	$(PYTEST) -m "(appliance or guest) and not cluster"
 	$(CLUSTER) up --kubevirt
 	$(PYTEST) -m cluster; code=$$?; $(CLUSTER) down; exit $$code
 
@@ -38,9 +38,17 @@ lint: bootstrap ## ruff, mypy, the contracts between packages, drift of generate
 	.venv/bin/lint-imports
 	@for generator in $(GENERATORS); do $(PYTHON) -m $$generator --check || exit 1; done
 
+.PHONY: demo
+demo: demo-local ## show what the product does
+
 .PHONY: demo-local
 demo-local: bootstrap ## migrate a sample guest on this machine, without a cluster
 	PYTHONPATH=tests $(PYTHON) -m lab.demo.local
+
+.PHONY: bench
+bench: bootstrap ## measure on this machine, beside virt-v2v, nbdcopy and qemu-img
+	@/usr/bin/python3 tests/lab/bootstrap.py --benchmarks
+	PYTHONPATH=tests $(PYTHON) -m benchmarks
 
 .PHONY: generate
 generate: bootstrap ## write what is made from the code: CRDs, schemas, parts of the chart, reference pages

@@ -36,15 +36,27 @@ def ensure_images() -> dict[str, Path]:
     Raises:
         HostError: a build failed.
     """
-    return {image(name): _archive(name) for name in _ROOMS}
+    return {reference: _archive(name, reference) for name, reference in images().items()}
 
 
-def load_images(cluster: Cluster) -> None:
-    """Give the node both images."""
-    for reference, archive in ensure_images().items():
+def images() -> dict[str, str]:
+    """The references of both images by name."""
+    return {name: image(name) for name in _ROOMS}
+
+
+def load_images(cluster: Cluster) -> dict[str, str]:
+    """Give the node both images; their references by name.
+
+    Raises:
+        HostError: a build failed.
+    """
+    found = images()
+    for name, reference in found.items():
         if not cluster.has_image(reference):
+            archive = _archive(name, reference)
             say(f"loading {reference}")
             cluster.load_image(archive, reference)
+    return found
 
 
 def install(cluster: Cluster, *settings: str, release: str = RELEASE, namespace: str = NAMESPACE) -> None:
@@ -59,11 +71,11 @@ def install(cluster: Cluster, *settings: str, release: str = RELEASE, namespace:
     Raises:
         HostError: ProgramFailed with Helm's words.
     """
-    load_images(cluster)
+    found = load_images(cluster)
     say(f"helm upgrade --install {release}")
     values = [
-        f"operator.image.name={image('operator')}",
-        f"conversion.image.name={image('conversion')}",
+        f"operator.image.name={found['operator']}",
+        f"conversion.image.name={found['conversion']}",
         "operator.image.pullPolicy=Never",
         "conversion.image.pullPolicy=Never",
         # The node has two cores, and the cluster itself runs on them.
@@ -95,8 +107,7 @@ def _files() -> list[Path]:
     return found
 
 
-def _archive(name: str) -> Path:
-    reference = image(name)
+def _archive(name: str, reference: str) -> Path:
     folder = CACHE / "cluster" / "images"
     archive = folder / f"hyper2kvm-{name}-{reference.partition(':')[2]}.tar"
     if not archive.exists():

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from hyper2kvm.disk.chunks import CHUNK, chunk_length
 from hyper2kvm.disk.connection import Connection
@@ -86,6 +88,14 @@ def _reading(copy: Copy) -> Iterator[None]:
     except OSError as error:
         message = f"disk {copy.disk.id} cannot be read: {error.strerror}"
         raise SourceError(Reason.SOURCE_UNREADABLE, message) from error
+
+
+class _Chunk(NamedTuple):
+    """A chunk that was read: its digest, the form in which it is stored, its length in bytes."""
+
+    digest: bytes
+    packed: Packed
+    length: int
 
 
 class _Copying:
@@ -169,7 +179,7 @@ class _Copying:
     def _copy_rest(self) -> None:
         threads = self._copy.threads
         pending = self._data.indexes(self._journal.next_index)
-        order = Order(pending, window=threads * _WINDOW, stop=self._stop)
+        order = Order(pending, self._place, window=threads * _WINDOW, stop=self._stop)
         ended = threading.Event()
         with ThreadPoolExecutor(threads + 1, thread_name_prefix=f"copy {self._copy.disk.id}") as pool:
             pool.submit(self._keep_barriers, order, ended)
@@ -177,7 +187,7 @@ class _Copying:
             ended.set()
         order.check()
 
-    def _work(self, order: Order) -> None:
+    def _work(self, order: Order[_Chunk]) -> None:
         try:
             with _reading(self._copy), Connection(self._copy.uri) as connection:
                 while (ticket := order.take()) is not None:
@@ -185,22 +195,19 @@ class _Copying:
         except BaseException as error:  # noqa: BLE001 -- the thread that waits for this one raises it
             order.fail(error)
 
-    def _copy_chunk(self, order: Order, connection: Connection, ticket: Ticket) -> None:
+    def _copy_chunk(self, order: Order[_Chunk], connection: Connection, ticket: Ticket) -> None:
         data = connection.read(ticket.index * CHUNK, chunk_length(ticket.index, self._copy.capacity))
         digest = hashlib.sha256(data).digest() if self._copy.digests else _NO_DIGEST
-        packed = self._target.pack(data)
-        with order.turn(ticket):
-            position = self._target.place(ticket.index, packed.sizes)
-        self._write(position, packed)
-        claim = Claim(ticket.index, digest, packed.sizes)
-        order.settle(ticket, lambda: self._journal.claim(claim))
-        self._meter.add(len(data))
+        for ready, chunk, position in order.arrive(ticket, _Chunk(digest, self._target.pack(data), len(data))):
+            with self._writing():
+                self._target.write(position, chunk.packed, whole=False)
+            order.settle(ready, partial(self._journal.claim, Claim(ready.index, chunk.digest, chunk.packed.sizes)))
+            self._meter.add(chunk.length)
 
-    def _write(self, position: int, packed: Packed) -> None:
-        with self._writing():
-            self._target.write(position, packed, whole=False)
+    def _place(self, index: int, chunk: _Chunk) -> int:
+        return self._target.place(index, chunk.packed.sizes)
 
-    def _keep_barriers(self, order: Order, ended: threading.Event) -> None:
+    def _keep_barriers(self, order: Order[_Chunk], ended: threading.Event) -> None:
         try:
             while not ended.wait(_BARRIER_SECONDS):
                 with self._writing():

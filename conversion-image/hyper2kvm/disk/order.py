@@ -2,11 +2,13 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 _LOOK_INTERVAL = 0.2
 """Seconds after which waiting threads look whether they are to stop."""
+
+Item = TypeVar("Item")
 
 
 class StoppedError(Exception):
@@ -26,29 +28,40 @@ class Ticket:
     index: int
 
 
-class Order:
-    """Gives out chunks, and keeps those that are not settled within a window.
+class Order(Generic[Item]):
+    """Gives out chunks, and keeps those that are not settled within a window. No thread waits for another's chunk.
 
     Attributes:
         error: the first error that a thread reported.
     """
 
-    def __init__(self, indexes: Iterator[int], *, window: int, stop: threading.Event) -> None:
-        """At most `window` chunks are taken and not settled. Everything ends soon after `stop` is set."""
+    def __init__(
+        self, indexes: Iterator[int], place: Callable[[int, Item], int], *, window: int, stop: threading.Event
+    ) -> None:
+        """`place` gets chunks in order, one at a time, with what was handed in for them; it tells their positions.
+
+        At most `window` chunks are taken and not settled. Everything ends soon after `stop` is set.
+        """
         self.error: BaseException | None = None
         self._indexes = indexes
+        self._place = place
         self._window = window
         self._stop = stop
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._room = threading.Condition(self._lock)
         self._taken = 0
         self._placed = 0
         self._settled = 0
+        self._arrived: dict[int, tuple[Ticket, Item]] = {}
         self._finished: dict[int, Callable[[], None]] = {}
 
     def take(self) -> Ticket | None:
         """The next chunk, or None when there is none left. Waits for room in the window. Raises StoppedError."""
-        with self._changed:
-            self._wait(lambda: self._taken - self._settled < self._window)
+        with self._lock:
+            while self._taken - self._settled >= self._window:
+                self._check()
+                self._room.wait(_LOOK_INTERVAL)
+            self._check()
             index = next(self._indexes, None)
             if index is None:
                 return None
@@ -56,41 +69,42 @@ class Order:
             self._taken += 1
             return ticket
 
-    @contextmanager
-    def turn(self, ticket: Ticket) -> Iterator[None]:
-        """What is inside runs in order, one at a time. Raises StoppedError."""
-        with self._changed:
-            self._wait(lambda: self._placed == ticket.number)
-            yield
-            self._placed += 1
-            self._changed.notify_all()
+    def arrive(self, ticket: Ticket, item: Item) -> list[tuple[Ticket, Item, int]]:
+        """Hand in what a chunk became. Returns the chunks that have a position now, for this thread to go on with.
+
+        They may be those of other threads, or none, when a chunk before is still to come.
+        """
+        ready = []
+        with self._lock:
+            self._arrived[ticket.number] = ticket, item
+            while self._placed in self._arrived:
+                first, came = self._arrived.pop(self._placed)
+                ready.append((first, came, self._place(first.index, came)))
+                self._placed += 1
+        return ready
 
     def settle(self, ticket: Ticket, act: Callable[[], None]) -> None:
         """Call `act` in order, one at a time: now, or when the chunks before are settled, from their thread."""
-        with self._changed:
+        with self._lock:
             self._finished[ticket.number] = act
             while self._settled in self._finished:
                 self._finished.pop(self._settled)()
                 self._settled += 1
-            self._changed.notify_all()
+                self._room.notify()
 
     def fail(self, error: BaseException) -> None:
         """End everything. The first error that is not a StoppedError is kept."""
-        with self._changed:
+        with self._lock:
             if self.error is None and not isinstance(error, StoppedError):
                 self.error = error
-            self._changed.notify_all()
+            self._room.notify_all()
 
     def check(self) -> None:
         """Raise what a thread reported, or StoppedError when the work was ended from outside."""
         if self.error is not None:
             raise self.error
-        if self._stop.is_set():
-            raise StoppedError
+        self._check()
 
-    def _wait(self, ready: Callable[[], bool]) -> None:
-        while self.error is None and not self._stop.is_set():
-            if ready():
-                return
-            self._changed.wait(_LOOK_INTERVAL)
-        raise StoppedError
+    def _check(self) -> None:
+        if self.error is not None or self._stop.is_set():
+            raise StoppedError

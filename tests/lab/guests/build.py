@@ -1,7 +1,6 @@
 """Building the sample guests."""
 
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,9 +8,9 @@ from pathlib import Path
 
 from lab.cluster.progress import say
 from lab.guests.debian import ensure_tree
-from lab.guests.disks import SYSTEM_FILE, appliance, bios_disk, data, data_disk, known_files, qemu_img, uefi_disk
+from lab.guests.disks import SYSTEM_FILE, appliance, bios_disk, data, data_disk, known_files, qemu_img, run, uefi_disk
 from lab.guests.exports import start_vmx, write_ova
-from lab.guests.sample import GUESTS, SampleGuest, load, recipe_digest, remove_others
+from lab.guests.sample import GUESTS, UNFINISHED, SampleGuest, building, load, recipe_digest, remove_others
 
 INTERFACE = "ens192"
 MARKER = "/opt/app/after-the-snapshot"
@@ -32,6 +31,7 @@ class Recipe:
     mac: str
     fstab: str
     root: str
+    subformat: str
     configure: Callable[[Path, str], None]
 
 
@@ -42,7 +42,7 @@ def _ifupdown(tree: Path, address: str) -> None:
 def _networkd(tree: Path, address: str) -> None:
     text = _NETWORKD.format(interface=INTERFACE, address=address)
     (tree / "etc/systemd/network/10-lan.network").write_text(text)
-    subprocess.run(["chroot", str(tree), "systemctl", "enable", "-q", "systemd-networkd"], check=True)
+    run(["chroot", str(tree), "systemctl", "enable", "-q", "systemd-networkd"])
 
 
 RECIPES = {
@@ -53,6 +53,7 @@ RECIPES = {
         "/dev/sda1 / ext4 errors=remount-ro 0 1\n"
         "/dev/disk/by-path/pci-0000:03:00.0-scsi-0:0:1:0-part1 /srv/data ext4 defaults 0 2\n",
         "/dev/sda1",
+        "monolithicSparse",
         _ifupdown,
     ),
     "debian12-uefi": Recipe(
@@ -65,6 +66,7 @@ RECIPES = {
         "/dev/mapper/vg0-swap none swap sw 0 0\n"
         "/dev/sdb1 /srv/data ext4 defaults 0 2\n",
         "/dev/vg0/root",
+        "monolithicFlat",
         _networkd,
     ),
 }
@@ -73,20 +75,25 @@ RECIPES = {
 def ensure_guest(name: str) -> SampleGuest:
     """The guest, built when it is not cached: two minutes and more."""
     folder = GUESTS / f"{name}-{recipe_digest()}"
-    if (folder / "facts.json").exists():
-        return load(folder)
+    if not folder.exists():
+        with building():
+            _ensure(name, folder)
+    return load(folder)
+
+
+def _ensure(name: str, folder: Path) -> None:
+    if folder.exists():  # made by another process while this one waited
+        return
     tar = ensure_tree()
     say(f"building {name}")
-    with tempfile.TemporaryDirectory(dir=GUESTS, prefix=".building-") as unfinished:
+    with tempfile.TemporaryDirectory(dir=GUESTS, prefix=UNFINISHED) as unfinished:
         guest = _guest(name, Path(unfinished) / name)
         guest.folder.mkdir()
         _build(guest, RECIPES[name], tar, Path(unfinished))
         guest.save()
-        shutil.rmtree(folder, ignore_errors=True)
         guest.folder.rename(folder)
     remove_others(folder, f"{name}-*")
     say(f"{name} is built")
-    return load(folder)
 
 
 def _guest(name: str, folder: Path) -> SampleGuest:
@@ -107,7 +114,7 @@ def _build(guest: SampleGuest, recipe: Recipe, tar: Path, scratch: Path) -> None
     system, second = guest.disks
     tree = scratch / "tree"
     tree.mkdir()
-    subprocess.run(["tar", "--extract", f"--file={tar}", f"--directory={tree}", "--numeric-owner"], check=True)
+    run(["tar", "--extract", f"--file={tar}", f"--directory={tree}", "--numeric-owner"])
     _configure(tree, guest, recipe)
     if recipe.firmware == "efi":
         uefi_disk(system, tree, scratch)
@@ -116,7 +123,7 @@ def _build(guest: SampleGuest, recipe: Recipe, tar: Path, scratch: Path) -> None
     shutil.rmtree(tree)
     data_disk(second, scratch)
     say("exporting")
-    newest, _ = start_vmx(guest)
+    newest = start_vmx(guest, recipe.subformat)
     _change_after_snapshot(newest, recipe)
     system.unlink()
     qemu_img("convert", "-f", "vmdk", "-O", "raw", newest.name, system, folder=guest.vmx)

@@ -3,7 +3,7 @@
 import hashlib
 import random
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -118,4 +118,12 @@ def appliance(*disks: Path, formats: tuple[str, ...] = (), readonly: bool = Fals
 
 def qemu_img(*arguments: str | Path, folder: Path | None = None) -> None:
     """Run qemu-img in a folder."""
-    subprocess.run(["qemu-img", *map(str, arguments)], check=True, capture_output=True, cwd=folder)
+    run(["qemu-img", *map(str, arguments)], folder)
+
+
+def run(arguments: Sequence[str], folder: Path | None = None) -> None:
+    """Run a program in a folder; what it said is shown when it fails."""
+    done = subprocess.run(arguments, check=False, capture_output=True, text=True, cwd=folder)
+    if done.returncode:
+        say(f"{done.stdout}{done.stderr}".strip())
+        done.check_returncode()

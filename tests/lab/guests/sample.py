@@ -1,16 +1,24 @@
 """What is known of a sample guest, and where its files lie in the cache."""
 
+import fcntl
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lab.cluster.layout import CACHE
 
 GUESTS = CACHE / "guests"
+UNFINISHED = ".building-"
+"""Names of folders in which something is being made begin with this."""
+
 _FACTS = "facts.json"
+_HERE = Path(__file__).parent
+_INGREDIENTS = ("build.py", "debian.py", "disks.py", "exports.py", "templates/*", "../rawdisk.py")
+"""What a built guest depends on."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +73,23 @@ def load(folder: Path) -> SampleGuest:
 
 
 def recipe_digest() -> str:
-    """Changes with every module of this package."""
+    """Changes with every file that has a say in what is built."""
     hashed = hashlib.sha256()
-    for module in sorted(Path(__file__).parent.glob("*.py")):
-        hashed.update(module.read_bytes())
+    for pattern in _INGREDIENTS:
+        for file in sorted(_HERE.glob(pattern)):
+            hashed.update(f"{file.name}\0".encode() + file.read_bytes())
     return hashed.hexdigest()[:16]
+
+
+@contextmanager
+def building() -> Iterator[None]:
+    """One builder at a time. What a killed one left behind is removed."""
+    GUESTS.mkdir(parents=True, exist_ok=True)
+    with (GUESTS / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for path in GUESTS.glob(f"{UNFINISHED}*"):
+            shutil.rmtree(path)
+        yield
 
 
 def remove_others(kept: Path, pattern: str) -> None:

@@ -234,7 +234,8 @@ def header(name, size, kind=tarfile.REGTYPE):
 def test_a_negative_size_is_refused(tmp_path):
     path = tmp_path / "web01.ova"
     path.write_bytes(header("web01.ovf", -512) + bytes(1024))
-    assert refusal(path).reason is Reason.ARCHIVE_UNSAFE
+    # Later patches of Debian's Python refuse it themselves.
+    assert refusal(path).reason in {Reason.ARCHIVE_UNSAFE, Reason.ARCHIVE_INCOMPLETE}
 
 
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 from hyper2kvm.disk.chunks import Sizes, stored_runs
-from hyper2kvm.disk.syscalls import punch
+from hyper2kvm.disk.syscalls import punch, start_writing
 
 _ZEROS = bytes(1 << 20)
 
@@ -24,10 +24,11 @@ class Storage:
 
     def write(self, offset: int, data: bytes | memoryview) -> None:
         """Write all of the data."""
-        left = memoryview(data)
+        left, at = memoryview(data), offset
         while left:
-            count = os.pwrite(self.descriptor, left, offset)
-            left, offset = left[count:], offset + count
+            count = os.pwrite(self.descriptor, left, at)
+            left, at = left[count:], at + count
+        start_writing(self.descriptor, offset, len(data))
 
     def write_stored(self, offset: int, data: bytes, sizes: Sizes) -> None:
         """Write those pieces of a chunk that are not empty. What is left out must read as zeros already."""

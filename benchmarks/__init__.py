@@ -1,0 +1,1 @@
+"""Measurements against other tools, on the same content in one run."""

@@ -1,0 +1,91 @@
+"""What the API server itself refuses, accepts and shows, before any operator has looked."""
+
+import pytest
+
+from hyper2kvm_api.errors import HostError
+from lab.scenario.project import migration
+
+pytestmark = pytest.mark.cluster
+
+VOLUME = {"persistentVolumeClaim": {"claimName": "exports"}}
+NFS = {"nfs": {"server": "files.example", "path": "/exports"}}
+
+REFUSED = {
+    "no source": ({"source": {"files": None}}, "exactly one of files is needed"),
+    "two volumes": ({"source": {"files": {"volume": {**VOLUME, **NFS}, "path": "a.ova"}}}, "exactly one of"),
+    "no volume": ({"source": {"files": {"volume": {"persistentVolumeClaim": None}}}}, "exactly one of"),
+    "an absolute path": ({"source": {"files": {"path": "/web01.ova"}}}, "must be relative and without '..'"),
+    "a path that climbs": ({"source": {"files": {"path": "web01/../../web02.ova"}}}, "must be relative"),
+    "an unknown format": ({"source": {"files": {"format": "iso"}}}, "Unsupported value"),
+    "an unknown field": ({"target": {"handof": "Adopt"}}, "unknown field"),
+    "a handoff that does not fit": ({"target": {"handoff": "Import"}}, "Import needs qcow2"),
+    "compressed raw": ({"target": {"disks": {"compression": "Zstd"}}}, "only qcow2 disks can be compressed"),
+    "Secure Boot on BIOS": ({"machine": {"secureBoot": True, "firmware": "bios"}}, "secureBoot needs firmware uefi"),
+    "a network to nowhere": (
+        {"target": {"virtualMachine": {"networks": [{"source": "VM Network"}]}}},
+        "exactly one of pod, multus, ignore",
+    ),
+    "a network to two places": (
+        {"target": {"virtualMachine": {"networks": [{"pod": {}, "ignore": {}}]}}},
+        "exactly one of pod, multus, ignore",
+    ),
+    "a bad timeout": ({"validation": {"boot": {"timeout": "soon"}}}, "spec.validation.boot.timeout"),
+    "a bad size": ({"job": {"workspace": {"size": "big"}}}, "spec.job.workspace.size"),
+    "a bad storage class": ({"target": {"disks": {"storageClassName": "Fast Disks"}}}, "storageClassName"),
+    "too many retries": ({"job": {"retries": 21}}, "spec.job.retries"),
+    "an unknown mode": ({"mode": "Try"}, "spec.mode"),
+    "an unknown access mode": ({"target": {"disks": {"accessModes": ["ReadMostly"]}}}, "accessModes"),
+    "a root that is no device": ({"guest": {"root": "sda1; rm -rf /"}}, "spec.guest.root"),
+}
+
+
+@pytest.mark.parametrize(("changes", "words"), [pytest.param(changes, words, id=name) for name, (changes, words) in REFUSED.items()])
+def test_the_api_server_refuses(operator, project, changes, words):
+    with pytest.raises(HostError) as caught:
+        project.apply(migration("web01", "web01.ova", **changes))
+    assert words in caught.value.message
+
+
+def test_the_api_server_accepts_every_option(operator, project):
+    project.apply(
+        {
+            "apiVersion": "hyper2kvm.io/v1alpha1",
+            "kind": "MigrationProfile",
+            "metadata": {"name": "all"},
+            "spec": {
+                "machine": {"cpu": {"sockets": 1, "cores": 2, "threads": 1}, "memory": "2Gi", "firmware": "uefi"},
+                "guest": {"initramfs": "Keep", "root": "/dev/vg0/root", "keys": {"secretName": "keys"}},
+                "target": {
+                    "disks": {"format": "qcow2", "compression": "Zstd", "bus": "scsi", "accessModes": ["ReadWriteMany"]},
+                    "handoff": "Import",
+                    "virtualMachine": {
+                        "create": True,
+                        "networks": [{"source": "VM Network", "multus": {"networkName": "vlan7"}}, {"pod": {}}],
+                        "labels": {"tier": "front"},
+                        "instancetype": {"name": "u1.medium"},
+                    },
+                },
+                "validation": {"boot": {"enabled": True, "timeout": "15m"}},
+                "job": {"kvm": "DevicePlugin", "tolerations": [{"key": "dedicated", "operator": "Exists"}]},
+                "cleanup": {"workspace": "OnSuccess"},
+            },
+        }
+    )
+
+
+def test_a_spec_may_change_before_the_conversion_and_not_after_it(operator, project, tiny_disk):
+    project.source({"tiny.qcow2": tiny_disk})
+    project.apply(migration("tiny", "tiny.qcow2", suspend=True))
+    project.wait_phase("tiny", "Pending")
+    project.patch("tiny", {"target": {"disks": {"bus": "scsi"}}})
+    project.patch("tiny", {"suspend": False})
+    project.wait_phase("tiny", "Converting", "HandingOff")
+    with pytest.raises(HostError) as caught:
+        project.patch("tiny", {"target": {"disks": {"bus": "sata"}}})
+    assert "spec is fixed once conversion has started" in caught.value.message
+    project.wait_phase("tiny", "Succeeded")
+
+
+def test_explain_describes_the_fields(operator, cluster):
+    told = cluster.kubectl("explain", "vmig.spec.target.handoff")
+    assert "left on the volume" in told.replace("\n", " ").replace("  ", " ")

@@ -1,0 +1,135 @@
+"""What a user has forgotten or mistyped, and what a cluster denies: named in the status, with what to do about it."""
+
+import os
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from lab.scenario.fixtures import disk_image
+from lab.scenario.project import Project, migration
+
+pytestmark = pytest.mark.cluster
+
+NOWHERE = {"files": {"volume": {"persistentVolumeClaim": {"claimName": "nowhere"}}, "path": "tiny.qcow2"}}
+ON_THE_NODE = {"files": {"volume": {"persistentVolumeClaim": None, "hostPath": {"path": "/etc"}}}}
+
+TROUBLES = {
+    "no-claim": ("tiny.qcow2", {"source": NOWHERE}, "SourceVolumeMissing", 'persistentvolumeclaim "nowhere" not found'),
+    "no-file": ("nowhere.ova", {}, "SourceNotFound", "nowhere.ova"),
+    "half-a-file": ("half.qcow2", {}, "ImageTruncated", "half.qcow2"),
+    "wrong-format": ("tiny.qcow2", {"source": {"files": {"format": "vmdk"}}}, "ImageFormatMismatch", "tiny.qcow2"),
+    "no-class": ("tiny.qcow2", {"target": {"disks": {"storageClassName": "fast"}}}, "StorageClassMissing", "fast"),
+    "no-secret": ("tiny.qcow2", {"guest": {"keys": {"secretName": "keys"}}}, "SecretMissing", 'secret "keys" not found'),
+    "no-profile": ("tiny.qcow2", {"profiles": ["production"]}, "ProfileNotFound", "production"),
+    "node-folder": ("tiny.qcow2", {"source": ON_THE_NODE}, "HostPathForbidden", "/etc"),
+    "no-node": ("tiny.qcow2", {"job": {"nodeSelector": {"disk": "fast"}}}, "PodUnschedulable", "node"),
+    "no-system": ("tiny.qcow2", {"guest": {"whenUnsupported": "Fail"}}, "NoOperatingSystem", "operating system"),
+    "full-disk": ("full.qcow2", {}, "TargetFull", "disk.img"),
+    "no-workspace": ("tiny.qcow2", {"job": {"workspace": {"size": "1Mi"}}}, "WorkspaceFull", "workspace"),
+}
+
+
+@pytest.fixture(scope="module")
+def troubled(operator, tiny_disk, tmp_path_factory) -> Iterator[Project]:
+    """A namespace in which all of these migrations have been applied at once."""
+    made = Project(operator.cluster, f"troubled-{uuid4().hex[:4]}")
+    operator.cluster.kubectl.make_namespace(made.namespace)
+    folder = tmp_path_factory.mktemp("troubled")
+    half = folder / "half.qcow2"
+    half.write_bytes(tiny_disk.read_bytes())
+    os.truncate(half, half.stat().st_size // 2)
+    full = disk_image(folder / "full.qcow2", size=64, data=64)
+    made.source({"tiny.qcow2": tiny_disk, "half.qcow2": half, "full.qcow2": full})
+    for name, (path, changes, _, _) in TROUBLES.items():
+        made.apply(migration(name, path, **changes))
+    yield made
+    operator.cluster.kubectl("delete", "namespace", made.namespace, "--wait=false")
+
+
+@pytest.mark.parametrize(("name", "reason", "words"), [(name, row[2], row[3]) for name, row in TROUBLES.items()])
+def test_a_trouble_is_named(troubled, name, reason, words):
+    status = troubled.wait_end(name)
+    failure = status["failure"]
+    assert (status["phase"], failure["reason"]) == ("Failed", reason), failure
+    assert words in failure["message"]
+    assert failure["hint"]
+    ready = next(one for one in status["conditions"] if one["type"] == "Ready")
+    assert (ready["status"], ready["reason"]) == ("False", reason)
+    assert reason in [told for told, _ in troubled.events(name)]
+
+
+def test_troubles_leave_the_source_alone_and_nothing_behind(troubled):
+    for name in TROUBLES:
+        troubled.wait_end(name)
+    troubled.kubectl("delete", "vmig", "--all", "--timeout=120s", deadline=130)
+    assert troubled.leftovers() == []
+    assert troubled.source_is_unchanged()
+
+
+def test_an_edit_starts_a_failed_migration_again(operator, project, tiny_disk):
+    project.source({"tiny.qcow2": tiny_disk})
+    project.apply(migration("tiny", "tiny.ova"))
+    assert project.wait_end("tiny")["failure"]["reason"] == "SourceNotFound"
+    project.patch("tiny", {"source": {"files": {"path": "tiny.qcow2"}}})
+    project.wait_phase("tiny", "Pending", "Planning", "Converting", "Succeeded", deadline=30)
+    assert "failure" not in project.wait_phase("tiny", "Succeeded")
+
+
+def quota(**hard: str) -> dict:
+    return {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "limits"}, "spec": {"hard": hard}}
+
+
+def test_a_quota_that_stays_fails_the_migration(operator, project, tiny_disk):
+    project.source({"tiny.qcow2": tiny_disk})
+    project.apply(quota(**{"requests.storage": "300Mi"}), migration("tiny", "tiny.qcow2"))
+    told = project.wait_reason("tiny", "QuotaExceeded")
+    assert "exceeded quota" in told["message"]
+    status = project.wait_end("tiny")
+    assert (status["phase"], status["failure"]["reason"]) == ("Failed", "QuotaExceeded")
+    project.delete("tiny")
+    assert project.leftovers() == []
+
+
+def test_a_quota_that_is_lifted_lets_the_migration_go_on(operator, project, tiny_disk):
+    project.source({"tiny.qcow2": tiny_disk})
+    project.apply(quota(pods="0"), migration("tiny", "tiny.qcow2"))
+    assert "exceeded quota" in project.wait_reason("tiny", "QuotaExceeded")["message"]
+    project.kubectl("delete", "resourcequota", "limits")
+    project.wait_phase("tiny", "Succeeded")
+
+
+def restrict(project: Project) -> None:
+    project.cluster.kubectl("label", "namespace", project.namespace, "pod-security.kubernetes.io/enforce=restricted")
+
+
+def test_a_restricted_namespace_takes_what_needs_no_privilege(operator, project, tiny_disk):
+    restrict(project)
+    project.source({"tiny.qcow2": tiny_disk})
+    project.apply(migration("tiny", "tiny.qcow2", target={"disks": {"format": "qcow2"}}))
+    project.wait_phase("tiny", "Succeeded")
+
+
+def test_a_restricted_namespace_names_the_label_that_privilege_needs(operator, project, tiny_disk):
+    restrict(project)
+    project.source({"tiny.qcow2": tiny_disk})
+    project.apply(migration("tiny", "tiny.qcow2", job={"kvm": "Privileged"}))
+    failure = project.wait_end("tiny")["failure"]
+    assert failure["reason"] == "PodSecurityForbidden"
+    assert "pod-security.kubernetes.io/enforce" in failure["hint"]
+    project.delete("tiny")
+    assert project.leftovers() == []
+
+
+def test_a_wrong_image_is_named(operator, project, tiny_disk):
+    project.source({"tiny.qcow2": tiny_disk})
+    operator.install("conversion.image.name=localhost/hyper2kvm-conversion:none")
+    try:
+        project.apply(migration("tiny", "tiny.qcow2"))
+        failure = project.wait_end("tiny")["failure"]
+    finally:
+        operator.install()
+    assert failure["reason"] == "ImagePullFailed"
+    assert "hyper2kvm-conversion:none" in failure["message"]
+    project.delete("tiny")
+    assert project.leftovers() == []

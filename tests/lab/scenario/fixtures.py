@@ -1,0 +1,54 @@
+"""pytest's fixtures: the installed operator, and a namespace for each test."""
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from hyper2kvm.run import run
+from lab.cluster.cluster import Cluster
+from lab.scenario.installation import Installation
+from lab.scenario.project import Project
+
+_MIB = 1 << 20
+
+
+@pytest.fixture(scope="session")
+def operator(cluster: Cluster) -> Iterator[Installation]:
+    """The operator, installed from its chart, and removed after the tests."""
+    installed = Installation(cluster)
+    installed.install()
+    yield installed
+    installed.uninstall()
+
+
+@pytest.fixture
+def project(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Project]:
+    """A namespace of the test's own, gone afterwards."""
+    told = request.node.name.split("[")[0].removeprefix("test_").replace("_", "-")[:50].strip("-")
+    made = Project(cluster, f"{told}-{uuid4().hex[:4]}")
+    cluster.kubectl.make_namespace(made.namespace)
+    yield made
+    cluster.kubectl("delete", "namespace", made.namespace, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def tiny_disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A qcow2 of 64 MiB with 8 MiB of data and no operating system."""
+    return disk_image(tmp_path_factory.mktemp("tiny") / "tiny.qcow2", size=64, data=8)
+
+
+def disk_image(path: Path, *, size: int, data: int) -> Path:
+    """A disk image whose first `data` MiB are noise, the same each time; sizes in MiB, format by suffix."""
+    raw = path.with_suffix(".noise")
+    noise = random.Random(data)
+    with raw.open("wb") as file:
+        for _ in range(data):
+            file.write(noise.randbytes(_MIB))
+    os.truncate(raw, size * _MIB)
+    run(["qemu-img", "convert", "-f", "raw", "-O", path.suffix[1:], str(raw), str(path)], deadline=120)
+    raw.unlink()
+    return path

@@ -1,0 +1,121 @@
+"""The chart on the lab's cluster through its life: install, upgrade, rollback, uninstall, and faults of the operator."""
+
+import os
+import signal
+from pathlib import Path
+
+from hyper2kvm_api.errors import HostError
+from hyper2kvm_api.reasons import Reason
+from lab import product
+from lab.cluster import namespace
+from lab.cluster.cluster import Cluster
+from lab.cluster.progress import wait_for
+
+# The lab has no KVM that works, and tests have little patience.
+SETTINGS = ("kvm=None", "conversion.startDeadline=60", "operator.logFormat=text")
+"""Values of the chart that fit the lab."""
+
+_MODULE = b"hyper2kvm_operator.main"
+
+
+class Installation:
+    """A release of the chart.
+
+    Attributes:
+        cluster: where it runs.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+
+    def install(self, *settings: str) -> None:
+        """Install or upgrade with values over the lab's, and wait until the operator is ready.
+
+        Raises:
+            HostError: ProgramFailed of a build or of Helm.
+        """
+        product.install(self.cluster, *SETTINGS, *settings)
+
+    def helm(self, *arguments: str) -> str:
+        """Run Helm in the release's namespace; what it prints.
+
+        Raises:
+            HostError: ProgramFailed with Helm's words.
+        """
+        return product.helm(self.cluster, *arguments, f"--namespace={product.NAMESPACE}")
+
+    def uninstall(self) -> None:
+        """Remove the release, if there is one.
+
+        Raises:
+            HostError: ProgramFailed of Helm.
+        """
+        self.helm("uninstall", product.RELEASE, "--wait", "--timeout=120s", "--ignore-not-found")
+
+    def kill(self) -> None:
+        """Kill the operator's process (-9); the kubelet starts another.
+
+        Raises:
+            HostError: WorkspaceUnusable when it does not run.
+        """
+        os.kill(self.process(), signal.SIGKILL)
+
+    def process(self) -> int:
+        """The host's process id of the operator.
+
+        Raises:
+            HostError: WorkspaceUnusable when it does not run.
+        """
+        first = namespace.find(self.cluster.layout)
+        for pid in namespace.members(first) if first else []:
+            arguments = _command(pid)
+            if _MODULE in arguments and b"python" in arguments[0]:
+                return pid
+        raise HostError(Reason.WORKSPACE_UNUSABLE, "the operator does not run", hint="Install the chart first.")
+
+    def wait_ready(self, deadline: float = 180) -> None:
+        """Wait until the operator is ready.
+
+        Raises:
+            HostError: ProgramTimedOut.
+        """
+        self.cluster.wait(
+            *("deployment", product.DEPLOYMENT, "status.readyReplicas", "1"),
+            namespace=product.NAMESPACE,
+            deadline=deadline,
+        )
+
+    def scale(self, replicas: int) -> None:
+        """Start or stop the operator, and wait until that is so.
+
+        Raises:
+            HostError: ProgramFailed, ProgramTimedOut.
+        """
+        self.kubectl("scale", f"deployment/{product.DEPLOYMENT}", f"--replicas={replicas}")
+        if replicas:
+            self.wait_ready()
+        else:
+            wait_for("the operator's end", lambda: " ".join(self._pods()) or None, deadline=60)
+
+    def kubectl(self, *arguments: str) -> str:
+        """kubectl in the operator's namespace."""
+        return self.cluster.kubectl(*arguments, f"--namespace={product.NAMESPACE}")
+
+    def log(self) -> str:
+        """The operator's log."""
+        return self.kubectl("logs", f"deployment/{product.DEPLOYMENT}")
+
+    def metrics(self) -> str:
+        """What Prometheus would read, by way of the API server's proxy."""
+        service = f"{product.DEPLOYMENT}-metrics:metrics"
+        return self.kubectl("get", "--raw", f"/api/v1/namespaces/{product.NAMESPACE}/services/{service}/proxy/metrics")
+
+    def _pods(self) -> list[str]:
+        return self.cluster.names("pod", product.NAMESPACE, "app.kubernetes.io/name=hyper2kvm-operator")
+
+
+def _command(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return []

@@ -1,0 +1,3 @@
+from lab.guests.fixtures import tiny
+
+__all__ = ["tiny"]

@@ -1,0 +1,51 @@
+import json
+import subprocess
+import tarfile
+
+import pytest
+
+from hyper2kvm.disk.graph import flatten_disk
+from hyper2kvm.sources.ova import Ova
+from hyper2kvm.sources.vmx import VmxFolder
+from lab.guests.exports import SUBFORMATS, write_variant
+
+
+def vmx(folder):
+    return VmxFolder(next(folder.glob("*.vmx"))).fetch()
+
+
+def check_disks(fetched, guest, scratch):
+    """Whether the product reads from the source's disks what the raw images hold."""
+    for disk, raw in zip(fetched.disks, guest.disks, strict=True):
+        graph = f"json:{json.dumps(flatten_disk(disk, scratch / disk.id).node.options())}"
+        subprocess.run(["qemu-img", "compare", "-q", "-F", "raw", graph, raw], check=True)
+
+
+@pytest.mark.parametrize("subformat", SUBFORMATS)
+def test_a_snapshot_on_a_base_of_any_subformat_is_read_as_the_disk(tiny, tmp_path, subformat):
+    check_disks(vmx(write_variant(tiny, tmp_path / "vmx", subformat)), tiny, tmp_path)
+
+
+def test_the_newest_link_alone_holds_what_was_written_after_the_snapshot(tiny):
+    base, newest = (tiny.vmx / f"tiny{suffix}.vmdk" for suffix in ("", "-000001"))
+    written = b"written after the snapshot\n"
+    assert written in newest.read_bytes()
+    assert written not in base.read_bytes()
+
+
+def test_vmx_and_ova_describe_the_same_machine(tiny, tmp_path):
+    folder, archive = vmx(tiny.vmx).machine, Ova(tiny.ova).fetch().machine
+    for machine in (folder, archive):
+        assert (machine.name, machine.firmware, machine.cpu.count, machine.memory) == ("tiny", "bios", 2, 1 << 30)
+        assert [disk.id for disk in machine.disks] == ["scsi0:0", "scsi0:1"]
+        assert [disk.capacity for disk in machine.disks] == [raw.stat().st_size for raw in tiny.disks]
+        assert [(nic.mac, nic.model, nic.slot) for nic in machine.nics] == [(tiny.mac, "vmxnet3", 192)]
+
+
+def test_the_ova_holds_every_file_in_the_order_of_its_manifest(tiny, tmp_path):
+    fetched = Ova(tiny.ova).fetch()
+    check_disks(fetched, tiny, tmp_path)
+    with tarfile.open(tiny.ova) as archive:
+        names = archive.getnames()
+    assert names == ["tiny.ovf", "tiny.mf", "tiny-disk1.vmdk", "tiny-disk2.vmdk", "tiny-file1.nvram"]
+    assert sorted(fetched.verified) == sorted(name for name in names if name != "tiny.mf")
