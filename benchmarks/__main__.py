@@ -1,0 +1,38 @@
+"""`python -m benchmarks [NAME…]` measures, and writes results/NAME.json with the machine and the date."""
+
+import datetime as dt
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import convert, repair
+
+RESULTS = Path(__file__).parent / "results"
+MEASURES: dict[str, Callable[[Path], dict[str, object]]] = {"convert": convert.measure, "repair": repair.measure}
+
+
+def main(names: list[str]) -> None:
+    """Measure what is named, everything when nothing is."""
+    for name in names or MEASURES:
+        print(f"measuring {name} …", flush=True)
+        with tempfile.TemporaryDirectory(prefix="h2k-bench-", dir="/var/tmp") as folder:
+            figures = MEASURES[name](Path(folder))
+        result = {"measured": str(dt.datetime.now(dt.UTC).date()), "machine": _machine(), "figures": figures}
+        (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
+        print(json.dumps(result, indent=2), flush=True)
+
+
+def _machine() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 30
+    load = f"load {os.getloadavg()[0]:.1f} at the end"
+    return f"{os.cpu_count()} x {model}, {memory} GiB, Linux {platform.release()}, {load}"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
