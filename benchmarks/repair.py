@@ -32,7 +32,7 @@ def measure(folder: Path) -> dict[str, object]:
 def _fix(source: Path, folder: Path) -> float:
     with tempfile.TemporaryDirectory(dir=folder) as work:
         manifest = Path(work) / "bench.yaml"
-        files = {"volume": {"hostPath": {"path": str(source)}}, "path": "system.raw", "format": "Raw"}
+        files = {"volume": {"hostPath": {"path": str(source)}}, "path": "system.raw"}
         content = {
             "apiVersion": "hyper2kvm.io/v1alpha1",
             "kind": "VirtualMachineMigration",

@@ -39,7 +39,9 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("changes", "words"), [pytest.param(changes, words, id=name) for name, (changes, words) in REFUSED.items()])
+@pytest.mark.parametrize(
+    ("changes", "words"), [pytest.param(changes, words, id=name) for name, (changes, words) in REFUSED.items()]
+)
 def test_the_api_server_refuses(operator, project, changes, words):
     with pytest.raises(HostError) as caught:
         project.apply(migration("web01", "web01.ova", **changes))
@@ -56,7 +58,12 @@ def test_the_api_server_accepts_every_option(operator, project):
                 "machine": {"cpu": {"sockets": 1, "cores": 2, "threads": 1}, "memory": "2Gi", "firmware": "uefi"},
                 "guest": {"initramfs": "Keep", "root": "/dev/vg0/root", "keys": {"secretName": "keys"}},
                 "target": {
-                    "disks": {"format": "qcow2", "compression": "Zstd", "bus": "scsi", "accessModes": ["ReadWriteMany"]},
+                    "disks": {
+                        "format": "qcow2",
+                        "compression": "Zstd",
+                        "bus": "scsi",
+                        "accessModes": ["ReadWriteMany"],
+                    },
                     "handoff": "Import",
                     "virtualMachine": {
                         "create": True,

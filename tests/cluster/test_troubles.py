@@ -20,7 +20,12 @@ TROUBLES = {
     "half-a-file": ("half.qcow2", {}, "ImageTruncated", "half.qcow2"),
     "wrong-format": ("tiny.qcow2", {"source": {"files": {"format": "vmdk"}}}, "ImageFormatMismatch", "tiny.qcow2"),
     "no-class": ("tiny.qcow2", {"target": {"disks": {"storageClassName": "fast"}}}, "StorageClassMissing", "fast"),
-    "no-secret": ("tiny.qcow2", {"guest": {"keys": {"secretName": "keys"}}}, "SecretMissing", 'secret "keys" not found'),
+    "no-secret": (
+        "tiny.qcow2",
+        {"guest": {"keys": {"secretName": "keys"}}},
+        "SecretMissing",
+        'secret "keys" not found',
+    ),
     "no-profile": ("tiny.qcow2", {"profiles": ["production"]}, "ProfileNotFound", "production"),
     "node-folder": ("tiny.qcow2", {"source": ON_THE_NODE}, "HostPathForbidden", "/etc"),
     "no-node": ("tiny.qcow2", {"job": {"nodeSelector": {"disk": "fast"}}}, "PodUnschedulable", "node"),

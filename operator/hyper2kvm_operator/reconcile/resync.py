@@ -63,7 +63,9 @@ class Resync:
         """
         since = self._clock()
         labels = f"{MANAGED_BY}={MANAGER}" if kind in CHILDREN else None
-        found = [one for namespace in self._namespaces for one in self._client.list(kind.value, namespace, labels=labels)]
+        found = [
+            one for namespace in self._namespaces for one in self._client.list(kind.value, namespace, labels=labels)
+        ]
         for value in self._cache.unseen(kind.value, since, {one["metadata"]["uid"] for one in found}):
             _log.info("%s %s is gone", kind.value.kind, value["metadata"]["name"])
             self._gone(kind, value)

@@ -56,7 +56,10 @@ def test_a_disk_that_is_not_served_is_an_error_with_the_appliances_words(tmp_pat
 
 
 def test_a_launch_that_takes_too_long_is_ended(socket, tmp_path):
-    with pytest.raises(HostError, match="it did not start in 1 s") as caught, made(socket, tmp_path, deadline=1.0):
+    with (
+        pytest.raises(HostError, match="it did not start in 1 s") as caught,
+        made(socket, tmp_path, readonly=True, deadline=1.0),
+    ):
         pass
     assert caught.value.reason is Reason.APPLIANCE_FAILED
     assert running() == []
@@ -70,7 +73,7 @@ def test_ctrl_c_ends_a_launch_at_once(socket, tmp_path):
 
     threading.Thread(target=interrupt, daemon=True).start()
     started = time.monotonic()
-    with pytest.raises(KeyboardInterrupt), made(socket, tmp_path):
+    with pytest.raises(KeyboardInterrupt), made(socket, tmp_path, readonly=True):
         pytest.fail("it started")
     assert time.monotonic() - started < 8
     assert running() == []

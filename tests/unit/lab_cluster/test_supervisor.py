@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,8 @@ def supervise(tmp_path):
         process.kill()
         process.wait()
         for service in services:
-            os.kill(service, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.kill(service, signal.SIGKILL)
 
 
 def eventually(check, seconds=15.0):
