@@ -25,8 +25,8 @@ class RefusedError(Exception):
 
     @property
     def stale(self) -> bool:
-        """Whether a fresh look and another try is the remedy."""
-        return self.reason in {"Conflict", "AlreadyExists"} or self.status in {429, 500, 502, 503, 504}
+        """Whether a fresh look and another try is the remedy: what was known of the object is no longer so."""
+        return self.reason in {"Conflict", "AlreadyExists"} or self.status in {404, 429, 500, 502, 503, 504}
 
 
 class UnreachableError(Exception):

@@ -8,6 +8,7 @@ _PLACES = {
     "10-lab.conflist": "etc/cni/10-lab.conflist",
     "kubelet.yaml": "etc/kubelet.yaml",
     "Corefile": "etc/Corefile",
+    "audit.yaml": "etc/audit.yaml",
     "resolv.conf": "etc/resolv.conf",
 }
 """Template in this folder's etc → its place in the cluster's folder."""

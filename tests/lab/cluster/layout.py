@@ -37,6 +37,11 @@ class Layout:
         return self.folder / "logs"
 
     @property
+    def audit(self) -> Path:
+        """What the product's service accounts asked of the API server, a line of JSON each."""
+        return self.logs / "audit.jsonl"
+
+    @property
     def pki(self) -> Path:
         """Keys, certificates and the components' kubeconfigs."""
         return self.folder / "pki"

@@ -115,6 +115,8 @@ def _api_server(layout: Layout) -> list[str]:
         "--requestheader-username-headers=X-Remote-User",
         f"--proxy-client-cert-file={pki}/front-proxy.crt",
         f"--proxy-client-key-file={pki}/front-proxy.key",
+        f"--audit-policy-file={layout.folder}/etc/audit.yaml",
+        f"--audit-log-path={layout.audit}",
     ]
 
 

@@ -89,7 +89,7 @@ def _named(resource: Resource, name: str, request: Callable[[], object]) -> None
     try:
         request()
     except RefusedError as refusal:
-        if refusal.stale or refusal.status == 404:
+        if refusal.stale:
             raise
         raise ActionRefusedError(resource, name, refusal) from None
 
