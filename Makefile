@@ -53,7 +53,7 @@ bench: bootstrap ## measure on this machine, beside virt-v2v, nbdcopy and qemu-i
 .PHONY: generate
 generate: bootstrap ## write what is made from the code: CRDs, schemas, parts of the chart, reference pages
 	@for generator in $(GENERATORS); do $(PYTHON) -m $$generator || exit 1; done
-	$(PYTHON) tests/lab/manifests.py
+	$(PYTHON) tests/lab/manifest.py
 
 .PHONY: lock
 lock: bootstrap ## choose the newest versions that pyproject.toml allows; the images get the same ones
