@@ -39,7 +39,8 @@ lint: bootstrap ## ruff, mypy, the contracts between packages, drift of generate
 	@for generator in $(GENERATORS); do $(PYTHON) -m $$generator --check || exit 1; done
 
 .PHONY: demo
-demo: demo-local ## show what the product does
+demo: bootstrap ## migrate a sample guest on Kubernetes, CDI and KubeVirt, all started here
+	PYTHONPATH=tests $(PYTHON) -m lab.demo.cluster
 
 .PHONY: demo-local
 demo-local: bootstrap ## migrate a sample guest on this machine, without a cluster

@@ -62,14 +62,15 @@ class KubeClient:
                 return found
 
     def serves(self, resource: Resource) -> bool:
-        """Whether the kind is installed."""
+        """Whether the kind is installed, as the server's discovery says, which everybody may ask."""
+        prefix = "/apis" if resource.group else "/api"
         try:
-            self._json("GET", resource.path(None), query={"limit": "1"})
+            told = self._json("GET", f"{prefix}/{resource.api_version}")
         except RefusedError as error:
             if error.status == 404:
                 return False
             raise
-        return True
+        return any(one["name"] == resource.plural for one in told.get("resources", []))
 
     def apply(self, resource: Resource, value: KubeObject) -> KubeObject:
         """Server-side apply of the fields that the object states, taking over conflicts with other managers."""

@@ -167,7 +167,7 @@ class Observer:
         found = (self._client.get(Resources.CLAIM.value, key.namespace, name) for name in wanted)
         options = spec.target.virtual_machine
         name = machine_name(machine, options)
-        machines = self._client.list(Resources.VIRTUAL_MACHINE.value) if options.create else []
+        machines = self._virtual_machines() if options.create else []
         own = [vm for vm in machines if vm["metadata"].get("labels", {}).items() >= key.labels.items()]
         others = [vm for vm in machines if vm not in own]
         return Neighbours(
@@ -177,6 +177,10 @@ class Observer:
             macs=tuple((mac, "/".join(_place(vm))) for vm in others for mac in macs(vm)),
             storage_class_missing=self._missing_class(spec),
         )
+
+    def _virtual_machines(self) -> list[KubeObject]:
+        namespaces: Sequence[str | None] = self._settings.watch_namespaces or [None]
+        return [vm for one in namespaces for vm in self._client.list(Resources.VIRTUAL_MACHINE.value, one)]
 
     def _reserved_by(self, key: MigrationKey, name: str) -> str | None:
         for other in self._cache.all(Resources.MIGRATION.value):

@@ -1,0 +1,207 @@
+"""The chart with real Helm on a real API server: what it renders, its life, and the operator's rights."""
+
+import json
+
+import pytest
+import yaml
+
+from hyper2kvm_api.errors import HostError
+from hyper2kvm_api.generated import drifted
+from lab import product
+from lab.cluster.cluster import Cluster
+from lab.manifest import GENERATED
+from lab.scenario.installation import Installation
+from lab.scenario.project import Project, migration
+
+pytestmark = pytest.mark.cluster
+
+EVERYTHING = (
+    "serviceMonitor.enabled=true",
+    "prometheusRule.enabled=true",
+    "grafanaDashboard.enabled=true",
+    "networkPolicy.enabled=true",
+    "podDisruptionBudget.enabled=true",
+    "hostPathSources.enabled=true",
+    "imagePullSecrets={registry}",
+    "operator.priorityClassName=system-cluster-critical",
+    "operator.podLabels.team=platform",
+    "operator.nodeSelector.disk=fast",
+    "serviceAccount.annotations.note=kept",
+)
+
+IMAGES = ("operator.image.name=localhost/operator:1", "conversion.image.name=localhost/conversion:1")
+
+
+def template(cluster: Cluster, *settings: str) -> list[dict]:
+    chosen = [f"--set={one}" for one in settings]
+    told = product.helm(cluster, "template", "h2k", str(product.CHART), "--namespace=hyper2kvm", *chosen)
+    return [one for one in yaml.safe_load_all(told) if one]
+
+
+def kinds(objects: list[dict]) -> set[str]:
+    return {one["kind"] for one in objects}
+
+
+def test_lint_finds_nothing(cluster):
+    assert "0 chart(s) failed" in product.helm(cluster, "lint", "--strict", str(product.CHART))
+
+
+def test_install_yaml_is_the_chart(cluster):
+    assert drifted(GENERATED, product.REPOSITORY) == []
+
+
+def test_install_yaml_is_accepted(operator, cluster):
+    objects = list(yaml.safe_load_all((product.REPOSITORY / "manifests/install.yaml").read_text()))
+    cluster.kubectl.make_namespace(product.NAMESPACE)
+    for one in objects:
+        cluster.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f-", stdin=json.dumps(one))
+
+
+def test_every_optional_part_is_accepted(operator, cluster):
+    objects = template(cluster, *EVERYTHING)
+    optional = {"ServiceMonitor", "PrometheusRule", "NetworkPolicy", "PodDisruptionBudget"}
+    assert optional <= kinds(objects)
+    assert not optional & kinds(template(cluster))
+    # The Prometheus operator's kinds are not installed here.
+    known = [one for one in objects if not one["apiVersion"].startswith("monitoring.coreos.com")]
+    for one in known:
+        cluster.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f-", stdin=json.dumps(one))
+
+
+@pytest.mark.parametrize("setting", ["operatr.workers=1", "kvm=Sometimes", "maxConcurrent=0", "operator.workers=many"])
+def test_a_wrong_value_is_refused(cluster, setting):
+    with pytest.raises(HostError) as caught:
+        template(cluster, setting)
+    assert setting.partition("=")[0].rpartition(".")[2] in caught.value.message
+
+
+def test_the_operator_runs_in_a_restricted_namespace(operator, cluster):
+    label = "pod-security.kubernetes.io/enforce=restricted"
+    cluster.kubectl("label", "--overwrite", "namespace", product.NAMESPACE, label)
+    operator.scale(0)
+    operator.scale(1)
+
+
+def test_an_upgrade_with_migrations_in_flight_and_a_rollback_lose_nothing(operator, project, tiny_disk):
+    project.source({"tiny.qcow2": tiny_disk})
+    project.apply(migration("tiny", "tiny.qcow2"))
+    project.wait_stage("tiny", "Inspect")
+    operator.install("operator.workers=4")
+    assert worker_setting(operator) == "4"
+    project.wait_phase("tiny", "Succeeded")
+    project.apply(migration("other", "tiny.qcow2"))
+    project.wait_stage("other", "Inspect")
+    operator.helm("rollback", product.RELEASE, "--wait", "--timeout=120s")
+    assert worker_setting(operator) == "8"
+    project.wait_phase("other", "Succeeded")
+    assert project.source_is_unchanged()
+
+
+def worker_setting(operator: Installation) -> str:
+    deployment = json.loads(operator.kubectl("get", "deployment", product.DEPLOYMENT, "--output=json"))
+    environment = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
+    return next(one["value"] for one in environment if one["name"] == "HYPER2KVM_WORKERS")
+
+
+def test_migrations_outlive_an_uninstallation(operator, cluster, project, tiny_disk):
+    project.source({"tiny.qcow2": tiny_disk})
+    project.apply(migration("tiny", "tiny.qcow2"))
+    before = project.wait_phase("tiny", "Succeeded")
+    operator.uninstall()
+    left = cluster.kubectl("get", "all,clusterrole,clusterrolebinding", "-A", "-lapp.kubernetes.io/part-of=hyper2kvm")
+    assert left == ""
+    assert project.status("tiny") == before
+    operator.install()
+    assert project.status("tiny") == before
+    project.delete("tiny")
+
+
+def allowed(operator: Installation, verb: str, resource: str, namespace: str) -> bool:
+    account = f"--as=system:serviceaccount:{product.NAMESPACE}:{product.DEPLOYMENT}"
+    asked = operator.cluster.kubectl.run(
+        "auth", "can-i", verb, resource, f"--namespace={namespace}", account, check=False
+    )
+    return asked.text.strip() == "yes"
+
+
+def test_an_operator_of_some_namespaces_has_no_rights_in_others(operator, project: Project, tiny_disk):
+    project.source({"tiny.qcow2": tiny_disk})
+    operator.install(f"watchNamespaces={{{project.namespace}}}")
+    try:
+        project.apply(migration("tiny", "tiny.qcow2"))
+        project.wait_phase("tiny", "Succeeded")
+        assert allowed(operator, "create", "jobs.batch", project.namespace)
+        assert not allowed(operator, "create", "jobs.batch", "default")
+        assert not allowed(operator, "list", "virtualmachinemigrations.hyper2kvm.io", "default")
+    finally:
+        operator.install()
+    assert project.source_is_unchanged()
+
+
+def test_the_operator_may_not_read_secrets_nor_anything_by_wildcard(operator):
+    for verb in ("get", "list", "watch", "update", "patch"):
+        assert not allowed(operator, verb, "secrets", "default")
+    for rule in granted(operator):
+        assert "*" not in rule["verbs"] + rule["resources"] + rule["apiGroups"]
+
+
+UNUSED = {
+    # KubeVirt is not part of this test; test_kubevirt.py uses these.
+    ("virtualmachines.kubevirt.io", "get"),
+    ("virtualmachines.kubevirt.io", "list"),
+    ("virtualmachines.kubevirt.io", "create"),
+    ("virtualmachines.kubevirt.io", "patch"),
+    # Owner references that block deletion need it; the admission plugin that asks for it is off here.
+    ("virtualmachinemigrations/finalizers.hyper2kvm.io", "update"),
+}
+"""Rights that the operator needs elsewhere."""
+
+
+def test_the_operator_does_what_it_may_and_may_what_it_does(operator, project: Project, tiny_disk):
+    """All that the operator did on this cluster since it was brought up, by the API server's audit log."""
+    project.source({"tiny.qcow2": tiny_disk})
+    cleanup = dict.fromkeys(("jobs", "workspace", "artifacts"), "OnSuccess")
+    project.apply(
+        migration("adopted", "tiny.qcow2", target={"disks": {"storageClassName": "lab-wait"}}),
+        migration("imported", "tiny.qcow2", target={"disks": {"format": "qcow2"}}, cleanup=cleanup),
+        migration("stopped", "tiny.qcow2", suspend=True),
+    )
+    for name in ("adopted", "imported"):
+        project.wait_phase(name, "Succeeded")
+    project.patch("stopped", {"suspend": False})
+    project.wait_phase("stopped", "HandingOff", "Succeeded")
+    project.kubectl("delete", "vmig", "--all", "--timeout=120s", deadline=130)
+    may = {
+        (f"{r}.{g}" if g else r, v)
+        for x in granted(operator)
+        for g in x["apiGroups"]
+        for r in x["resources"]
+        for v in x["verbs"]
+    }
+    done, denied = audited(operator)
+    assert denied == set()
+    assert done <= may
+    assert may - done - UNUSED == set()
+
+
+def granted(operator: Installation) -> list[dict]:
+    """The rules of both of the operator's cluster roles."""
+    roles = (product.DEPLOYMENT, f"{product.DEPLOYMENT}-cluster")
+    return [rule for role in roles for rule in operator.cluster.get("clusterrole", role)["rules"]]
+
+
+def audited(operator: Installation) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+    """What the operator's account did and what it was denied: resource and verb."""
+    user = f"system:serviceaccount:{product.NAMESPACE}:{product.DEPLOYMENT}"
+    done, denied = set(), set()
+    for line in operator.cluster.layout.audit.read_text().splitlines():
+        entry = json.loads(line)
+        about = entry.get("objectRef")
+        if entry["user"]["username"] != user or not about or "resource" not in about:
+            continue
+        resource = "/".join(one for one in (about["resource"], about.get("subresource")) if one)
+        group = about.get("apiGroup", "")
+        what = (f"{resource}.{group}" if group else resource, entry["verb"])
+        forbidden = entry.get("responseStatus", {}).get("code") == 403
+        (denied if forbidden else done).add(what)
+    return done, denied
