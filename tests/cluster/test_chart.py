@@ -6,10 +6,8 @@ import pytest
 import yaml
 
 from hyper2kvm_api.errors import HostError
-from hyper2kvm_api.generated import drifted
 from lab import product
 from lab.cluster.cluster import Cluster
-from lab.manifest import GENERATED
 from lab.scenario.installation import Installation
 from lab.scenario.project import Project, migration
 
@@ -46,17 +44,6 @@ def test_lint_finds_nothing(cluster):
     assert "0 chart(s) failed" in product.helm(cluster, "lint", "--strict", str(product.CHART))
 
 
-def test_install_yaml_is_the_chart(cluster):
-    assert drifted(GENERATED, product.REPOSITORY) == []
-
-
-def test_install_yaml_is_accepted(operator, cluster):
-    objects = list(yaml.safe_load_all((product.REPOSITORY / "manifests/install.yaml").read_text()))
-    cluster.kubectl.make_namespace(product.NAMESPACE)
-    for one in objects:
-        cluster.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f-", stdin=json.dumps(one))
-
-
 def test_every_optional_part_is_accepted(operator, cluster):
     objects = template(cluster, *EVERYTHING)
     optional = {"ServiceMonitor", "PrometheusRule", "NetworkPolicy", "PodDisruptionBudget"}
@@ -87,20 +74,14 @@ def test_an_upgrade_with_migrations_in_flight_and_a_rollback_lose_nothing(operat
     project.apply(migration("tiny", "tiny.qcow2"))
     project.wait_stage("tiny", "Inspect")
     operator.install("operator.workers=4")
-    assert worker_setting(operator) == "4"
+    assert operator.settings().workers == 4
     project.wait_phase("tiny", "Succeeded")
     project.apply(migration("other", "tiny.qcow2"))
     project.wait_stage("other", "Inspect")
     operator.helm("rollback", product.RELEASE, "--wait", "--timeout=120s")
-    assert worker_setting(operator) == "8"
+    assert operator.settings().workers == 8
     project.wait_phase("other", "Succeeded")
     assert project.source_is_unchanged()
-
-
-def worker_setting(operator: Installation) -> str:
-    deployment = json.loads(operator.kubectl("get", "deployment", product.DEPLOYMENT, "--output=json"))
-    environment = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
-    return next(one["value"] for one in environment if one["name"] == "HYPER2KVM_WORKERS")
 
 
 def test_migrations_outlive_an_uninstallation(operator, cluster, project, tiny_disk):

@@ -11,6 +11,7 @@ import pytest
 from hyper2kvm.run import run
 from hyper2kvm_api.errors import HostError
 from lab.scenario.fixtures import disk_image
+from lab.scenario.mortal import live_and_die
 from lab.scenario.project import KIND, Project, migration
 
 pytestmark = pytest.mark.cluster
@@ -48,6 +49,19 @@ def test_an_operator_that_is_killed_in_every_phase_loses_nothing(operator, sourc
         source.wait_phase("tiny", phase, "Succeeded")
         operator.kill()
     operator.wait_ready()
+    finished_cleanly(source)
+
+
+def test_an_operator_that_dies_after_each_of_its_writes_still_ends(operator, source):
+    settings = operator.settings()
+    operator.scale(0)
+    try:
+        source.apply(migration("tiny", "tiny.qcow2", target={"disks": {"format": "qcow2"}}))
+        kubeconfig = source.cluster.kubeconfig
+        deaths = live_and_die(kubeconfig, settings, source.namespace, "tiny", deadline=400)
+    finally:
+        operator.scale(1)
+    assert len(deaths) > 20, sorted(deaths)
     finished_cleanly(source)
 
 

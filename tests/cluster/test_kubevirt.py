@@ -37,8 +37,9 @@ def test_a_migrated_guest_runs_under_kubevirt(operator, kubevirt_cluster, projec
     assert project.source_is_unchanged()
     for disk in status["disks"]:
         assert project.get("datavolume", disk["claimName"])["status"]["phase"] == "Succeeded"
-    wait_running(kubevirt_cluster, project.namespace, "web01")
-    wait_console(kubevirt_cluster, project.namespace, "web01", f"{name} login:")
-    assert "emergency" not in console(kubevirt_cluster, project.namespace, "web01")
+    machine = status["virtualMachineName"]
+    wait_running(kubevirt_cluster, project.namespace, machine)
+    wait_console(kubevirt_cluster, project.namespace, machine, f"{name} login:")
+    assert "emergency" not in console(kubevirt_cluster, project.namespace, machine)
     project.delete("web01")
-    assert project.get("virtualmachine", "web01") is not None
+    assert project.get("virtualmachine", machine) is not None

@@ -3,6 +3,7 @@
 import pytest
 
 from hyper2kvm_api.generated import main
+from lab.guests.tiny import tiny_guest
 from lab.manifest import GENERATED, PATH
 from lab.product import REPOSITORY
 
@@ -14,6 +15,16 @@ EXAMPLES = sorted((REPOSITORY / "manifests/examples").glob("*.yaml"))
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_is_accepted(operator, project, path):
     project.kubectl("apply", "--server-side", "--dry-run=server", f"--filename={path}")
+
+
+def test_the_dry_run_shows_what_would_be_changed_in_a_guest(operator, project, tmp_path):
+    project.source({"debian12-bios.ova": tiny_guest(tmp_path / "guest").ova})
+    project.kubectl("apply", f"--filename={REPOSITORY / 'manifests/examples/dry-run.yaml'}")
+    status = project.wait_phase("look", "Succeeded")
+    report = project.get("configmap", status["report"])["data"]["report.json"]
+    assert "/etc/fstab" in report
+    assert [one for one in project.leftovers(patience=0) if "persistentvolumeclaim" in one] == []
+    assert project.source_is_unchanged()
 
 
 def test_install_yaml_is_what_the_chart_makes():

@@ -3,6 +3,7 @@
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from lab import running
 from lab.cluster.addons import Addon
@@ -36,14 +37,15 @@ def main() -> int:
     project.kubectl("apply", f"--filename={EXAMPLE}")
     status = _watched(project)
     print(project.kubectl("get", "vmig,datavolume,virtualmachine"), flush=True)  # noqa: T201 -- what a user would see
-    if status != "Succeeded":
+    if status.get("phase") != "Succeeded":
         print(project.kubectl("describe", "vmig", _NAME), flush=True)  # noqa: T201 -- as above
         return 1
-    running.wait_running(cluster, NAMESPACE, _NAME)
-    running.wait_console(cluster, NAMESPACE, _NAME, f"{guest.name} login:")
+    machine = str(status["virtualMachineName"])
+    running.wait_running(cluster, NAMESPACE, machine)
+    running.wait_console(cluster, NAMESPACE, machine, f"{guest.name} login:")
     FOLDER.mkdir(parents=True, exist_ok=True)
     screen = FOLDER / "kubevirt-screen.png"
-    running.screenshot(cluster, NAMESPACE, _NAME, screen)
+    running.screenshot(cluster, NAMESPACE, machine, screen)
     told = h2k("report", "--namespace", NAMESPACE, _NAME, "--output", FOLDER, KUBECONFIG=str(cluster.kubeconfig))
     say("the guest runs under KubeVirt and asks for a login")
     _tell("screen", screen)
@@ -53,19 +55,17 @@ def main() -> int:
     return told.code
 
 
-def _watched(project: Project) -> str:
-    """Tell each change until the migration has ended; its phase."""
-    before, began = "", time.monotonic()
-    while time.monotonic() - began < _DEADLINE:
+def _watched(project: Project) -> dict[str, Any]:
+    """Tell each change until the migration has ended; its status."""
+    before, began, status = "", time.monotonic(), {}
+    while time.monotonic() - began < _DEADLINE and status.get("phase") not in FINAL:
         status = project.status(_NAME)
-        told = " · ".join(str(status[key]) for key in ("phase", "stage", "progress") if status.get(key))
+        told = " · ".join(str(status[key]) for key in ("phase", "progress") if status.get(key))
         if told != before:
             say(f"{_NAME}: {told}")
             before = told
-        if status.get("phase") in FINAL:
-            return str(status["phase"])
         time.sleep(1)
-    return "not ended"
+    return status
 
 
 def _tell(what: str, path: Path) -> None:

@@ -14,7 +14,8 @@ from lab.guests.sample import GUESTS, UNFINISHED, SampleGuest, building, load, r
 
 INTERFACE = "ens192"
 MARKER = "/opt/app/after-the-snapshot"
-_OLD_FSTAB = "# replaced after the snapshot was taken\n/dev/sda9 / ext4 defaults 0 1\n"
+AFTER_SNAPSHOT = "written after the snapshot\n"
+OLD_FSTAB = "# replaced after the snapshot was taken\n/dev/sda9 / ext4 defaults 0 1\n"
 _NETWORKD = "[Match]\nName={interface}\n\n[Network]\nAddress={address}\nGateway=192.0.2.1\n"
 _IFUPDOWN = (
     "auto lo\niface lo inet loopback\n\nauto {interface}\niface {interface} inet static\n"
@@ -24,7 +25,17 @@ _IFUPDOWN = (
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a guest differs from others."""
+    """How a guest differs from others.
+
+    Attributes:
+        firmware: `bios` or `efi`.
+        address: its static address with prefix length.
+        mac: its MAC address.
+        fstab: what the newest link of the snapshot chain holds; an older one has a wrong root.
+        root: the root file system's device inside of an appliance.
+        subformat: of the system disk's base in the VMX folder.
+        configure: writes the network's configuration into the tree.
+    """
 
     firmware: str
     address: str
@@ -47,27 +58,27 @@ def _networkd(tree: Path, address: str) -> None:
 
 RECIPES = {
     "debian12-bios": Recipe(
-        "bios",
-        "192.0.2.10/24",
-        "00:50:56:9a:10:01",
-        "/dev/sda1 / ext4 errors=remount-ro 0 1\n"
+        firmware="bios",
+        address="192.0.2.10/24",
+        mac="00:50:56:9a:10:01",
+        fstab="/dev/sda1 / ext4 errors=remount-ro 0 1\n"
         "/dev/disk/by-path/pci-0000:03:00.0-scsi-0:0:1:0-part1 /srv/data ext4 defaults 0 2\n",
-        "/dev/sda1",
-        "monolithicSparse",
-        _ifupdown,
+        root="/dev/sda1",
+        subformat="monolithicSparse",
+        configure=_ifupdown,
     ),
     "debian12-uefi": Recipe(
-        "efi",
-        "192.0.2.20/24",
-        "00:50:56:9a:20:01",
-        "/dev/mapper/vg0-root / ext4 errors=remount-ro 0 1\n"
+        firmware="efi",
+        address="192.0.2.20/24",
+        mac="00:50:56:9a:20:01",
+        fstab="/dev/mapper/vg0-root / ext4 errors=remount-ro 0 1\n"
         "/dev/sda2 /boot ext4 defaults 0 2\n"
         "/dev/sda1 /boot/efi vfat umask=0077 0 1\n"
         "/dev/mapper/vg0-swap none swap sw 0 0\n"
         "/dev/sdb1 /srv/data ext4 defaults 0 2\n",
-        "/dev/vg0/root",
-        "monolithicFlat",
-        _networkd,
+        root="/dev/vg0/root",
+        subformat="monolithicFlat",
+        configure=_networkd,
     ),
 }
 
@@ -133,7 +144,7 @@ def _build(guest: SampleGuest, recipe: Recipe, tar: Path, scratch: Path) -> None
 def _configure(tree: Path, guest: SampleGuest, recipe: Recipe) -> None:
     (tree / "etc/hostname").write_text(f"{guest.name}\n")
     (tree / "etc/hosts").write_text(f"127.0.0.1 localhost\n127.0.1.1 {guest.name}\n")
-    (tree / "etc/fstab").write_text(_OLD_FSTAB)
+    (tree / "etc/fstab").write_text(OLD_FSTAB)
     recipe.configure(tree, recipe.address)
     for path in ("srv/data", "opt/app"):
         (tree / path).mkdir(parents=True)
@@ -145,4 +156,4 @@ def _change_after_snapshot(newest: Path, recipe: Recipe) -> None:
     with appliance(newest, formats=("vmdk",)) as guest:
         guest.mount(recipe.root, "/")
         guest.write("/etc/fstab", recipe.fstab)
-        guest.write(MARKER, "written after the snapshot\n")
+        guest.write(MARKER, AFTER_SNAPSHOT)

@@ -1,7 +1,7 @@
 """A guest that is made in seconds and never started, for tests of what comes before and after the boot check.
 
 INSPECT and FIX see a Debian: real kernel modules and indexes of the kernel that is installed here, two kernels, an
-initramfs with VMware's driver alone, the names of VMware's devices. There is no boot loader and no program that runs.
+initramfs with VMware's driver alone, the names of VMware's devices. No boot loader and no program in it runs.
 """
 
 import functools
@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lab import debiantree
-from lab.guests.disks import data, run
+from lab.guests.build import AFTER_SNAPSHOT, INTERFACE, MARKER, OLD_FSTAB
+from lab.guests.disks import DATA_FILE, SYSTEM_FILE, data, run
 from lab.guests.exports import start_vmx, write_changes, write_ova
 from lab.guests.sample import SampleGuest
 from lab.rawdisk import Part, RawDisk, unpacked
@@ -21,12 +22,8 @@ from lab.rawdisk import Part, RawDisk, unpacked
 SYSTEM_MIB = 128
 DATA_MIB = 32
 NAME = "tiny"
-INTERFACE = "ens192"
 ADDRESS = "192.0.2.30/24"
 MAC = "00:50:56:9a:30:01"
-SYSTEM_FILE = "/opt/app/release.bin"
-DATA_FILE = "/srv/data/ledger.bin"
-MARKER = "/opt/app/after-the-snapshot"
 OLDER = "6.1.0-9-amd64"
 """The second kernel, whose modules are the first one's under another version."""
 
@@ -34,7 +31,6 @@ _FSTAB = (
     "/dev/sda1 / ext4 errors=remount-ro 0 1\n"
     "/dev/disk/by-path/pci-0000:03:00.0-scsi-0:0:1:0-part1 /srv/data ext4 defaults 0 2\n"
 )
-_OLD_FSTAB = "# replaced after the snapshot was taken\n/dev/sda9 / ext4 defaults 0 1\n"
 _INTERFACES = f"auto {INTERFACE}\niface {INTERFACE} inet static\n    address {ADDRESS}\n"
 _TOOLS = {
     "/usr/bin/vmtoolsd": b"",
@@ -110,7 +106,7 @@ def _system_tree(tree: Path) -> Path:
     versions = (kernel.name, OLDER)
     files = {
         "/etc/hostname": f"{NAME}\n".encode(),
-        "/etc/fstab": _OLD_FSTAB.encode(),
+        "/etc/fstab": OLD_FSTAB.encode(),
         "/etc/network/interfaces": _INTERFACES.encode(),
         "/usr/lib/os-release": debiantree.release(),
         "/usr/bin/sh": Path("/bin/sh").read_bytes(),
@@ -158,7 +154,7 @@ def _change_after_snapshot(disk: Path, scratch: Path) -> None:
     """Write what only the newest link is to hold into the raw image."""
     fstab, marker = scratch / "fstab", scratch / "marker"
     fstab.write_text(_FSTAB)
-    marker.write_text("written after the snapshot\n")
+    marker.write_text(AFTER_SNAPSHOT)
     commands = scratch / "commands"
     commands.write_text(f"rm /etc/fstab\nwrite {fstab} /etc/fstab\nwrite {marker} {MARKER}\n")
     run(["debugfs", "-w", "-f", str(commands), f"{disk}?offset={1 << 20}"])

@@ -1,11 +1,13 @@
 """The chart on the lab's cluster through its life: install, upgrade, rollback, uninstall, and faults of the operator."""
 
+import json
 import os
 import signal
 from pathlib import Path
 
 from hyper2kvm_api.errors import HostError
 from hyper2kvm_api.reasons import Reason
+from hyper2kvm_operator.settings import Settings, from_environment
 from lab import product
 from lab.cluster import namespace
 from lab.cluster.cluster import Cluster
@@ -96,6 +98,12 @@ class Installation:
             self.wait_ready()
         else:
             wait_for("the operator's end", lambda: " ".join(self._pods()) or None, deadline=60)
+
+    def settings(self) -> Settings:
+        """The settings that the operator runs with."""
+        deployment = json.loads(self.kubectl("get", "deployment", product.DEPLOYMENT, "--output=json"))
+        environment = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
+        return from_environment({one["name"]: one.get("value", "") for one in environment})
 
     def kubectl(self, *arguments: str) -> str:
         """kubectl in the operator's namespace."""

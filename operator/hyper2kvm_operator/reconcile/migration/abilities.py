@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from hyper2kvm_api.scalars import quantity_bytes
 from hyper2kvm_operator.build.claims import DEFAULT_OVERHEAD, Overheads
 from hyper2kvm_operator.build.job import KVM_RESOURCE
 from hyper2kvm_operator.kube.client import KubeClient, KubeObject
@@ -44,7 +45,8 @@ class AbilityReader:
 
 
 def _offers_kvm(node: KubeObject) -> bool:
-    return int(node.get("status", {}).get("allocatable", {}).get(KVM_RESOURCE, "0")) > 0
+    # KubeVirt's device plugin offers a thousand by default, which Kubernetes writes as the quantity 1k.
+    return quantity_bytes(str(node.get("status", {}).get("allocatable", {}).get(KVM_RESOURCE, "0"))) > 0
 
 
 def _overheads(config: KubeObject) -> Overheads:

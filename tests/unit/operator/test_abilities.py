@@ -1,0 +1,49 @@
+import pytest
+
+from hyper2kvm_operator.kube.resources import Resources
+from hyper2kvm_operator.reconcile.migration.abilities import AbilityReader
+
+
+class Answers:
+    """Stands in for the client: a cluster's answers."""
+
+    def __init__(self, config=None, allocatable=None):
+        self.config = config
+        self.nodes = [{"status": {"allocatable": allocatable or {}}}]
+        self.asked = 0
+
+    def get(self, resource, namespace, name):
+        assert resource is Resources.CDI_CONFIG.value
+        self.asked += 1
+        return self.config
+
+    def list(self, resource):
+        assert resource is Resources.NODE.value
+        return self.nodes
+
+    def serves(self, resource):
+        return False
+
+
+# KubeVirt's device plugin offers a thousand by default, which Kubernetes writes as 1k.
+@pytest.mark.parametrize(("offered", "nodes"), [("1k", 1), ("110", 1), ("0", 0), (None, 0)])
+def test_a_node_offers_kvm_in_any_quantity(offered, nodes):
+    allocatable = {"devices.kubevirt.io/kvm": offered} if offered else {}
+    assert AbilityReader(Answers(allocatable=allocatable)).read().kvm_nodes == nodes
+
+
+def test_overheads_are_cdis():
+    told = {"status": {"filesystemOverhead": {"global": "0.06", "storageClass": {"slow": "0.1"}}}}
+    found = AbilityReader(Answers(told)).read()
+    assert found.cdi
+    assert (found.overheads.of("fast"), found.overheads.of("slow")) == (0.06, 0.1)
+
+
+def test_the_cluster_is_asked_once_a_minute():
+    now = [0.0]
+    answers = Answers()
+    reader = AbilityReader(answers, lambda: now[0])
+    for moment in (0.0, 59.0, 61.0):
+        now[0] = moment
+        reader.read()
+    assert answers.asked == 2

@@ -1,0 +1,73 @@
+from hyper2kvm_operator.kube.cache import Cache
+from hyper2kvm_operator.kube.resources import MIGRATION_LABEL, Resources
+from hyper2kvm_operator.reconcile.resync import Resync
+
+JOB = Resources.JOB.value
+
+
+def job(uid="u1", version="5", name="web01-convert", owner="m1"):
+    labels = {MIGRATION_LABEL: owner}
+    return {"metadata": {"namespace": "ns", "name": name, "uid": uid, "resourceVersion": version, "labels": labels}}
+
+
+def test_news_that_come_late_do_not_undo_what_is_known():
+    cache = Cache()
+    cache.put(JOB, job(version="10"))
+    cache.put(JOB, job(version="9"))
+    assert cache.get(JOB, "ns", "web01-convert")["metadata"]["resourceVersion"] == "10"
+
+
+def test_the_end_of_an_object_does_not_end_the_one_that_took_its_name():
+    cache = Cache()
+    cache.put(JOB, job(uid="old", version="5"))
+    cache.put(JOB, job(uid="new", version="8"))
+    cache.drop(JOB, job(uid="old", version="7"))
+    assert [one["metadata"]["uid"] for one in cache.children(JOB, "m1")] == ["new"]
+    assert cache.place("old") is None
+
+
+def test_children_are_known_by_their_migration():
+    cache = Cache()
+    cache.put(JOB, job())
+    cache.put(JOB, job(uid="u2", name="web02-convert", owner="m2"))
+    assert [one["metadata"]["name"] for one in cache.children(JOB, "m2")] == ["web02-convert"]
+    cache.drop(JOB, job())
+    assert cache.children(JOB, "m1") == []
+
+
+class Listing:
+    """Stands in for the client: what a list holds."""
+
+    def __init__(self, *found):
+        self.found = list(found)
+        self.asked = []
+
+    def list(self, resource, namespace=None, *, labels=None):
+        self.asked.append((resource.kind, namespace, labels))
+        return self.found
+
+
+def resync(cache, listing, gone, namespaces=()):
+    return Resync(
+        listing, cache, namespaces, lambda _, value: gone.append(value["metadata"]["uid"]), clock=lambda: 10.0
+    )
+
+
+def test_what_was_deleted_unseen_is_forgotten():
+    now = [1.0]
+    cache = Cache(lambda: now[0])
+    cache.put(JOB, job(uid="stays"))
+    cache.put(JOB, job(uid="went", name="web02-convert"))
+    now[0] = 11.0
+    cache.put(JOB, job(uid="came", name="web03-convert"))
+    gone = []
+    resync(cache, Listing(job(uid="stays")), gone).compare(Resources.JOB)
+    assert gone == ["went"]
+
+
+def test_children_are_listed_by_label_in_the_watched_namespaces():
+    listing = Listing()
+    resync(Cache(), listing, [], ("a", "b")).compare(Resources.JOB)
+    resync(Cache(), listing, []).compare(Resources.MIGRATION)
+    label = "app.kubernetes.io/managed-by=hyper2kvm"
+    assert listing.asked == [("Job", "a", label), ("Job", "b", label), ("VirtualMachineMigration", None, None)]
