@@ -36,9 +36,9 @@ def finished_cleanly(project: Project, name: str = "tiny", deadline: float = 400
     """The status of a migration that succeeded, whose source is as before and of which nothing is left after it."""
     status = project.wait_phase(name, "Succeeded", deadline=deadline)
     project.delete(name)
-    kept = (f"persistentvolumeclaim/{name}-disk0", f"datavolume/{name}-disk0")
-    assert project.leftovers(kept) == []
-    assert {one.partition("/")[0] for one in project.leftovers(patience=0)} == {"persistentvolumeclaim", "datavolume"}
+    assert project.leftovers((f"persistentvolumeclaim/{name}-disk0", f"datavolume/{name}-disk0")) == []
+    assert project.get("datavolume", f"{name}-disk0")["status"]["phase"] == "Succeeded"
+    assert project.get("persistentvolumeclaim", f"{name}-disk0")["status"]["phase"] == "Bound"
     assert project.source_is_unchanged()
     return status
 

@@ -39,7 +39,7 @@ def test_a_migrated_guest_runs_under_kubevirt(operator, kubevirt_cluster, projec
         assert project.get("datavolume", disk["claimName"])["status"]["phase"] == "Succeeded"
     machine = status["virtualMachineName"]
     wait_running(kubevirt_cluster, project.namespace, machine)
-    wait_console(kubevirt_cluster, project.namespace, machine, f"{name} login:")
+    wait_console(kubevirt_cluster, project.namespace, machine, f"{name} ttyS0")  # the banner over the login prompt
     assert "emergency" not in console(kubevirt_cluster, project.namespace, machine)
     project.delete("web01")
     assert project.get("virtualmachine", machine) is not None

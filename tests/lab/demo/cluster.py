@@ -42,7 +42,7 @@ def main() -> int:
         return 1
     machine = str(status["virtualMachineName"])
     running.wait_running(cluster, NAMESPACE, machine)
-    running.wait_console(cluster, NAMESPACE, machine, f"{guest.name} login:")
+    running.wait_console(cluster, NAMESPACE, machine, f"{guest.name} ttyS0")
     FOLDER.mkdir(parents=True, exist_ok=True)
     screen = FOLDER / "kubevirt-screen.png"
     running.screenshot(cluster, NAMESPACE, machine, screen)
@@ -57,7 +57,8 @@ def main() -> int:
 
 def _watched(project: Project) -> dict[str, Any]:
     """Tell each change until the migration has ended; its status."""
-    before, began, status = "", time.monotonic(), {}
+    before, began = "", time.monotonic()
+    status: dict[str, Any] = {}
     while time.monotonic() - began < _DEADLINE and status.get("phase") not in FINAL:
         status = project.status(_NAME)
         told = " · ".join(str(status[key]) for key in ("phase", "progress") if status.get(key))
