@@ -9,10 +9,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import convert, repair
+from benchmarks import convert, images, repair
 
 RESULTS = Path(__file__).parent / "results"
-MEASURES: dict[str, Callable[[Path], dict[str, object]]] = {"convert": convert.measure, "repair": repair.measure}
+MEASURES: dict[str, Callable[[Path], dict[str, object]]] = {
+    "convert": convert.measure,
+    "repair": repair.measure,
+    "images": images.measure,
+}
 
 
 def main(names: list[str]) -> None:
