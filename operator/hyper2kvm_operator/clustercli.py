@@ -19,6 +19,9 @@ from hyper2kvm_operator.reconcile.migration.observe import read_status
 
 _REFRESH = 2.0
 _COLOURS = {"Succeeded": "green", "Failed": "red", "Cancelled": "yellow", "Converting": "cyan"}
+_WHOLE = {"Name", "Phase", "Stage", "Progress", "Boot", "Age"}
+"""Columns that are cut rather than broken into lines."""
+
 _COLUMNS = ("Namespace", "Name", "Phase", "Stage", "Progress", "Boot", "Age", "What")
 
 
@@ -73,7 +76,9 @@ def migrations(client: KubeClient, namespace: str | None) -> list[KubeObject]:
 
 def table(found: Sequence[KubeObject], now: dt.datetime) -> Table:
     """The migrations as a table."""
-    made = Table(*_COLUMNS, box=None, header_style="bold", pad_edge=False)
+    made = Table(box=None, header_style="bold", pad_edge=False)
+    for name in _COLUMNS:
+        made.add_column(name, no_wrap=name in _WHOLE)
     for migration in found:
         made.add_row(*_row(migration, now))
     return made

@@ -1,6 +1,9 @@
 """A source on a claim in, a disk that CDI and KubeVirt take out: both handoffs, both volume modes, both bindings."""
 
 import hashlib
+import json
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -129,6 +132,22 @@ def test_the_events_and_the_screen_tell_the_story(operator, source):
     assert header.split()[:5] == ["NAME", "PHASE", "STAGE", "PROGRESS", "BOOT"]
     assert line.split()[:2] == ["tiny", "Succeeded"]
     assert 'hyper2kvm_migrations{phase="Succeeded"}' in operator.metrics()
+
+
+def h2k(project: Project, *arguments: str) -> str:
+    """What the command says, with the lab's kubeconfig."""
+    environment = {"KUBECONFIG": str(project.cluster.kubeconfig), "COLUMNS": "160"}
+    return run([str(Path(sys.executable).with_name("h2k")), *arguments], deadline=60, environment=environment).text
+
+
+def test_the_command_shows_migrations_and_fetches_reports(operator, source, tmp_path):
+    source.apply(migration("tiny", "tiny.qcow2", mode="Plan"))
+    source.wait_phase("tiny", "Succeeded")
+    shown = h2k(source, "status", "--namespace", source.namespace)
+    assert "Succeeded" in next(line for line in shown.splitlines() if " tiny " in line)
+    h2k(source, "report", "--namespace", source.namespace, "tiny", "--output", str(tmp_path))
+    assert json.loads((tmp_path / "report.json").read_text())
+    assert "<html" in (tmp_path / "report.html").read_text()
 
 
 def block_digest(project: Project, name: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from hyper2kvm.run import run
 from lab.cluster.binaries import HELM, ensure_built
 from lab.cluster.cluster import Cluster
-from lab.cluster.containerfiles import Build, build_image
+from lab.cluster.containerfiles import Build, build_image, trim_build_storage
 from lab.cluster.layout import CACHE
 from lab.cluster.progress import say
 
@@ -113,5 +113,6 @@ def _archive(name: str, reference: str) -> Path:
     if not archive.exists():
         for older in folder.glob(f"hyper2kvm-{name}-*.tar"):
             older.unlink()
+        trim_build_storage()
         build_image(Build(REPOSITORY / _ROOMS[name] / "Containerfile", REPOSITORY, reference), archive)
     return archive

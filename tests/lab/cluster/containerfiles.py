@@ -13,6 +13,9 @@ from lab.cluster.progress import run_long, say
 _STORAGE = CACHE / "cluster" / "buildah"
 """Layers of earlier builds: an unchanged instruction is not run again."""
 
+_STORAGE_LIMIT = 8 << 30
+"""Bytes of layers; both images of one version take about 5 GiB."""
+
 _TRUSTED = "/etc/ssl/certs/ca-certificates.crt"
 _TRUSTED_INSIDE = "/run/trusted-by-the-host.crt"
 """Builds trust whom the host trusts: a machine behind a proxy has the proxy's authority there."""
@@ -80,6 +83,13 @@ def drop_build_storage() -> None:
         run(_buildah("rmi", "--all", "--force"), deadline=300, check=False)
         shutil.rmtree(_STORAGE)
         say("dropped buildah's layers")
+
+
+def trim_build_storage() -> None:
+    """Drop all layers when those of old versions have piled up: the next build takes minutes once."""
+    measured = run(["du", "--summarize", "--block-size=1", str(_STORAGE)], deadline=300, check=False).text
+    if int(measured.split()[0] if measured else 0) > _STORAGE_LIMIT:
+        drop_build_storage()
 
 
 def _ensure_base_image(base: Base) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from hyper2kvm.run import run
 from hyper2kvm_api.errors import HostError
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_operator.kube.resources import MANAGED_BY, MANAGER
@@ -48,7 +49,7 @@ class Project:
         for name, file in files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(file.read_bytes())
+            run(["cp", "--sparse=always", str(file), str(path)], deadline=300)
             path.chmod(0o644)
         self._sources = self._digests()
 
