@@ -3,6 +3,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 export CI := true
+export PYTHONPATH := tests
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
@@ -25,8 +26,10 @@ bootstrap: ## install what is missing on this machine (Debian 12), and make .ven
 .PHONY: test
 test: bootstrap lint ## everything: lint, unit, contract, appliance, guests, cluster
 	$(PYTEST) -m "not appliance and not guest and not cluster"
+	$(PYTHON) -m lab.guests
+	$(PYTEST) -m "appliance or guest"
 	$(CLUSTER) prepare --kubevirt
-	$(PYTEST) -m "(appliance or guest) and not cluster"
+	$(PYTHON) -m lab.product
 	$(CLUSTER) up --kubevirt
 	$(PYTEST) -m cluster; code=$$?; $(CLUSTER) down; exit $$code
 
@@ -40,16 +43,16 @@ lint: bootstrap ## ruff, mypy, the contracts between packages, drift of generate
 
 .PHONY: demo
 demo: bootstrap ## migrate a sample guest on Kubernetes, CDI and KubeVirt, all started here
-	PYTHONPATH=tests $(PYTHON) -m lab.demo.cluster
+	$(PYTHON) -m lab.demo.cluster
 
 .PHONY: demo-local
 demo-local: bootstrap ## migrate a sample guest on this machine, without a cluster
-	PYTHONPATH=tests $(PYTHON) -m lab.demo.local
+	$(PYTHON) -m lab.demo.local
 
 .PHONY: bench
 bench: bootstrap ## measure on this machine, beside virt-v2v, nbdcopy and qemu-img
 	@/usr/bin/python3 tests/lab/bootstrap.py --benchmarks
-	PYTHONPATH=tests $(PYTHON) -m benchmarks
+	PYTHONPATH=.:tests $(PYTHON) -m benchmarks
 
 .PHONY: generate
 generate: bootstrap ## write what is made from the code: CRDs, schemas, parts of the chart, reference pages

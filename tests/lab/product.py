@@ -1,4 +1,7 @@
-"""The product on the lab's cluster: its images, built from the checkout, and its chart, installed by Helm."""
+"""The product on the lab's cluster: its images, built from the checkout, and its chart, installed by Helm.
+
+`python -m lab.product` only builds the images.
+"""
 
 import hashlib
 from pathlib import Path
@@ -116,3 +119,8 @@ def _archive(name: str, reference: str) -> Path:
         trim_build_storage()
         build_image(Build(REPOSITORY / _ROOMS[name] / "Containerfile", REPOSITORY, reference), archive)
     return archive
+
+
+if __name__ == "__main__":
+    for built in ensure_images():
+        say(built)

@@ -32,7 +32,7 @@ def project(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Projec
     made = Project(cluster, f"{told}-{uuid4().hex[:4]}")
     cluster.kubectl.make_namespace(made.namespace)
     yield made
-    cluster.kubectl("delete", "namespace", made.namespace, "--wait=false")
+    cluster.kubectl("delete", "namespace", made.namespace, "--wait=false", "--ignore-not-found")
 
 
 @pytest.fixture(scope="session")
