@@ -114,7 +114,7 @@ def _archive(name: str, reference: str) -> Path:
     folder = CACHE / "cluster" / "images"
     archive = folder / f"hyper2kvm-{name}-{reference.partition(':')[2]}.tar"
     if not archive.exists():
-        for older in folder.glob(f"hyper2kvm-{name}-*.tar"):
+        for older in folder.glob(f"hyper2kvm-{name}-*"):
             older.unlink()
         trim_build_storage()
         build_image(Build(REPOSITORY / _ROOMS[name] / "Containerfile", REPOSITORY, reference), archive)
