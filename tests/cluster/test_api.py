@@ -17,7 +17,7 @@ REFUSED = {
     "an absolute path": ({"source": {"files": {"path": "/web01.ova"}}}, "must be relative and without '..'"),
     "a path that climbs": ({"source": {"files": {"path": "web01/../../web02.ova"}}}, "must be relative"),
     "an unknown format": ({"source": {"files": {"format": "iso"}}}, "Unsupported value"),
-    "an unknown field": ({"target": {"handof": "Adopt"}}, "unknown field"),
+    "an unknown field": ({"target": {"handof": "Adopt"}}, ".spec.target.handof: field not declared in schema"),
     "a handoff that does not fit": ({"target": {"handoff": "Import"}}, "Import needs qcow2"),
     "compressed raw": ({"target": {"disks": {"compression": "Zstd"}}}, "only qcow2 disks can be compressed"),
     "Secure Boot on BIOS": ({"machine": {"secureBoot": True, "firmware": "bios"}}, "secureBoot needs firmware uefi"),

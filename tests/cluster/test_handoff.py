@@ -1,9 +1,14 @@
-"""A source on a claim in, a disk that CDI and KubeVirt take out: both handoffs, both volume modes, both bindings."""
+"""A source on a claim in, a disk that CDI and KubeVirt take out: both handoffs, both volume modes, both bindings.
+
+All migrations start at once; each test looks at one.
+"""
 
 import hashlib
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -14,11 +19,33 @@ pytestmark = pytest.mark.cluster
 
 MIB = 1 << 20
 
+WANTED = {
+    "wait": {"target": {"disks": {"storageClassName": "lab-wait"}}},
+    "immediate": {"target": {"disks": {"storageClassName": "lab-immediate"}}},
+    "block": {"target": {"disks": {"storageClassName": "lab-block", "volumeMode": "Block"}}},
+    "import": {"target": {"disks": {"format": "qcow2", "storageClassName": "lab-wait"}}},
+    "none": {"target": {"disks": {"format": "qcow2"}, "handoff": "None"}},
+    "plan": {"mode": "Plan"},
+    "tidy": {
+        "target": {"disks": {"format": "qcow2"}},
+        "cleanup": dict.fromkeys(("jobs", "workspace", "artifacts"), "OnSuccess"),
+    },
+    "taken": {},
+}
 
-@pytest.fixture
-def source(project: Project, tiny_disk) -> Project:
-    project.source({"tiny.qcow2": tiny_disk})
-    return project
+
+@pytest.fixture(scope="module")
+def handoffs(operator, tiny_disk) -> Iterator[Project]:
+    """A namespace in which all of them have been applied."""
+    made = Project(operator.cluster, f"handoffs-{uuid4().hex[:4]}")
+    operator.cluster.kubectl.make_namespace(made.namespace)
+    made.source({"tiny.qcow2": tiny_disk})
+    made.apply(claim("taken-disk0", "lab-immediate", "64Mi"))
+    made.apply(*(migration(name, "tiny.qcow2", **changes) for name, changes in WANTED.items()))
+    yield made
+    unchanged = made.source_is_unchanged()
+    operator.cluster.kubectl("delete", "namespace", made.namespace, "--wait=false")
+    assert unchanged
 
 
 @pytest.fixture(scope="session")
@@ -29,125 +56,111 @@ def content(tiny_disk, tmp_path_factory) -> bytes:
     return raw.read_bytes()[:MIB]
 
 
-@pytest.mark.parametrize("storage_class", ["lab-wait", "lab-immediate"])
-def test_adopt_makes_a_data_volume_of_the_claim_that_was_written(operator, source, content, storage_class):
-    target = {"disks": {"storageClassName": storage_class}}
-    source.apply(migration("tiny", "tiny.qcow2", target=target))
-    status = source.wait_phase("tiny", "Succeeded")
-    volume = source.get("datavolume", "tiny-disk0")
-    assert volume["status"]["phase"] == "Succeeded"
-    image = source.image("tiny-disk0")
-    assert image.stat().st_uid == 107
-    assert image.stat().st_size == 64 * MIB
+def kept(name: str) -> set[str]:
+    """What outlives a migration: its disk."""
+    return {f"persistentvolumeclaim/{name}-disk0", f"datavolume/{name}-disk0"}
+
+
+@pytest.mark.parametrize("name", ["wait", "immediate"])
+def test_adopt_makes_a_data_volume_of_the_claim_that_was_written(handoffs, content, name):
+    status = handoffs.wait_phase(name, "Succeeded")
+    assert handoffs.get("datavolume", f"{name}-disk0")["status"]["phase"] == "Succeeded"
+    image = handoffs.image(f"{name}-disk0")
+    assert (image.stat().st_uid, image.stat().st_size) == (107, 64 * MIB)
     with image.open("rb") as disk:
         assert disk.read(MIB) == content
     assert {one["type"]: one["status"] for one in status["conditions"]} == dict.fromkeys(
         ("Planned", "Provisioned", "Converted", "Validated", "HandedOff", "Ready"), "True"
     )
-    assert [(disk["handedOff"], disk["capacity"]) for disk in status["disks"]] == [(True, 64 * MIB)]
-    source.delete("tiny")
-    assert source.leftovers(["persistentvolumeclaim/tiny-disk0", "datavolume/tiny-disk0"]) == []
+    disk_status = status["disks"][0]
+    assert (disk_status["handedOff"], disk_status["capacity"], disk_status["copied"]) == (True, 64 * MIB, 8 * MIB)
+    handoffs.delete(name)
+    assert handoffs.leftovers(kept(name), of=name) == []
     assert image.exists()
-    assert source.source_is_unchanged()
 
 
-def test_adopt_takes_a_block_volume(operator, source, content):
-    target = {"disks": {"storageClassName": "lab-block", "volumeMode": "Block"}}
-    source.apply(migration("tiny", "tiny.qcow2", target=target))
-    source.wait_phase("tiny", "Succeeded")
-    volume = source.get("datavolume", "tiny-disk0")
-    assert volume["status"]["phase"] == "Succeeded"
-    assert volume["spec"]["pvc"]["volumeMode"] == "Block"
-    assert block_digest(source, "tiny-disk0") == hashlib.sha256(content).hexdigest()
+def test_adopt_takes_a_block_volume(handoffs, content):
+    handoffs.wait_phase("block", "Succeeded")
+    volume = handoffs.get("datavolume", "block-disk0")
+    assert (volume["status"]["phase"], volume["spec"]["pvc"]["volumeMode"]) == ("Succeeded", "Block")
+    assert block_digest(handoffs, "block-disk0") == hashlib.sha256(content).hexdigest()
 
 
-def test_import_serves_the_image_to_cdi_and_takes_the_server_away(operator, source, content):
-    target = {"disks": {"format": "qcow2", "storageClassName": "lab-wait"}}
-    source.apply(migration("tiny", "tiny.qcow2", target=target))
-    source.wait_phase("tiny", "Succeeded")
-    volume = source.get("datavolume", "tiny-disk0")
-    assert volume["spec"]["source"]["http"]["url"].startswith("https://tiny-serve.")
-    with source.image("tiny-disk0").open("rb") as disk:
+def test_import_serves_the_image_to_cdi_and_takes_the_server_away(handoffs, content):
+    handoffs.wait_phase("import", "Succeeded")
+    volume = handoffs.get("datavolume", "import-disk0")
+    assert volume["spec"]["source"]["http"]["url"].startswith("https://import-serve.")
+    with handoffs.image("import-disk0").open("rb") as disk:
         assert disk.read(MIB) == content
-    served = {"pod/tiny-serve", "service/tiny-serve", "secret/tiny-serve", "configmap/tiny-serve"}
-    kept = {"persistentvolumeclaim/tiny-disk0", "datavolume/tiny-disk0"}
-    everything = source.leftovers(kept, patience=0)
-    assert "persistentvolumeclaim/tiny-disk0-artifact" in everything
-    assert source.leftovers({*everything, *kept} - served) == []
-    source.delete("tiny")
-    assert source.leftovers(kept) == []
-    assert source.get("datavolume", "tiny-disk0")["status"]["phase"] == "Succeeded"
-    assert source.source_is_unchanged()
+    served = {f"{kind}/import-serve" for kind in ("pod", "service", "secret", "configmap")}
+    everything = {*handoffs.leftovers(of="import", patience=0), *kept("import")}
+    assert "persistentvolumeclaim/import-disk0-artifact" in everything
+    assert handoffs.leftovers(everything - served, of="import") == []
+    handoffs.delete("import")
+    assert handoffs.leftovers(kept("import"), of="import") == []
+    assert handoffs.get("datavolume", "import-disk0")["status"]["phase"] == "Succeeded"
 
 
-def test_none_leaves_the_image_on_its_claim_until_the_migration_goes(operator, source):
-    source.apply(migration("tiny", "tiny.qcow2", target={"disks": {"format": "qcow2"}, "handoff": "None"}))
-    source.wait_phase("tiny", "Succeeded")
-    assert source.image("tiny-disk0-artifact", "disk.qcow2").read_bytes()[:4] == b"QFI\xfb"
-    assert source.items("datavolume") == []
-    source.delete("tiny")
-    assert source.leftovers() == []
+def test_none_leaves_the_image_on_its_claim_until_the_migration_goes(handoffs):
+    handoffs.wait_phase("none", "Succeeded")
+    assert handoffs.image("none-disk0-artifact", "disk.qcow2").read_bytes()[:4] == b"QFI\xfb"
+    assert handoffs.get("datavolume", "none-disk0") is None
+    handoffs.delete("none")
+    assert handoffs.leftovers(of="none") == []
 
 
-def test_a_dry_run_makes_no_claims_and_keeps_a_report(operator, source):
-    source.apply(migration("tiny", "tiny.qcow2", mode="Plan"))
-    status = source.wait_phase("tiny", "Succeeded")
+def test_a_dry_run_makes_no_claims_and_keeps_a_report(handoffs, tmp_path):
+    status = handoffs.wait_phase("plan", "Succeeded")
     assert status["machine"]["disks"][0]["capacity"] == 64 * MIB
     assert any(one.startswith("NoOperatingSystem") for one in status["warnings"])
-    report = source.get("configmap", status["report"])
-    assert set(report["data"]) == {"report.json", "report.html"}
-    assert [one for one in source.leftovers(patience=0) if "persistentvolumeclaim" in one] == []
-    source.delete("tiny")
-    assert source.leftovers() == []
-    assert source.source_is_unchanged()
+    assert [one for one in handoffs.leftovers(of="plan", patience=0) if "persistentvolumeclaim" in one] == []
+    h2k(handoffs, "report", "--namespace", handoffs.namespace, "plan", "--output", str(tmp_path))
+    assert json.loads((tmp_path / "report.json").read_text())
+    assert "<html" in (tmp_path / "report.html").read_text()
+    handoffs.delete("plan")
+    assert handoffs.leftovers(of="plan") == []
 
 
-def test_what_the_user_wants_removed_after_success_is_removed(operator, source):
-    cleanup = dict.fromkeys(("jobs", "workspace", "artifacts"), "OnSuccess")
-    target = {"disks": {"format": "qcow2"}}
-    source.apply(migration("tiny", "tiny.qcow2", target=target, cleanup=cleanup))
-    source.wait_phase("tiny", "Succeeded")
-    kept = {"persistentvolumeclaim/tiny-disk0", "datavolume/tiny-disk0"}
-    documents = {f"configmap/tiny-{one}" for one in ("request", "plan", "report")}
-    assert source.leftovers({*kept, *documents}) == []
+def test_what_the_user_wants_removed_after_success_is_removed(handoffs):
+    handoffs.wait_phase("tidy", "Succeeded")
+    documents = {f"configmap/tidy-{one}" for one in ("request", "plan", "report")}
+    assert handoffs.leftovers({*kept("tidy"), *documents}, of="tidy") == []
 
 
-def test_applying_the_same_migration_again_changes_nothing(operator, source):
-    wanted = migration("tiny", "tiny.qcow2")
-    source.apply(wanted)
-    before = source.wait_phase("tiny", "Succeeded")
-    source.apply(wanted)
-    source.apply(wanted)
-    assert source.status("tiny") == before
-    assert [reason for reason, _ in source.events("tiny")].count("Succeeded") == 1
+def test_a_claim_of_somebody_else_with_a_wanted_name_stops_the_migration_in_planning(handoffs):
+    failure = handoffs.wait_phase("taken", "Failed")["failure"]
+    assert failure["reason"] == "ClaimExists"
+    assert "taken-disk0" in failure["message"]
+    handoffs.delete("taken")
+    assert handoffs.leftovers(of="taken") == []
+    assert handoffs.get("persistentvolumeclaim", "taken-disk0") is not None
 
 
-def test_the_events_and_the_screen_tell_the_story(operator, source):
-    source.apply(migration("tiny", "tiny.qcow2"))
-    source.wait_phase("tiny", "Succeeded")
-    reasons = [reason for reason, _ in source.events("tiny")]
+def test_applying_the_same_migration_again_changes_nothing(handoffs):
+    before = handoffs.wait_phase("tidy", "Succeeded")
+    for _ in range(2):
+        handoffs.apply(migration("tidy", "tiny.qcow2", **WANTED["tidy"]))
+    assert handoffs.status("tidy") == before
+    assert [reason for reason, _ in handoffs.events("tidy")].count("Succeeded") == 1
+
+
+def test_events_screen_metrics_and_command_tell_the_story(operator, handoffs):
+    handoffs.wait_phase("tidy", "Succeeded")
+    reasons = [reason for reason, _ in handoffs.events("tidy")]
     assert {"Planning", "Planned", "Converted", "Succeeded"} <= set(reasons)
     assert len(reasons) == len(set(reasons))
-    header, line = source.kubectl("get", "vmig").splitlines()
+    header, line = handoffs.kubectl("get", "vmig", "tidy").splitlines()
     assert header.split()[:5] == ["NAME", "PHASE", "STAGE", "PROGRESS", "BOOT"]
-    assert line.split()[:2] == ["tiny", "Succeeded"]
+    assert line.split()[:2] == ["tidy", "Succeeded"]
     assert 'hyper2kvm_migrations{phase="Succeeded"}' in operator.metrics()
+    shown = h2k(handoffs, "status", "--namespace", handoffs.namespace)
+    assert "Succeeded" in next(line for line in shown.splitlines() if " tidy " in line)
 
 
 def h2k(project: Project, *arguments: str) -> str:
     """What the command says, with the lab's kubeconfig."""
     environment = {"KUBECONFIG": str(project.cluster.kubeconfig), "COLUMNS": "160"}
     return run([str(Path(sys.executable).with_name("h2k")), *arguments], deadline=60, environment=environment).text
-
-
-def test_the_command_shows_migrations_and_fetches_reports(operator, source, tmp_path):
-    source.apply(migration("tiny", "tiny.qcow2", mode="Plan"))
-    source.wait_phase("tiny", "Succeeded")
-    shown = h2k(source, "status", "--namespace", source.namespace)
-    assert "Succeeded" in next(line for line in shown.splitlines() if " tiny " in line)
-    h2k(source, "report", "--namespace", source.namespace, "tiny", "--output", str(tmp_path))
-    assert json.loads((tmp_path / "report.json").read_text())
-    assert "<html" in (tmp_path / "report.html").read_text()
 
 
 def block_digest(project: Project, name: str) -> str:
@@ -175,13 +188,3 @@ def block_digest(project: Project, name: str) -> str:
     )
     project.cluster.wait("pod", "reader", "status.phase", "Succeeded", namespace=project.namespace)
     return project.kubectl("logs", "reader").split()[0]
-
-
-def test_a_claim_of_somebody_else_with_a_wanted_name_stops_the_migration_in_planning(operator, source):
-    source.apply(claim("tiny-disk0", "lab-immediate", "64Mi"), migration("tiny", "tiny.qcow2"))
-    failure = source.wait_phase("tiny", "Failed")["failure"]
-    assert failure["reason"] == "ClaimExists"
-    assert "tiny-disk0" in failure["message"]
-    source.delete("tiny")
-    assert source.leftovers() == []
-    assert source.get("persistentvolumeclaim", "tiny-disk0") is not None

@@ -10,7 +10,7 @@ from typing import Any
 from hyper2kvm.run import run
 from hyper2kvm_api.errors import HostError
 from hyper2kvm_api.reasons import Reason
-from hyper2kvm_operator.kube.resources import MANAGED_BY, MANAGER
+from hyper2kvm_operator.kube.resources import MANAGED_BY, MANAGER, NAME_LABEL
 from lab.cluster.cluster import Cluster
 
 Json = dict[str, Any]
@@ -168,14 +168,19 @@ class Project:
         """
         self.kubectl("delete", KIND, name, f"--timeout={deadline:.0f}s", deadline=deadline + 10)
 
-    def leftovers(self, kept: Iterable[str] = (), *, patience: float = 45) -> list[str]:
+    def leftovers(self, kept: Iterable[str] = (), *, of: str = "", patience: float = 45) -> list[str]:
         """What the operator has made and what is still there, apart from what is to be kept, as `kind/name`.
 
         Owned objects go in the background: they get some patience.
+
+        Args:
+            kept: what is to be there.
+            of: only what belongs to this migration; of all when empty.
+            patience: seconds.
         """
         began = time.monotonic()
         while True:
-            found = set(self._made()) - set(kept)
+            found = set(self._made(of)) - set(kept)
             if not found or time.monotonic() - began > patience:
                 return sorted(found)
             time.sleep(_PAUSE)
@@ -184,8 +189,9 @@ class Project:
         """A disk on a claim, as the host sees it."""
         return self.cluster.host_folder_for(claim_name, self.namespace) / file
 
-    def _made(self) -> list[str]:
-        told = self.kubectl("get", _CHILDREN, f"--selector={MANAGED_BY}={MANAGER}", "--output=name")
+    def _made(self, migration_name: str) -> list[str]:
+        selector = f"{MANAGED_BY}={MANAGER}" + (f",{NAME_LABEL}={migration_name}" if migration_name else "")
+        told = self.kubectl("get", _CHILDREN, f"--selector={selector}", "--output=name")
         return [line.replace("datavolume.cdi.kubevirt.io", "datavolume") for line in told.split()]
 
     def _folder(self) -> Path:
@@ -197,8 +203,8 @@ class Project:
         return {str(path.relative_to(folder)): _digest(path) for path in files}
 
 
-def migration(name: str, path: str, **changes: Json | str | bool) -> Json:
-    """A migration of a file on the claim of the sources, small and without a boot check; `changes` are merged in."""
+def migration(name: str, path: str, **changes: Json | str | bool | list[str]) -> Json:
+    """A migration of a file on the claim of the sources, small and without a boot check; `changes` are merged in, None removes."""
     spec: Json = {
         "source": {"files": {"volume": {"persistentVolumeClaim": {"claimName": SOURCE}}, "path": path}},
         "guest": {"whenUnsupported": "Copy"},
@@ -234,7 +240,8 @@ def _merged(under: Json, over: Mapping[str, Any]) -> Json:
         for key, value in over.items()
         if isinstance(value, dict) and isinstance(under.get(key), dict)
     }
-    return {**under, **over, **both}
+    merged = {**under, **over, **both}
+    return {key: value for key, value in merged.items() if value is not None}
 
 
 def _digest(path: Path) -> str:
