@@ -16,12 +16,12 @@ from hyper2kvm_operator.settings import PREFIX, Settings
 
 HEADER = header("operator/hyper2kvm_operator")
 
-_WATCHING = Resource("v1", "Namespace", "namespaces", ("get", "list", "watch"), namespaced=False)
+_WATCHING = Resource("v1", "Namespace", "namespaces", ("list", "watch"), namespaced=False)
 _DISCOVERING = Resource(
     "apiextensions.k8s.io/v1",
     "CustomResourceDefinition",
     "customresourcedefinitions",
-    ("get", "list", "watch"),
+    ("list", "watch"),
     namespaced=False,
 )
 """kopf looks for the namespaces and kinds that it is to watch."""

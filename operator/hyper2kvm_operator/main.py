@@ -49,7 +49,8 @@ async def serve(settings: Settings, client: KubeClient, stop: asyncio.Event | No
     """
     cache, metrics, ready = Cache(), Metrics(), asyncio.Event()
     observer = Observer(client, cache, AbilityReader(client), settings)
-    loop = Loop(MigrationReconciler(client, cache, observer, metrics), client, cache, metrics, workers=settings.workers)
+    loop = Loop(MigrationReconciler(client, cache, observer, metrics), cache, metrics, workers=settings.workers)
+    client.on_request = metrics.requests.inc
     for phase in Phase:
         metrics.migrations.labels(phase.value).set_function(partial(_count, cache, phase))
     health = HealthServer(settings.port, metrics.registry, loop.age, ready.is_set)

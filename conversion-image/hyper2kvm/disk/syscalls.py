@@ -8,6 +8,8 @@ _KEEP_SIZE = 0x01
 _PUNCH_HOLE = 0x02
 """FALLOC_FL_KEEP_SIZE and FALLOC_FL_PUNCH_HOLE of fallocate(2)."""
 _SYNC_FILE_RANGE_WRITE = 2
+_SYNC_FILE_RANGE_ALL = 7
+"""Wait for what is being written, write the rest, and wait for that."""
 _AT_FDCWD = -100
 _NOREPLACE = 1
 """RENAME_NOREPLACE of renameat2(2)."""
@@ -34,6 +36,13 @@ def start_writing(descriptor: int, offset: int, length: int) -> None:
     """
     _libc.sync_file_range(
         descriptor, ctypes.c_int64(offset), ctypes.c_int64(length), ctypes.c_uint(_SYNC_FILE_RANGE_WRITE)
+    )
+
+
+def finish_writing(descriptor: int, offset: int, length: int) -> None:
+    """Wait until a range has been written. As `start_writing`, a mere hint: metadata and the device's cache are not in it."""
+    _libc.sync_file_range(
+        descriptor, ctypes.c_int64(offset), ctypes.c_int64(length), ctypes.c_uint(_SYNC_FILE_RANGE_ALL)
     )
 
 

@@ -1,7 +1,7 @@
 """A small client: objects as JSON by kind and name, server-side apply, typed refusals."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, cast
 
 import urllib3
@@ -30,8 +30,8 @@ class KubeClient:
     def __init__(self, api: client.ApiClient | None = None) -> None:
         """`api` is a configured ApiClient; the pod's service account or the user's kubeconfig when None."""
         self._api = api or _configured()
-        self.requests = 0
-        """Requests sent so far, for metrics."""
+        self.on_request: Callable[[], None] = _nothing
+        """Called before each request, by the thread that sends it."""
 
     def get(self, resource: Resource, namespace: str | None, name: str) -> KubeObject | None:
         """An object, or None when there is none (or its kind is not installed)."""
@@ -152,7 +152,7 @@ class KubeClient:
         body: KubeObject | None = None,
         content_type: str = "application/json",
     ) -> bytes:
-        self.requests += 1
+        self.on_request()
         given = [(key, value) for key, value in (query or {}).items() if value is not None]
         serialized = self._api.param_serialize(
             method=method,
@@ -172,6 +172,10 @@ class KubeClient:
         if response.status >= 400:
             raise refused(response.status, data, f"{method} {path}")
         return bytes(data)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _configured() -> client.ApiClient:

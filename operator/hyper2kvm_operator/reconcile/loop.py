@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from hyper2kvm_api.migration import Phase
 from hyper2kvm_operator.kube.cache import Cache, Place
-from hyper2kvm_operator.kube.client import KubeClient
 from hyper2kvm_operator.kube.errors import RefusedError, UnreachableError
 from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.metrics import Metrics
@@ -26,7 +25,6 @@ class Loop:
     def __init__(
         self,
         reconciler: MigrationReconciler,
-        client: KubeClient,
         cache: Cache,
         metrics: Metrics,
         *,
@@ -35,7 +33,6 @@ class Loop:
     ) -> None:
         self.queue: WorkQueue[Place] = WorkQueue(clock)
         self._reconciler = reconciler
-        self._client = client
         self._cache = cache
         self._metrics = metrics
         self._clock = clock
@@ -70,13 +67,11 @@ class Loop:
 
     def _reconcile(self, key: Place) -> None:
         started = self._clock()
-        requests = self._client.requests
         failed = True
         try:
             failed = self._look(key)
         finally:
             self._metrics.reconcile_seconds.observe(self._clock() - started)
-            self._metrics.requests.inc(max(0, self._client.requests - requests))
             self._metrics.queue.set(len(self.queue))
             self.queue.done(key, failed=failed)
 

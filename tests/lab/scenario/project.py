@@ -98,17 +98,22 @@ class Project:
         return str(self.status(name).get("phase", ""))
 
     def wait_phase(self, name: str, *phases: str, deadline: float = 300) -> Json:
-        """Wait until a migration is in one of the phases; its status.
+        """Wait until a migration, as it is specified now, is in one of the phases; its status.
 
         Raises:
-            HostError: ProgramTimedOut with the status that it has instead.
+            HostError: ProgramTimedOut with the status that it has instead, at once when that is its end.
         """
         began = time.monotonic()
-        while (status := self.status(name)).get("phase") not in phases:
-            if time.monotonic() - began > deadline or (status.get("phase") in FINAL and "Failed" not in phases):
+        while True:
+            found = self.get(KIND, name) or {"metadata": {}}
+            status: Json = found.get("status", {})
+            seen = status.get("observedGeneration") == found["metadata"].get("generation")
+            if seen and status.get("phase") in phases:
+                return status
+            ended = seen and status.get("phase") in FINAL
+            if ended or time.monotonic() - began > deadline:
                 raise _not_reached(self.namespace, name, phases, status)
             time.sleep(_PAUSE)
-        return status
 
     def wait_end(self, name: str, *, deadline: float = 400) -> Json:
         """Wait until a migration has ended, however; its status."""

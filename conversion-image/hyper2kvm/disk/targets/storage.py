@@ -3,12 +3,39 @@
 import fcntl
 import os
 import stat
+import threading
+from collections import deque
 from pathlib import Path
 
 from hyper2kvm.disk.chunks import Sizes, stored_runs
-from hyper2kvm.disk.syscalls import punch, start_writing
+from hyper2kvm.disk.syscalls import finish_writing, punch, start_writing
 
 _ZEROS = bytes(1 << 20)
+_BEHIND = 32
+"""Writes, of a MiB at most, whose pages are kept until they are on the storage."""
+
+
+class _Behind:
+    """Brings what was written to the storage soon, and gives its pages back.
+
+    So the last sync finds little left, a copy does not push everything else out of the machine's page cache, and what is
+    read back to be verified comes from the storage.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._ranges: deque[tuple[int, int]] = deque()
+        self._lock = threading.Lock()
+
+    def append(self, offset: int, length: int) -> None:
+        start_writing(self._descriptor, offset, length)
+        with self._lock:
+            self._ranges.append((offset, length))
+            if len(self._ranges) <= _BEHIND:
+                return
+            offset, length = self._ranges.popleft()
+        finish_writing(self._descriptor, offset, length)
+        os.posix_fadvise(self._descriptor, offset, length, os.POSIX_FADV_DONTNEED)
 
 
 class Storage:
@@ -21,6 +48,7 @@ class Storage:
         found = os.fstat(descriptor)
         self.inode = found.st_ino
         self.is_device = stat.S_ISBLK(found.st_mode)
+        self._behind = _Behind(descriptor)
 
     def write(self, offset: int, data: bytes | memoryview) -> None:
         """Write all of the data."""
@@ -28,7 +56,7 @@ class Storage:
         while left:
             count = os.pwrite(self.descriptor, left, at)
             left, at = left[count:], at + count
-        start_writing(self.descriptor, offset, len(data))
+        self._behind.append(offset, len(data))
 
     def write_stored(self, offset: int, data: bytes, sizes: Sizes) -> None:
         """Write those pieces of a chunk that are not empty. What is left out must read as zeros already."""
