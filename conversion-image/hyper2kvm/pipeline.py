@@ -81,7 +81,7 @@ def migrate(work: Work, fetched: Fetched) -> Validated | None:
 
 def _refuse_existing(work: Work) -> None:
     """Targets that are in the way end a run before its work, not after it."""
-    if work.plan.mode is Mode.MIGRATE and work.workspace.read(Converted, Stage.CONVERT.lower()) is None:
+    if work.plan.mode is Mode.MIGRATE and work.workspace.read(Converted, Stage.CONVERT.document) is None:
         for disk in work.plan.disks:
             refuse_existing(disk)
 
@@ -144,7 +144,7 @@ def _stage(
         return produce()
 
     try:
-        document, known = workspace.remember(stage.lower(), model, inputs, announced, holds=holds)
+        document, known = workspace.remember(stage.document, model, inputs, announced, holds=holds)
     except Hyper2kvmError as error:
         error.stage = stage
         raise

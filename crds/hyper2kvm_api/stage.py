@@ -12,3 +12,8 @@ class Stage(StrEnum):
     FIX = "Fix"
     CONVERT = "Convert"
     VALIDATE = "Validate"
+
+    @property
+    def document(self) -> str:
+        """Name of the stage's document in a workspace, without `.json`."""
+        return "guest" if self is Stage.INSPECT else self.lower()

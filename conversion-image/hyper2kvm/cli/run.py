@@ -23,6 +23,7 @@ from hyper2kvm_api.errors import Hyper2kvmError
 from hyper2kvm_api.event import EventType
 from hyper2kvm_api.migration import BootStatus
 from hyper2kvm_api.result import DiskResult, Outcome, Result
+from hyper2kvm_api.stage import Stage
 
 
 @click.command()
@@ -85,8 +86,8 @@ def _migrate(request: Request, workspace: Workspace, events: Events) -> Validate
 
 
 def _succeeded(workspace: Workspace, validated: Validated | None, events: Events) -> Result:
-    converted = workspace.read(Converted, "convert") if validated else None
-    guest = workspace.read(Guest, "inspect")
+    converted = workspace.read(Converted, Stage.CONVERT.document) if validated else None
+    guest = workspace.read(Guest, Stage.INSPECT.document)
     proof = validated.boot if validated else None
     boot = BootStatus(verdict="Skipped")
     if proof is not None:

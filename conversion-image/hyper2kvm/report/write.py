@@ -15,6 +15,7 @@ from hyper2kvm.stages.documents import Converted, Fixed, Flattened, Validated
 from hyper2kvm.workspace import Workspace
 from hyper2kvm_api.plan import Plan
 from hyper2kvm_api.result import Result
+from hyper2kvm_api.stage import Stage
 
 SCREENSHOT = "boot-screen.png"
 """The last screen of the boot check, in the workspace's evidence folder."""
@@ -56,12 +57,12 @@ def _documents(workspace: Workspace) -> Documents:
     return Documents(
         plan=workspace.read(Plan, "plan"),
         result=workspace.read(Result, "result"),
-        fetched=workspace.read(Fetched, "fetch"),
-        flattened=workspace.read(Flattened, "flatten"),
-        guest=workspace.read(Guest, "inspect"),
-        fixed=workspace.read(Fixed, "fix"),
-        converted=workspace.read(Converted, "convert"),
-        validated=workspace.read(Validated, "validate"),
+        fetched=workspace.read(Fetched, Stage.FETCH.document),
+        flattened=workspace.read(Flattened, Stage.FLATTEN.document),
+        guest=workspace.read(Guest, Stage.INSPECT.document),
+        fixed=workspace.read(Fixed, Stage.FIX.document),
+        converted=workspace.read(Converted, Stage.CONVERT.document),
+        validated=workspace.read(Validated, Stage.VALIDATE.document),
     )
 
 

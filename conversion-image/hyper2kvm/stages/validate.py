@@ -56,7 +56,7 @@ def _check(work: Work, copied: CopiedDisk) -> None:
         check_image(target.id, target.path, target.format, target.capacity)
         verify_disk(work, target, copied.digest)
     except (ValidationError, ImageError):
-        work.workspace.forget(Stage.CONVERT.lower())
+        work.workspace.forget(Stage.CONVERT.document)
         raise
 
 

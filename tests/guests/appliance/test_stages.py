@@ -60,7 +60,7 @@ class Case:
         """Both stages, as the pipeline runs them."""
         remember = self.work.workspace.remember
         with OpenedDisks(self.work, self.flattened) as disks:
-            guest, _ = remember("inspect", Guest, digest(self.flattened), lambda: inspect(self.work, disks))
+            guest, _ = remember("guest", Guest, digest(self.flattened), lambda: inspect(self.work, disks))
             return guest, self.repaired(guest, disks)
 
     def repaired(self, guest: Guest, disks: OpenedDisks) -> Fixed:
