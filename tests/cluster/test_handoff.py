@@ -115,8 +115,8 @@ def test_a_dry_run_makes_no_claims_and_keeps_a_report(handoffs, tmp_path):
     assert any(one.startswith("NoOperatingSystem") for one in status["warnings"])
     assert [one for one in handoffs.leftovers(of="plan", patience=0) if "persistentvolumeclaim" in one] == []
     h2k(handoffs, "report", "--namespace", handoffs.namespace, "plan", "--output", str(tmp_path))
-    assert json.loads((tmp_path / "report.json").read_text())
-    assert "<html" in (tmp_path / "report.html").read_text()
+    assert json.loads((tmp_path / "plan-report.json").read_text())
+    assert "<html" in (tmp_path / "plan-report.html").read_text()
     handoffs.delete("plan")
     assert handoffs.leftovers(of="plan") == []
 

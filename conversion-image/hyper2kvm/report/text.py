@@ -1,7 +1,12 @@
 """How values read in the report."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+
+from hyper2kvm.guest.edits import EditRecord
+
+_MANY = 4
+"""Edits for the same reasons that are shown as one."""
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 _DIFF_CLASSES = (("+++", "file"), ("---", "file"), ("@@", "hunk"), ("+", "added"), ("-", "removed"))
@@ -36,10 +41,21 @@ def diff_lines(diff: str) -> list[tuple[str, str]]:
     ]
 
 
+def together(edits: Sequence[EditRecord]) -> list[list[EditRecord]]:
+    """Edits to show one by one, then those of which many have the same kind and reasons, in groups."""
+    groups: dict[object, list[EditRecord]] = {}
+    for number, edit in enumerate(edits):
+        groups.setdefault(number if edit.diff else (edit.kind, edit.reasons), []).append(edit)
+    many = [group for group in groups.values() if len(group) >= _MANY]
+    grouped = {edit.path for group in many for edit in group}
+    return [[edit] for edit in edits if edit.path not in grouped] + many
+
+
 FILTERS: Mapping[str, Callable[..., object]] = {
     "size": size,
     "span": span,
     "moment": moment,
     "diff_lines": diff_lines,
+    "together": together,
 }
 """For the template."""

@@ -16,7 +16,7 @@ from hyper2kvm.guest.description import (
 from hyper2kvm.guest.edits import EditKind, EditRecord
 from hyper2kvm.history import History
 from hyper2kvm.report.model import Documents, build
-from hyper2kvm.report.text import diff_lines, moment, size, span
+from hyper2kvm.report.text import diff_lines, moment, size, span, together
 from hyper2kvm.report.write import page, write_report
 from hyper2kvm.stages.documents import (
     BootProof,
@@ -256,3 +256,10 @@ def test_moments_and_diffs():
         "added",
         "same",
     ]
+
+
+def test_many_edits_for_the_same_reasons_are_one_group_after_the_others():
+    tools = [EditRecord(kind=EditKind.REMOVE, path=f"/usr/bin/tool{n}", reasons=("gone",)) for n in range(5)]
+    fstab = EditRecord(kind=EditKind.WRITE, path="/etc/fstab", reasons=("moved",), diff="-a\n+b\n")
+    assert together([*tools, fstab]) == [[fstab], tools]
+    assert together([*tools[:2], fstab]) == [[tools[0]], [tools[1]], [fstab]]
