@@ -18,7 +18,8 @@ SUBFORMATS = ("monolithicSparse", "monolithicFlat", "twoGbMaxExtentSparse", "two
 _TEMPLATES = Path(__file__).parent / "templates"
 _NVRAM = {"bios": 8684, "efi": 270840}
 """Bytes of the file in which ESXi keeps the settings of the firmware."""
-_CID = re.compile(rb"\nCID=([0-9a-f]{8})\n")
+_CID = re.compile(rb"(?<=\nCID=)[0-9a-f]{1,8}(?=\n)")
+"""The content id, of which qemu writes no leading zero."""
 _DESCRIPTOR = 64 * 1024
 """Bytes at a VMDK's start that hold its descriptor, whether alone or behind a sparse header."""
 _CLUSTER = 64 * 1024
@@ -64,10 +65,7 @@ def write_variant(guest: SampleGuest, folder: Path, subformat: str) -> Path:
     target = folder / base.name
     qemu_img("convert", "-f", "vmdk", "-O", "vmdk", "-o", _options(subformat), base, target.name, folder=folder)
     # A snapshot names the content that it was taken of by this number.
-    kept, (start, _) = _cid(base)[1], _cid(target)[0]
-    with target.open("r+b") as file:
-        file.seek(start)
-        file.write(kept)
+    _give_cid(target, _cid(base)[0])
     return folder
 
 
@@ -113,13 +111,25 @@ def _options(subformat: str) -> str:
     return f"subformat={subformat},adapter_type=lsilogic"
 
 
-def _cid(vmdk: Path) -> tuple[tuple[int, int], bytes]:
-    """The content id of a VMDK: where it stands, and its digits."""
+def _cid(vmdk: Path) -> re.Match[bytes]:
+    """The content id of a VMDK, and where it stands."""
     with vmdk.open("rb") as file:
         found = _CID.search(file.read(_DESCRIPTOR))
     if found is None:
         raise ValueError(f"{vmdk} has no descriptor at its start")
-    return found.span(1), found[1]
+    return found
+
+
+def _give_cid(vmdk: Path, cid: bytes) -> None:
+    """Write another content id. A descriptor inside of a sparse file goes on taking the room that it took."""
+    old = _cid(vmdk)
+    end = old.string.find(b"\0", old.end())
+    text = cid + old.string[old.end() : None if end < 0 else end]
+    with vmdk.open("r+b") as file:
+        file.seek(old.start())
+        file.write(text if end < 0 else text.ljust(end - old.start(), b"\0"))
+        if end < 0:
+            file.truncate()
 
 
 def _differences(before: Path, after: Path) -> Iterator[tuple[int, bytes]]:

@@ -68,8 +68,9 @@ def changed_parent(folder):
     base = convert(raw(folder), folder / "web01-base.vmdk", "vmdk")
     snapshot(base, folder / "web01.vmdk", writes=[(0, 512)])
     content = base.read_bytes()
-    found = re.search(rb"\nCID=[0-9a-f]{8}", content)
-    base.write_bytes(content[: found.start()] + b"\nCID=0badc0de" + content[found.end() :])
+    cid = re.search(rb"(?<=\nCID=)[0-9a-f]{1,8}(?=\n)", content)
+    other = f"{int(cid[0], 16) ^ 1:0{len(cid[0])}x}".encode()
+    base.write_bytes(content[: cid.start()] + other + content[cid.end() :])
     (folder / "raw.img").unlink()
     vmx_folder(folder)
     return "."

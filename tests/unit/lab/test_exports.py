@@ -7,7 +7,7 @@ import pytest
 from hyper2kvm.disk.graph import flatten_disk
 from hyper2kvm.sources.ova import Ova
 from hyper2kvm.sources.vmx import VmxFolder
-from lab.guests.exports import SUBFORMATS, write_variant
+from lab.guests.exports import SUBFORMATS, _give_cid, write_variant
 
 
 def vmx(folder):
@@ -24,6 +24,20 @@ def check_disks(fetched, guest, scratch):
 @pytest.mark.parametrize("subformat", SUBFORMATS)
 def test_a_snapshot_on_a_base_of_any_subformat_is_read_as_the_disk(tiny, tmp_path, subformat):
     check_disks(vmx(write_variant(tiny, tmp_path / "vmx", subformat)), tiny, tmp_path)
+
+
+@pytest.mark.parametrize("subformat", ["monolithicSparse", "twoGbMaxExtentSparse"])
+@pytest.mark.parametrize("cid", [b"7", b"1234567", b"89abcdef"])
+def test_a_content_id_of_any_length_takes_the_place_of_another(tmp_path, subformat, cid):
+    target = tmp_path / "disk.vmdk"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "vmdk", "-o", f"subformat={subformat}", target, "1M"], check=True)
+    size = target.stat().st_size
+    for given in (b"fedcba98", cid):
+        _give_cid(target, given)
+        told = json.loads(subprocess.check_output(["qemu-img", "info", "-f", "vmdk", "--output=json", target]))
+        assert told["format-specific"]["data"]["cid"] == int(given, 16)
+    subprocess.run(["qemu-img", "check", "-q", "-f", "vmdk", target], check=True)
+    assert subformat != "monolithicSparse" or target.stat().st_size == size
 
 
 def test_the_newest_link_alone_holds_what_was_written_after_the_snapshot(tiny):
