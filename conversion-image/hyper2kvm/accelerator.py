@@ -118,7 +118,7 @@ def kernel_obstacle(kernel: Path | None, *, deadline: float, cpu: str = CPU) -> 
     It is given no root file system and panics for want of one, which ends QEMU (panic=-1 with -no-reboot).
 
     Args:
-        kernel: a bzImage, or None when there is none.
+        kernel: a bzImage or an ELF kernel, or None when there is none.
         deadline: seconds until it must have spoken.
         cpu: QEMU's CPU model.
     """
@@ -176,9 +176,18 @@ def _key(kernel: Path | None) -> str:
     return f"{boot} {version} {kernel} {_deadline():.0f}"
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
+    """Where this user's machine keeps what it found out or made once. It may be removed at any time.
+
+    Raises:
+        RuntimeError: the user has no home.
+    """
     folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(folder, "hyper2kvm", "accelerator.json")
+    return Path(folder, "hyper2kvm")
+
+
+def _cache() -> Path:
+    return cache_folder() / "accelerator.json"
 
 
 def _recall(key: str) -> AcceleratorProbe | None:

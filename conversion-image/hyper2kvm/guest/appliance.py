@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from hyper2kvm.accelerator import Accelerator
+from hyper2kvm.guest import appliancekernel
 from hyper2kvm.guest.appliancefiles import ApplianceFiles
 from hyper2kvm.guest.description import Guest, Mount
 from hyper2kvm.guest.handle import Handle, appliance_failed, guarded, said
@@ -25,7 +26,10 @@ MEMORY = 1792
 """MiB of the appliance. A LUKS2 key takes up to 1 GiB to derive (cryptsetup(8), --pbkdf-memory)."""
 
 LAUNCH_DEADLINE = 300.0
-"""Seconds until it must have started: about 15 under emulation on a quiet machine."""
+"""Seconds until it must have started: about 6 under emulation on a quiet machine."""
+
+PROCESSORS = min(2, len(os.sched_getaffinity(0)))
+"""Processors of the appliance: its start has work for two."""
 
 _BACKEND_SETTINGS = {"kvm": "force_kvm", "tcg": "force_tcg"}
 _CHANNEL = b"org.libguestfs.channel.0"
@@ -49,7 +53,7 @@ class Appliance(ApplianceFiles):
         log: Path,
         readonly: bool = False,
         memory: int = MEMORY,
-        processors: int = 1,
+        processors: int = PROCESSORS,
         deadline: float = LAUNCH_DEADLINE,
     ) -> None:
         """Nothing starts before the context is entered.
@@ -78,6 +82,9 @@ class Appliance(ApplianceFiles):
         raw.set_backend_settings([_BACKEND_SETTINGS[accelerator]])
         raw.set_memsize(memory)
         raw.set_smp(processors)
+        folder = appliancekernel.choose()
+        if folder is not None:
+            raw.set_cachedir(str(folder))
         # A group of its own: Ctrl-C at the terminal must not end the appliance before the disks are unmounted.
         raw.set_pgroup(True)
         for socket in sockets:
