@@ -1,4 +1,4 @@
-"""Writes what is made from the models: CRDs, JSON schemas, the page of reasons."""
+"""Writes what is made from the models: CRDs, JSON schemas, the pages of the API and of reasons."""
 
 import json
 import sys
@@ -13,6 +13,7 @@ from hyper2kvm_api.generated import Table, header, main
 from hyper2kvm_api.machine import Machine
 from hyper2kvm_api.plan import Plan
 from hyper2kvm_api.reasons import REASONS, Category
+from hyper2kvm_api.reference import api_page
 from hyper2kvm_api.result import Result
 
 HEADER = header("crds/hyper2kvm_api")
@@ -59,6 +60,7 @@ GENERATED: Table = {
     "crds/schemas/plan.json": lambda: _schema_json(Plan),
     "crds/schemas/event.json": lambda: _schema_json(Event),
     "crds/schemas/result.json": lambda: _schema_json(Result),
+    "docs/reference/api.md": lambda: api_page(HEADER),
     "docs/reference/reasons.md": reasons_page,
 }
 """What this package generates."""

@@ -11,6 +11,7 @@ import pytest
 
 from hyper2kvm.run import run
 from hyper2kvm_api.errors import HostError
+from lab.guests.tiny import tiny_guest
 from lab.scenario.fixtures import disk_image
 from lab.scenario.mortal import live_and_die
 from lab.scenario.project import KIND, Project, migration
@@ -88,20 +89,34 @@ def test_a_migration_that_is_deleted_while_the_operator_is_away_goes_when_it_is_
     assert source.leftovers() == []
 
 
-@pytest.mark.parametrize(
-    ("stage", "kept"),
-    [("Fetch", set()), ("Inspect", {"Fetch", "Flatten"}), ("Convert", {"Fetch", "Flatten", "Inspect", "Fix"})],
-)
+@pytest.mark.parametrize(("stage", "kept"), [("Fetch", set()), ("Convert", {"Fetch", "Flatten", "Inspect", "Fix"})])
 def test_a_convert_pod_that_is_killed_is_followed_by_one_that_goes_on(operator, project, large_disk, stage, kept):
     project.source({"large.qcow2": large_disk}, size="1Gi")
     project.apply(migration("large", "large.qcow2"))
-    pod = project.wait_stage("large", stage)
-    project.kubectl("delete", "pod", pod, "--grace-period=0", "--force")
+    kill_in(project, "large", stage)
     status = project.wait_phase("large", "Succeeded")
     assert kept <= skipped(project, "large")
     assert len(status["disks"]) == 1
     assert same_content(project, "large", large_disk)
     finished_cleanly(project, "large")
+
+
+def test_a_pod_that_is_killed_while_it_repairs_the_guest_is_followed_by_one_that_begins_afresh(
+    operator, project, tmp_path
+):
+    project.source({"tiny.ova": tiny_guest(tmp_path / "guest").ova})
+    project.apply(migration("tiny", "tiny.ova", guest={"whenUnsupported": "Fail"}))
+    kill_in(project, "tiny", "Fix")
+    status = project.wait_phase("tiny", "Succeeded")
+    assert {"Fetch", "Flatten", "Inspect"} <= skipped(project, "tiny")
+    assert "/etc/fstab" in project.get("configmap", status["report"])["data"]["report.json"]
+    finished_cleanly(project)
+
+
+def kill_in(project: Project, name: str, stage: str) -> None:
+    """Delete the convert pod without a warning, once it is in a stage."""
+    pod = project.wait_stage(name, stage)
+    project.kubectl("delete", "pod", pod, "--grace-period=0", "--force")
 
 
 def test_an_evicted_pod_goes_on_where_it_stopped(operator, project, large_disk):

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from lab.guests.tiny import tiny_guest
 from lab.scenario.fixtures import disk_image
 from lab.scenario.project import Project, migration
 
@@ -78,6 +79,40 @@ def test_an_edit_starts_a_failed_migration_again(operator, project, tiny_disk):
     assert project.wait_end("tiny")["failure"]["reason"] == "SourceNotFound"
     project.patch("tiny", {"source": {"files": {"path": "tiny.qcow2"}}})
     assert "failure" not in project.wait_phase("tiny", "Succeeded")
+
+
+def test_a_target_that_somebody_else_has_or_will_have_is_found_in_planning(
+    operator, kubevirt_cluster, project, tmp_path
+):
+    """By name, of a machine that is there or that another migration is about to create; and by MAC address."""
+
+    def wanted(name: str, machine: str) -> dict:
+        networks = [{"source": "VM Network", "pod": {}}]
+        target = {"virtualMachine": {"create": True, "name": machine, "networks": networks}}
+        return migration(name, "tiny.ova", target=target)
+
+    project.source({"tiny.ova": tiny_guest(tmp_path / "guest").ova})
+    project.apply(wanted("first", "web01"))
+    project.wait_phase("first", "Converting")
+    project.apply(wanted("meanwhile", "web01"))
+    refused(project, "meanwhile", "VirtualMachineExists", "the migration first")
+    project.wait_phase("first", "Succeeded")
+    project.apply(wanted("afterwards", "web01"), wanted("twin", "web02"))
+    refused(project, "afterwards", "VirtualMachineExists", "web01")
+    refused(project, "twin", "MacAddressInUse", "00:50:56:9a:30:01")
+    project.kubectl("delete", "vmig", "--all", "--timeout=120s", deadline=130)
+    disks = [f"{kind}/first-disk{n}" for kind in ("persistentvolumeclaim", "datavolume") for n in (0, 1)]
+    assert project.leftovers(disks) == []
+    assert project.cluster.names("virtualmachine", project.namespace) == ["web01"]
+
+
+def refused(project: Project, name: str, reason: str, words: str) -> None:
+    """A migration has ended in planning: it has no claims."""
+    failure = project.wait_end(name)["failure"]
+    assert failure["reason"] == reason, failure
+    assert words in failure["message"]
+    made = project.leftovers(of=name, patience=0)
+    assert [one for one in made if one.startswith("persistentvolumeclaim/")] == []
 
 
 def quota(**hard: str) -> dict:
