@@ -9,13 +9,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import convert, images, repair
+from benchmarks import convert, images, repair, scale
 
 RESULTS = Path(__file__).parent / "results"
 MEASURES: dict[str, Callable[[Path], dict[str, object]]] = {
     "convert": convert.measure,
     "repair": repair.measure,
     "images": images.measure,
+    "scale": scale.measure,
 }
 
 

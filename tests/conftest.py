@@ -7,7 +7,13 @@ from collections.abc import Generator
 import pytest
 
 LIMITS = {None: 60, "appliance": 300, "guest": 1500, "cluster": 900}
-"""Mark → seconds that a test may take with its fixtures, unless it says otherwise. The cheap come first."""
+"""Mark → seconds that a test may take with its fixtures, unless it says otherwise.
+
+The cheap come first; among those of a mark the longest, so that parallel workers end together.
+"""
+
+_SLOW = ("tests/guests/", "tests/cluster/")
+"""Folders of tests whose start is told too."""
 
 _RANK = {mark: rank for rank, mark in enumerate(LIMITS)}
 
@@ -16,7 +22,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(LIMITS[_dearest(item)]))
-    items.sort(key=lambda item: _RANK[_dearest(item)])
+        if _dearest(item) == "appliance":
+            # Tests of a module share an appliance: one worker runs them.
+            item.add_marker(pytest.mark.xdist_group(item.location[0]))
+    items.sort(key=lambda item: (_RANK[_dearest(item)], -item.get_closest_marker("timeout").args[0]))
 
 
 @pytest.hookimpl(trylast=True)
@@ -41,9 +50,9 @@ class Lines:
         reporter.showfspath = False
         reporter._show_progress_info = False
 
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        if _dearest(item) is not None:
-            self._say("starts", item.nodeid)
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        if nodeid.startswith(_SLOW):
+            self._say("starts", nodeid)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_report_teststatus(self) -> Generator[None, tuple[str, str, str], tuple[str, str, str]]:

@@ -13,7 +13,7 @@ from lab.cluster.cluster import Cluster
 from lab.scenario.installation import Installation
 from lab.scenario.project import Project, migration
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.alone]
 
 EVERYTHING = (
     "serviceMonitor.enabled=true",

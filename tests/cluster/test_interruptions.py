@@ -45,6 +45,7 @@ def finished_cleanly(project: Project, name: str = "tiny", deadline: float = 400
     return status
 
 
+@pytest.mark.alone
 def test_an_operator_that_is_killed_in_every_phase_loses_nothing(operator, source):
     source.apply(migration("tiny", "tiny.qcow2", target={"disks": {"format": "qcow2"}}))
     for phase in ("Planning", "Converting", "HandingOff"):
@@ -54,6 +55,7 @@ def test_an_operator_that_is_killed_in_every_phase_loses_nothing(operator, sourc
     finished_cleanly(source)
 
 
+@pytest.mark.alone
 def test_an_operator_that_dies_after_each_of_its_writes_still_ends(operator, source):
     settings = operator.settings()
     operator.scale(0)
@@ -67,6 +69,7 @@ def test_an_operator_that_dies_after_each_of_its_writes_still_ends(operator, sou
     finished_cleanly(source)
 
 
+@pytest.mark.alone
 def test_an_operator_that_was_away_catches_up(operator, source):
     source.apply(migration("tiny", "tiny.qcow2"))
     source.wait_stage("tiny", "Inspect")
@@ -79,6 +82,7 @@ def test_an_operator_that_was_away_catches_up(operator, source):
     finished_cleanly(source)
 
 
+@pytest.mark.alone
 def test_a_migration_that_is_deleted_while_the_operator_is_away_goes_when_it_is_back(operator, source):
     source.apply(migration("tiny", "tiny.qcow2"))
     source.wait_stage("tiny", "Inspect")
@@ -145,6 +149,7 @@ def same_content(project: Project, name: str, disk) -> bool:
     return "identical" in compared.text
 
 
+@pytest.mark.alone
 def test_a_kubelet_that_is_restarted_does_not_stop_a_conversion(operator, source):
     source.apply(migration("tiny", "tiny.qcow2"))
     pod = source.wait_stage("tiny", "Inspect")
@@ -154,6 +159,7 @@ def test_a_kubelet_that_is_restarted_does_not_stop_a_conversion(operator, source
     assert pod
 
 
+@pytest.mark.alone
 def test_an_api_server_that_is_away_for_30_seconds_is_waited_for(operator, source):
     source.apply(migration("tiny", "tiny.qcow2"))
     source.wait_stage("tiny", "Inspect")
@@ -250,6 +256,7 @@ def test_two_migrations_of_one_source_do_not_meet(operator, source):
 WHOLE = (0, 10)
 
 
+@pytest.mark.alone
 def test_no_more_migrations_work_at_once_than_are_allowed(operator, source):
     operator.install("maxConcurrent=3")
     names = [f"vm{number:02}" for number in range(20)]

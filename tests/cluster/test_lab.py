@@ -266,6 +266,7 @@ def test_a_data_volume_adopts_a_claim_that_was_written_before(cluster, project):
     assert (cluster.host_folder_for("disk", project) / "disk.img").read_text() == "converted\n"
 
 
+@pytest.mark.alone
 def test_pods_outlive_the_kubelet(cluster, project):
     cluster.apply(pod(cluster, "sleeper", "sleep 1000"), namespace=project)
     cluster.wait("pod", "sleeper", "status.phase", "Running", namespace=project)
@@ -276,6 +277,7 @@ def test_pods_outlive_the_kubelet(cluster, project):
     assert status["restartCount"] == 0
 
 
+@pytest.mark.alone
 def test_a_paused_api_server_answers_nobody_and_comes_back(cluster):
     pid = cluster.process("kube-apiserver")
     os.kill(pid, signal.SIGSTOP)

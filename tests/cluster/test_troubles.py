@@ -6,12 +6,14 @@ from uuid import uuid4
 
 import pytest
 
+from hyper2kvm.run import run
 from lab.guests.tiny import tiny_guest
 from lab.scenario.fixtures import disk_image
 from lab.scenario.project import Project, migration
 
 pytestmark = pytest.mark.cluster
 
+MIB = 1 << 20
 NOWHERE = {"files": {"volume": {"persistentVolumeClaim": {"claimName": "nowhere"}}, "path": "tiny.qcow2"}}
 ON_THE_NODE = {"files": {"volume": {"persistentVolumeClaim": None, "hostPath": {"path": "/etc"}}}}
 
@@ -31,8 +33,7 @@ TROUBLES = {
     "node-folder": ("tiny.qcow2", {"source": ON_THE_NODE}, "HostPathForbidden", "/etc"),
     "no-node": ("tiny.qcow2", {"job": {"nodeSelector": {"disk": "fast"}}}, "PodUnschedulable", "node"),
     "no-system": ("tiny.qcow2", {"guest": {"whenUnsupported": "Fail"}}, "NoOperatingSystem", "operating system"),
-    "full-disk": ("full.qcow2", {}, "TargetFull", "disk.img"),
-    "no-workspace": ("tiny.qcow2", {"job": {"workspace": {"size": "1Mi"}}}, "WorkspaceFull", "workspace"),
+    "no-workspace": ("tiny.qcow2", {"job": {"workspace": {"size": "1Mi"}, "retries": 1}}, "WorkspaceFull", "workspace"),
 }
 
 
@@ -45,14 +46,14 @@ def troubled(operator, tiny_disk, tmp_path_factory) -> Iterator[Project]:
     half = folder / "half.qcow2"
     half.write_bytes(tiny_disk.read_bytes())
     os.truncate(half, half.stat().st_size // 2)
-    full = disk_image(folder / "full.qcow2", size=64, data=64)
-    made.source({"tiny.qcow2": tiny_disk, "half.qcow2": half, "full.qcow2": full})
+    made.source({"tiny.qcow2": tiny_disk, "half.qcow2": half})
     for name, (path, changes, _, _) in TROUBLES.items():
         made.apply(migration(name, path, **changes))
     yield made
     operator.cluster.kubectl("delete", "namespace", made.namespace, "--wait=false")
 
 
+@pytest.mark.xdist_group("troubled")
 @pytest.mark.parametrize(("name", "reason", "words"), [(name, row[2], row[3]) for name, row in TROUBLES.items()])
 def test_a_trouble_is_named(troubled, name, reason, words):
     status = troubled.wait_end(name)
@@ -65,6 +66,7 @@ def test_a_trouble_is_named(troubled, name, reason, words):
     assert reason in [told for told, _ in troubled.events(name)]
 
 
+@pytest.mark.xdist_group("troubled")
 def test_troubles_leave_the_source_alone_and_nothing_behind(troubled):
     for name in TROUBLES:
         troubled.wait_end(name)
@@ -79,6 +81,26 @@ def test_an_edit_starts_a_failed_migration_again(operator, project, tiny_disk):
     assert project.wait_end("tiny")["failure"]["reason"] == "SourceNotFound"
     project.patch("tiny", {"source": {"files": {"path": "tiny.qcow2"}}})
     assert "failure" not in project.wait_phase("tiny", "Succeeded")
+
+
+def test_a_target_volume_without_room_is_named_and_goes_on_when_there_is_some(operator, project, tmp_path):
+    """Somebody else's file takes the room of the claim, which is as large as the disk needs."""
+    image = disk_image(tmp_path / "web01.qcow2", size=256, data=256)
+    project.source({"web01.qcow2": image}, size="512Mi")
+    project.apply(
+        migration("web01", "web01.qcow2", target={"disks": {"storageClassName": "lab-immediate"}}, job={"retries": 0})
+    )
+    project.cluster.wait("persistentvolumeclaim", "web01-disk0", "status.phase", "Bound", namespace=project.namespace)
+    other = project.image("web01-disk0", "somebody-elses")
+    other.write_bytes(bytes(200 * MIB))
+    failure = project.wait_end("web01")["failure"]
+    assert (failure["reason"], failure["stage"]) == ("TargetFull", "Convert"), failure
+    other.unlink()
+    project.patch("web01", {"job": {"retries": 1}})
+    project.wait_phase("web01", "Succeeded")
+    target = project.image("web01-disk0")
+    run(["qemu-img", "compare", "-f", "qcow2", "-F", "raw", str(image), str(target)], deadline=120)
+    assert project.source_is_unchanged()
 
 
 def test_a_target_that_somebody_else_has_or_will_have_is_found_in_planning(
@@ -160,6 +182,7 @@ def test_a_restricted_namespace_names_the_label_that_privilege_needs(operator, p
     assert project.leftovers() == []
 
 
+@pytest.mark.alone
 def test_a_wrong_image_is_named(operator, project, tiny_disk):
     project.source({"tiny.qcow2": tiny_disk})
     operator.install("conversion.image.name=localhost/hyper2kvm-conversion:none")

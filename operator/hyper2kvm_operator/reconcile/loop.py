@@ -37,6 +37,7 @@ class Loop:
         self._metrics = metrics
         self._clock = clock
         self._beats = [clock()] * workers
+        metrics.queue.set_function(self.queue.__len__)
         self._threads = [
             threading.Thread(target=self._work, args=(n,), name=f"reconcile-{n}", daemon=True) for n in range(workers)
         ]
@@ -72,7 +73,6 @@ class Loop:
             failed = self._look(key)
         finally:
             self._metrics.reconcile_seconds.observe(self._clock() - started)
-            self._metrics.queue.set(len(self.queue))
             self.queue.done(key, failed=failed)
 
     def _look(self, key: Place) -> bool:

@@ -1,4 +1,7 @@
-"""pytest's fixtures: the running cluster, or one that is started for the tests and removed after them."""
+"""pytest's fixtures: the running cluster, or one that is started for the tests and removed after them.
+
+Parallel workers of pytest-xdist share a cluster that was brought up before them.
+"""
 
 from collections.abc import Iterator
 

@@ -18,11 +18,12 @@ _MIB = 1 << 20
 
 @pytest.fixture(scope="session")
 def operator(cluster: Cluster) -> Iterator[Installation]:
-    """The operator, installed from its chart, and removed after the tests."""
+    """The operator, installed from its chart, and removed after the tests, unless parallel workers share it."""
     installed = Installation(cluster)
     installed.install()
     yield installed
-    installed.uninstall()
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        installed.uninstall()
 
 
 @pytest.fixture

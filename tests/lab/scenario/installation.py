@@ -1,5 +1,6 @@
 """The chart on the lab's cluster through its life: install, upgrade, rollback, uninstall, and faults of the operator."""
 
+import fcntl
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ from lab.cluster.cluster import Cluster
 from lab.cluster.progress import wait_for
 
 # The lab has no KVM that works, and tests have little patience.
-SETTINGS = ("kvm=None", "conversion.startDeadline=60", "operator.logFormat=text")
+SETTINGS = ("kvm=None", "conversion.startDeadline=60", "maxConcurrent=40", "operator.logFormat=text")
 """Values of the chart that fit the lab."""
 
 _MODULE = b"hyper2kvm_operator.main"
@@ -36,7 +37,10 @@ class Installation:
         Raises:
             HostError: ProgramFailed of a build or of Helm.
         """
-        product.install(self.cluster, *SETTINGS, *settings)
+        # Helm refuses to work on a release that it works on already, for another test process.
+        with self.cluster.layout.folder.joinpath("install.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            product.install(self.cluster, *SETTINGS, *settings)
 
     def helm(self, *arguments: str) -> str:
         """Run Helm in the release's namespace; what it prints.

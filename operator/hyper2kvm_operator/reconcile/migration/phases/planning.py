@@ -11,6 +11,7 @@ from hyper2kvm_operator.build.job import plan_job
 from hyper2kvm_operator.build.virtualmachine import machine_name, map_networks
 from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.reconcile.migration.decision import (
+    Apply,
     Decision,
     Delete,
     Ensure,
@@ -35,7 +36,7 @@ def decide(o: Observed) -> Decision:
         return suspended(o, o.plan_job)
     if o.plan_job is None:
         return Decision(o.status, requeue=_LOOK_AGAIN).also(
-            Ensure(Resources.CONFIG_MAP.value, request_config(o.key, o.migration)),
+            Apply(Resources.CONFIG_MAP.value, request_config(o.key, o.migration)),
             Ensure(Resources.JOB.value, plan_job(o.key, o.spec, o.settings, request_name(o.key))),
         )
     if o.plan_job.outcome is JobOutcome.FAILED:

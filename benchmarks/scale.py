@@ -1,0 +1,155 @@
+"""The operator with many migrations, against a real etcd and kube-apiserver; pods are played by a stand-in.
+
+Handing off is Adopt on a cluster without CDI: the disk stays a plain claim.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubernetes import config
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from benchmarks.controlplane import ControlPlane, answers, free_port
+from benchmarks.standin import StandIn
+from hyper2kvm_api.migration import API_VERSION
+from hyper2kvm_operator.kube.client import KubeClient, KubeObject
+from hyper2kvm_operator.kube.resources import Resources
+from lab.product import REPOSITORY
+
+SIZES = (100, 1000)
+CONCURRENT = 50
+"""Migrations at once: more than the default, so that the operator is what is measured, and not the waiting."""
+
+_NAMESPACE = "scale"
+_DEADLINE = 1800.0
+_PAUSE = 0.2
+
+
+@dataclass
+class _Operator:
+    """A running operator."""
+
+    process: subprocess.Popen[bytes]
+    address: str
+
+    def metrics(self) -> dict[str, Metric]:
+        """What it tells Prometheus."""
+        text = (answers(f"{self.address}/metrics") or b"").decode()
+        return {family.name: family for family in text_string_to_metric_families(text)}
+
+    def peak(self) -> int:
+        """The most memory that it has had, in MiB (proc(5), VmHWM)."""
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        (peak,) = (int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+        return peak // 1024
+
+
+def measure(folder: Path) -> dict[str, object]:
+    """The figures, for each number of migrations on a control plane of its own."""
+    return {"migrations at once": CONCURRENT} | {str(count): _measure(folder / str(count), count) for count in SIZES}
+
+
+def _measure(folder: Path, count: int) -> dict[str, object]:
+    with ControlPlane(folder) as plane, StandIn(plane):
+        for crd in sorted((REPOSITORY / "crds").glob("*.yaml")):
+            plane.kubectl.apply(crd.read_text())
+        plane.kubectl("wait", "--for=condition=Established", "crd", "--all")
+        plane.kubectl.make_namespace(_NAMESPACE)
+        client = KubeClient(config.new_client_from_config(str(plane.layout.kubeconfig)))
+        with _operator(plane, folder / "operator.log") as operator:
+            began = time.monotonic()
+            for number in range(count):
+                client.create(Resources.MIGRATION.value, _migration(number))
+            _wait(lambda: _phases(operator).get("Succeeded", 0) == count)
+            took = time.monotonic() - began
+            told, peak = operator.metrics(), operator.peak()
+        began = time.monotonic()
+        with _operator(plane, folder / "operator-again.log") as operator:
+            _wait(lambda: _looks(operator) >= count and _value(operator, "hyper2kvm_queue_length") == 0)
+            caught_up = time.monotonic() - began
+            peak = max(peak, operator.peak())
+    looks = told["hyper2kvm_reconcile_duration_seconds"]
+    requests = next(one.value for one in told["hyper2kvm_api_requests"].samples if one.name.endswith("_total"))
+    return {
+        "seconds until all have succeeded": round(took),
+        "reconcile, median seconds": round(quantile(looks, 0.5), 3),
+        "reconcile, p95 seconds": round(quantile(looks, 0.95), 3),
+        "looks at a migration": round(_count(looks) / count, 1),
+        "API requests a migration": round(requests / count, 1),
+        "peak memory of the operator, MiB": peak,
+        "seconds until it has caught up after kill -9": round(caught_up, 1),
+    }
+
+
+@contextmanager
+def _operator(plane: ControlPlane, log: Path) -> Iterator[_Operator]:
+    """An operator of a process of its own, killed (-9) at the end."""
+    port = free_port()
+    settings = {"PORT": port, "MAX_CONCURRENT": CONCURRENT, "CONVERSION_IMAGE": "none", "KVM": "None"}
+    environment = os.environ | {f"HYPER2KVM_{name}": str(value) for name, value in settings.items()}
+    environment["KUBECONFIG"] = str(plane.layout.kubeconfig)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hyper2kvm_operator.main"], env=environment, stdout=output, stderr=output
+        )
+    try:
+        operator = _Operator(process, f"http://127.0.0.1:{port}")
+        _wait(lambda: answers(f"{operator.address}/readyz") is not None, log=log)
+        yield operator
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+def quantile(histogram: Metric, share: float) -> float:
+    """The value below which a share of the observations lies, as PromQL's histogram_quantile estimates it."""
+    buckets = [(float(one.labels["le"]), one.value) for one in histogram.samples if one.name.endswith("_bucket")]
+    wanted = share * buckets[-1][1]
+    under, before = 0.0, 0.0
+    for bound, seen in buckets:
+        if seen >= wanted:
+            return under if bound == float("inf") else under + (bound - under) * (wanted - before) / (seen - before)
+        under, before = bound, seen
+    return under
+
+
+def _migration(number: int) -> KubeObject:
+    volume = {"persistentVolumeClaim": {"claimName": "exports"}}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "VirtualMachineMigration",
+        "metadata": {"name": f"vm{number:04}", "namespace": _NAMESPACE},
+        "spec": {"source": {"files": {"volume": volume, "path": f"vm{number:04}.ova"}}},
+    }
+
+
+def _phases(operator: _Operator) -> dict[str, int]:
+    return {one.labels["phase"]: int(one.value) for one in operator.metrics()["hyper2kvm_migrations"].samples}
+
+
+def _looks(operator: _Operator) -> float:
+    return _count(operator.metrics()["hyper2kvm_reconcile_duration_seconds"])
+
+
+def _count(histogram: Metric) -> float:
+    return next(one.value for one in histogram.samples if one.name.endswith("_count"))
+
+
+def _value(operator: _Operator, name: str) -> float:
+    return operator.metrics()[name].samples[0].value
+
+
+def _wait(holds: Callable[[], bool], *, log: Path | None = None) -> None:
+    until = time.monotonic() + _DEADLINE
+    while not holds():
+        if time.monotonic() > until:
+            raise TimeoutError(log.read_text()[-2000:] if log else "the migrations do not end")
+        time.sleep(_PAUSE)

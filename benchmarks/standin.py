@@ -1,0 +1,218 @@
+"""Plays Job controller, scheduler and kubelet: every Job gets a pod that runs, tells what a real one tells, and succeeds."""
+
+import base64
+import datetime as dt
+import random
+import ssl
+import threading
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+from kubernetes import client, config, watch
+from kubernetes.client.exceptions import ApiException
+
+from benchmarks.controlplane import ControlPlane, free_port
+from hyper2kvm_api.event import Event, EventType
+from hyper2kvm_api.machine import Cpu, DiskBus, Machine, MachineDisk
+from hyper2kvm_api.result import DiskResult, Outcome, Result
+from hyper2kvm_api.stage import Stage
+from hyper2kvm_operator.build.job import CONTAINER
+from hyper2kvm_operator.kube.client import KubeObject
+from hyper2kvm_operator.kube.resources import MANAGED_BY, MANAGER
+
+_NODE = "standin"
+_SECONDS = 3.0
+"""How long each pod runs."""
+
+_CAPACITY = 10 << 30
+_MACHINE = Machine(
+    name="web01",
+    cpu=Cpu(sockets=2),
+    memory=4 << 30,
+    disks=(
+        MachineDisk(
+            id="scsi0:0", bus=DiskBus.SCSI, controller=0, unit=0, capacity=_CAPACITY, format="vmdk", file="web01.vmdk"
+        ),
+    ),
+)
+_RESULT = Result(
+    outcome=Outcome.SUCCEEDED,
+    boot_disk="scsi0:0",
+    disks=(DiskResult(id="scsi0:0", capacity=_CAPACITY, digest=f"sha256:{'0' * 64}"),),
+)
+
+
+class StandIn:
+    """Works as a context manager, in threads of its own."""
+
+    def __init__(self, plane: ControlPlane) -> None:
+        keys = plane.layout.pki
+        self._api = config.new_client_from_config(str(plane.layout.kubeconfig))
+        self._pods = client.CoreV1Api(self._api)
+        self._jobs = client.BatchV1Api(self._api)
+        self._workers = ThreadPoolExecutor(4)
+        self._watch = watch.Watch()
+        self._stopped = threading.Event()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(keys / "kubelet.crt", keys / "kubelet.key")
+        self._logs = _LogServer(("127.0.0.1", free_port()), _Logs)
+        self._logs.socket = context.wrap_socket(self._logs.socket, server_side=True)
+        self._due: list[tuple[float, KubeObject, str]] = []
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        self._pods.create_node({"metadata": {"name": _NODE}})
+        status = {
+            "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": self._logs.server_address[1]}},
+        }
+        self._pods.patch_node_status(_NODE, {"status": status})
+        for work in (self._logs.serve_forever, self._start_pods, self._end_pods):
+            threading.Thread(target=work, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopped.set()
+        self._watch.stop()
+        self._logs.shutdown()
+        self._workers.shutdown(cancel_futures=True)
+        self._logs.server_close()
+
+    def _start_pods(self) -> None:
+        """Follow the Jobs. A watch that the API server ends, or does not begin yet, is begun again."""
+        known: set[str] = set()
+        while not self._stopped.wait(0.5):
+            with suppress(ApiException):
+                stream = self._watch.stream(
+                    self._jobs.list_job_for_all_namespaces,
+                    label_selector=f"{MANAGED_BY}={MANAGER}",
+                    timeout_seconds=300,
+                )
+                for event in stream:
+                    job = event["raw_object"]
+                    if event["type"] == "ADDED" and job["metadata"]["uid"] not in known:
+                        known.add(job["metadata"]["uid"])
+                        self._workers.submit(self._start, job)
+
+    def _start(self, job: KubeObject) -> None:
+        pod = _pod(job)
+        namespace, name = job["metadata"]["namespace"], pod["metadata"]["name"]
+        self._pods.create_namespaced_pod(namespace, pod)
+        running = {"phase": "Running", "containerStatuses": [_container({"running": {"startedAt": _now()}})]}
+        self._pods.patch_namespaced_pod_status(name, namespace, {"status": running})
+        with self._lock:
+            self._due.append((time.monotonic() + _SECONDS, job, name))
+
+    def _end_pods(self) -> None:
+        while not self._stopped.wait(0.1):
+            with self._lock:
+                due = [one for one in self._due if one[0] <= time.monotonic()]
+                self._due = [one for one in self._due if one not in due]
+            for _, job, name in due:
+                self._workers.submit(self._end, job, name)
+
+    def _end(self, job: KubeObject, pod: str) -> None:
+        namespace = job["metadata"]["namespace"]
+        ended = {"exitCode": 0, "reason": "Completed", "finishedAt": _now(), "message": _RESULT.fitted()}
+        succeeded = {"phase": "Succeeded", "containerStatuses": [_container({"running": None, "terminated": ended})]}
+        self._logs.ended.add(pod)
+        self._pods.patch_namespaced_pod_status(pod, namespace, {"status": succeeded})
+        met = [{"type": kind, "status": "True"} for kind in ("SuccessCriteriaMet", "Complete")]
+        status = {"startTime": _now(), "completionTime": _now(), "succeeded": 1, "conditions": met}
+        self._jobs.patch_namespaced_job_status(job["metadata"]["name"], namespace, {"status": status})
+
+
+class _LogServer(ThreadingHTTPServer):
+    """Serves the logs of pods; those that have ended tell their reports too."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(address, handler)
+        self.ended: set[str] = set()
+
+    def log_of(self, pod: str) -> bytes:
+        """What a pod has written so far."""
+        if "-plan-" in pod:
+            return _PLAN_LOG
+        return _CONVERT_LOG + _REPORT_LOG if pod in self.ended else _CONVERT_LOG
+
+
+class _Logs(BaseHTTPRequestHandler):
+    """The kubelet's way to a container's log: /containerLogs/NAMESPACE/POD/CONTAINER."""
+
+    protocol_version = "HTTP/1.1"
+    server: _LogServer
+
+    def do_GET(self) -> None:
+        log = self.server.log_of(self.path.split("?")[0].split("/")[3])
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(log)))
+        self.end_headers()
+        self.wfile.write(log)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the base class names it so
+        """The API server asks a lot."""
+
+
+def _pod(job: KubeObject) -> KubeObject:
+    template, owner = job["spec"]["template"], job["metadata"]
+    return {
+        "metadata": {
+            "name": f"{owner['name']}-{owner['uid'][:5]}",
+            "labels": {**template["metadata"]["labels"], "job-name": owner["name"]},
+            "ownerReferences": [
+                {
+                    "apiVersion": "batch/v1",
+                    "kind": "Job",
+                    "name": owner["name"],
+                    "uid": owner["uid"],
+                    "controller": True,
+                }
+            ],
+        },
+        "spec": {**template["spec"], "nodeName": _NODE},
+    }
+
+
+def _container(state: dict[str, Any]) -> dict[str, Any]:
+    return {"name": CONTAINER, "image": "", "imageID": "", "ready": False, "restartCount": 0, "state": state}
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _lines(*events: Event) -> bytes:
+    return "".join(f"{event.to_json()}\n" for event in events).encode()
+
+
+def _report(file: str, size: int) -> Event:
+    """A file of a report. Half of it does not compress, like a screenshot."""
+    noise = base64.b64encode(random.Random(0).randbytes(size * 3 // 8)).decode()
+    packed = zlib.compress(noise.ljust(size, "-").encode(), 9)
+    return Event(time=_now(), type=EventType.REPORT, file=file, data=base64.b64encode(packed).decode())
+
+
+_PLAN_LOG = _lines(Event(time=_now(), type=EventType.MACHINE, machine=_MACHINE))
+_CONVERT_LOG = _lines(
+    Event(time=_now(), type=EventType.STAGE_STARTED, stage=Stage.CONVERT),
+    Event(
+        time=_now(),
+        type=EventType.PROGRESS,
+        stage=Stage.CONVERT,
+        disk="scsi0:0",
+        done=1 << 30,
+        total=2 << 30,
+        rate=100 << 20,
+    ),
+)
+_REPORT_LOG = _lines(_report("report.json", 30_000), _report("report.html", 150_000))
