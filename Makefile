@@ -7,6 +7,7 @@ export PYTHONPATH := tests
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
+PARALLEL := --dist loadgroup --numprocesses
 CLUSTER := $(PYTHON) tests/lab/cluster
 GENERATORS := hyper2kvm_api.generate hyper2kvm.cli.reference hyper2kvm_operator.generate
 CACHE := $(or $(HYPER2KVM_CACHE),$(HOME)/.cache/hyper2kvm)
@@ -25,13 +26,13 @@ bootstrap: ## install what is missing on this machine (Debian 12), and make .ven
 
 .PHONY: test
 test: bootstrap lint ## everything: lint, unit, contract, appliance, guests, cluster
-	$(PYTEST) -m "not appliance and not guest and not cluster"
+	$(PYTEST) $(PARALLEL) 2 -m "not appliance and not guest and not cluster"
 	$(PYTHON) -m lab.guests
-	$(PYTEST) -m "appliance or guest"
+	$(PYTEST) $(PARALLEL) 2 -m "appliance or guest"
 	$(CLUSTER) prepare --kubevirt
 	$(PYTHON) -m lab.product
 	$(CLUSTER) up --kubevirt
-	$(PYTEST) -m cluster; code=$$?; $(CLUSTER) down; exit $$code
+	$(PYTEST) $(PARALLEL) 3 -m "cluster and not alone" && $(PYTEST) -m alone; code=$$?; $(CLUSTER) down; exit $$code
 
 .PHONY: lint
 lint: bootstrap ## ruff, mypy, the contracts between packages, drift of generated files

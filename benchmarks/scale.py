@@ -30,7 +30,7 @@ CONCURRENT = 50
 
 _NAMESPACE = "scale"
 _DEADLINE = 1800.0
-_PAUSE = 0.2
+_PAUSE = 1.0
 
 
 @dataclass

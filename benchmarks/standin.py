@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
+import urllib3
 from kubernetes import client, config, watch
 from kubernetes.client.exceptions import ApiException
 
@@ -89,7 +90,7 @@ class StandIn:
         """Follow the Jobs. A watch that the API server ends, or does not begin yet, is begun again."""
         known: set[str] = set()
         while not self._stopped.wait(0.5):
-            with suppress(ApiException):
+            with suppress(ApiException, urllib3.exceptions.HTTPError):
                 stream = self._watch.stream(
                     self._jobs.list_job_for_all_namespaces,
                     label_selector=f"{MANAGED_BY}={MANAGER}",

@@ -49,7 +49,8 @@ async def serve(settings: Settings, client: KubeClient, stop: asyncio.Event | No
     """
     cache, metrics, ready = Cache(), Metrics(), asyncio.Event()
     observer = Observer(client, cache, AbilityReader(client), settings)
-    loop = Loop(MigrationReconciler(client, cache, observer, metrics), cache, metrics, workers=settings.workers)
+    reconciler = MigrationReconciler(client, cache, observer, metrics)
+    loop = Loop(reconciler, cache, metrics, workers=settings.workers, limit=settings.max_concurrent)
     client.on_request = metrics.requests.inc
     for phase in Phase:
         metrics.migrations.labels(phase.value).set_function(partial(_count, cache, phase))

@@ -7,10 +7,19 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from hyper2kvm_operator.kube.client import KubeObject
-from hyper2kvm_operator.kube.resources import MIGRATION_LABEL, Resource
+from hyper2kvm_operator.kube.resources import MIGRATION_LABEL, Resource, Resources
 
 Place = tuple[str, str]
 """Namespace and name."""
+
+
+_READ_OF_SPEC = {
+    Resources.JOB.value: ("suspend",),
+    Resources.POD.value: (),
+    Resources.CLAIM.value: (),
+    Resources.DATA_VOLUME.value: (),
+}
+"""The fields of children's specs that are kept. A pod's spec, and a Job's with it, are many times the rest."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +29,10 @@ class _Entry:
 
 
 class Cache:
-    """What the watches told. An object that was changed a moment ago may still look as before."""
+    """What the watches told. An object that was changed a moment ago may still look as before.
+
+    Objects are kept without managedFields, children with those fields of their specs only that are read.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -36,7 +48,7 @@ class Cache:
             known = self._objects[resource].get(place)
             if known is not None and _newer(known.value, value):
                 return
-            self._objects[resource][place] = _Entry(value, self._clock())
+            self._objects[resource][place] = _Entry(_kept(resource, value), self._clock())
             self._places[value["metadata"]["uid"]] = place
             owner = value["metadata"].get("labels", {}).get(MIGRATION_LABEL)
             if owner:
@@ -92,6 +104,15 @@ class Cache:
             found = self._objects[kind].get(place) if kind == resource else None
             if found is not None and found.value["metadata"].get("labels", {}).get(MIGRATION_LABEL) == uid:
                 yield found.value
+
+
+def _kept(resource: Resource, value: KubeObject) -> KubeObject:
+    metadata = {name: field for name, field in value["metadata"].items() if name != "managedFields"}
+    kept = {**value, "metadata": metadata}
+    if resource in _READ_OF_SPEC:
+        spec = value.get("spec", {})
+        kept["spec"] = {name: spec[name] for name in _READ_OF_SPEC[resource] if name in spec}
+    return kept
 
 
 def _place(value: KubeObject) -> Place:

@@ -5,13 +5,13 @@ import threading
 import time
 from collections.abc import Callable
 
-from hyper2kvm_api.migration import Phase
 from hyper2kvm_operator.kube.cache import Cache, Place
 from hyper2kvm_operator.kube.errors import RefusedError, UnreachableError
 from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.metrics import Metrics
 from hyper2kvm_operator.reconcile.migration.decision import FINAL
 from hyper2kvm_operator.reconcile.migration.reconcile import MigrationReconciler
+from hyper2kvm_operator.reconcile.migration.slots import held, next_to_start
 from hyper2kvm_operator.reconcile.queue import WorkQueue
 
 _log = logging.getLogger("hyper2kvm.reconcile")
@@ -29,12 +29,15 @@ class Loop:
         metrics: Metrics,
         *,
         workers: int,
+        limit: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`limit` is how many migrations may work at the same time."""
         self.queue: WorkQueue[Place] = WorkQueue(clock)
         self._reconciler = reconciler
         self._cache = cache
         self._metrics = metrics
+        self._limit = limit
         self._clock = clock
         self._beats = [clock()] * workers
         metrics.queue.set_function(self.queue.__len__)
@@ -80,6 +83,7 @@ class Loop:
         migration = self._cache.get(Resources.MIGRATION.value, *key)
         if migration is None:
             self.queue.forget(key)
+            self._wake_waiting()
             return False
         name = "/".join(key)
         try:
@@ -99,13 +103,14 @@ class Loop:
             return True
         if decision.requeue is not None:
             self.queue.add(key, decision.requeue)
-        if decision.status.phase in FINAL and migration.get("status", {}).get("phase") != decision.status.phase:
+        ended = decision.status.phase in FINAL and migration.get("status", {}).get("phase") != decision.status.phase
+        if ended:
             _log.info("%s", decision.status.phase, extra={"migration": name})
+        if ended or held(migration):
             self._wake_waiting()
         return False
 
     def _wake_waiting(self) -> None:
-        """A slot is free: look at those that wait for one."""
-        for other in self._cache.all(Resources.MIGRATION.value):
-            if other.get("status", {}).get("phase") in {None, Phase.PENDING.value}:
-                self.queue.add((other["metadata"]["namespace"], other["metadata"]["name"]))
+        """A slot is free: look at whom it is for."""
+        for other in next_to_start(self._cache.all(Resources.MIGRATION.value), self._limit):
+            self.queue.add((other["metadata"]["namespace"], other["metadata"]["name"]))

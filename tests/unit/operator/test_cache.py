@@ -35,6 +35,18 @@ def test_children_are_known_by_their_migration():
     assert cache.children(JOB, "m1") == []
 
 
+def test_of_a_childs_spec_only_what_is_read_is_kept():
+    cache = Cache()
+    value = job()
+    value["metadata"]["managedFields"] = [{"manager": "hyper2kvm"}]
+    value["spec"] = {"suspend": True, "template": {"spec": {}}}
+    cache.put(JOB, value)
+    kept = cache.get(JOB, "ns", "web01-convert")
+    assert kept["spec"] == {"suspend": True}
+    assert "managedFields" not in kept["metadata"]
+    assert "template" in value["spec"]
+
+
 class Listing:
     """Stands in for the client: what a list holds."""
 

@@ -33,6 +33,8 @@ _PROGRESS_LINES = 60
 _LAST_LINES = 200
 """Lines that are read of a log: while its pod runs, and after its end, when the report is among them."""
 
+_STARTED = {*ACTIVE, Phase.SUCCEEDED, Phase.FAILED}
+
 _EMPTY = VirtualMachineMigrationStatus()
 
 
@@ -54,7 +56,7 @@ class Observer:
         pods = self._cache.children(Resources.POD.value, key.uid)
         jobs = {job["metadata"]["labels"].get(ROLE_LABEL): job for job in self._children(key, Resources.JOB)}
         warnings = self._warnings(key, status, pods)
-        free, ahead = slot(migration, self._cache.all(Resources.MIGRATION.value), self._settings.max_concurrent)
+        free, ahead = self._slot(migration, status)
         plan_job = read_job(jobs["plan"], pods, warnings) if "plan" in jobs else None
         convert_job = read_job(jobs["convert"], pods, warnings) if "convert" in jobs else None
         machine = self._machine(key, status, plan_job)
@@ -87,6 +89,12 @@ class Observer:
             machine=machine,
             report=report,
         )
+
+    def _slot(self, migration: KubeObject, status: VirtualMachineMigrationStatus) -> tuple[bool, int]:
+        """Whether it may start and how many wait before it; only who does not work yet asks all others."""
+        if status.phase in _STARTED:
+            return True, 0
+        return slot(migration, self._cache.all(Resources.MIGRATION.value), self._settings.max_concurrent)
 
     def _children(self, key: MigrationKey, kind: Resources) -> list[KubeObject]:
         return self._cache.children(kind.value, key.uid)

@@ -14,10 +14,23 @@ def slot(migration: KubeObject, all_of_them: Sequence[KubeObject], limit: int) -
     Those that were created first go first. A suspended migration takes no slot and does not wait.
     """
     others = [other for other in all_of_them if other["metadata"]["uid"] != migration["metadata"]["uid"]]
-    working = sum(1 for other in others if _phase(other) in ACTIVE and not _held(other))
     mine = _order(migration)
-    ahead = sum(1 for other in others if _phase(other) in _WAITING and not _held(other) and _order(other) < mine)
-    return working + ahead < limit, ahead
+    ahead = sum(1 for other in others if _waits(other) and _order(other) < mine)
+    return _working(others) + ahead < limit, ahead
+
+
+def next_to_start(all_of_them: Sequence[KubeObject], limit: int) -> list[KubeObject]:
+    """Those that wait and for which there is a slot."""
+    free = max(0, limit - _working(all_of_them))
+    return sorted((one for one in all_of_them if _waits(one)), key=_order)[:free]
+
+
+def _working(migrations: Sequence[KubeObject]) -> int:
+    return sum(1 for one in migrations if _phase(one) in ACTIVE and not held(one))
+
+
+def _waits(migration: KubeObject) -> bool:
+    return _phase(migration) in _WAITING and not held(migration)
 
 
 def _phase(migration: KubeObject) -> str | None:
@@ -25,7 +38,8 @@ def _phase(migration: KubeObject) -> str | None:
     return phase
 
 
-def _held(migration: KubeObject) -> bool:
+def held(migration: KubeObject) -> bool:
+    """Whether it neither takes a slot nor waits for one, whatever its phase: it is suspended, cancelled or going."""
     spec = migration.get("spec", {})
     return bool(spec.get("suspend") or spec.get("cancel")) or "deletionTimestamp" in migration["metadata"]
 

@@ -10,7 +10,8 @@ from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.reconcile.migration.decision import Decision, Delete, Occurrence, enter, failed_by, timestamp
 from hyper2kvm_operator.reconcile.migration.observed import JobOutcome, Observed
 
-_LOOK_AGAIN = 15.0
+_LOOK_AGAIN = 60.0
+"""Seconds: a slot that becomes free wakes whom it is for; this only tells the others how they have moved up."""
 
 
 def decide(o: Observed) -> Decision:

@@ -1,0 +1,53 @@
+import pytest
+
+from hyper2kvm_operator.reconcile.migration.slots import held, next_to_start, slot
+
+
+def migration(name, phase=None, *, created=0, **spec):
+    return {
+        "metadata": {"uid": name, "name": name, "creationTimestamp": f"2026-01-01T00:00:{created:02}Z"},
+        "spec": spec,
+        "status": {"phase": phase} if phase else {},
+    }
+
+
+FIRST, SECOND, THIRD = (migration(name, "Pending", created=n) for n, name in enumerate(("first", "second", "third")))
+WORKING = migration("working", "Converting", created=9)
+SUSPENDED = migration("suspended", "Converting", created=8, suspend=True)
+
+
+@pytest.mark.parametrize(
+    ("asking", "others", "limit", "expected"),
+    [
+        (FIRST, [SECOND, THIRD], 1, (True, 0)),
+        (SECOND, [FIRST, THIRD], 1, (False, 1)),
+        (SECOND, [FIRST, THIRD], 2, (True, 1)),
+        (THIRD, [FIRST, SECOND, WORKING], 3, (False, 2)),
+        (FIRST, [WORKING], 1, (False, 0)),
+        (FIRST, [SUSPENDED], 1, (True, 0)),
+        (THIRD, [migration("earlier", created=1, cancel=True)], 1, (True, 0)),
+        (FIRST, [migration("done", "Succeeded"), migration("broken", "Failed")], 1, (True, 0)),
+    ],
+)
+def test_those_that_came_first_go_first(asking, others, limit, expected):
+    assert slot(asking, [asking, *others], limit) == expected
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(0, []), (1, []), (2, ["first"]), (3, ["first", "second"]), (9, 3)])
+def test_as_many_are_next_as_there_are_free_slots(limit, expected):
+    found = [one["metadata"]["name"] for one in next_to_start([THIRD, WORKING, SECOND, SUSPENDED, FIRST], limit)]
+    assert found == (expected if isinstance(expected, list) else ["first", "second", "third"])
+
+
+def test_who_is_next_gets_the_slot():
+    everybody = [THIRD, WORKING, SECOND, SUSPENDED, FIRST]
+    for limit in range(5):
+        started = [one for one in (FIRST, SECOND, THIRD) if slot(one, everybody, limit)[0]]
+        assert next_to_start(everybody, limit) == started
+
+
+def test_one_that_is_deleted_takes_no_slot():
+    going = migration("going", "Converting")
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert held(going)
+    assert slot(FIRST, [FIRST, going], 1) == (True, 0)
