@@ -1,4 +1,7 @@
-"""Plays Job controller, scheduler and kubelet: every Job gets a pod that runs, tells what a real one tells, and succeeds."""
+"""Plays Job controller, scheduler, kubelet and garbage collector.
+
+Every Job gets a pod that runs, tells what a real one tells, and succeeds; it goes with its Job.
+"""
 
 import base64
 import datetime as dt
@@ -98,7 +101,9 @@ class StandIn:
                 )
                 for event in stream:
                     job = event["raw_object"]
-                    if event["type"] == "ADDED" and job["metadata"]["uid"] not in known:
+                    if event["type"] == "DELETED":
+                        self._workers.submit(self._collect, job)
+                    elif event["type"] == "ADDED" and job["metadata"]["uid"] not in known:
                         known.add(job["metadata"]["uid"])
                         self._workers.submit(self._start, job)
 
@@ -110,6 +115,10 @@ class StandIn:
         self._pods.patch_namespaced_pod_status(name, namespace, {"status": running})
         with self._lock:
             self._due.append((time.monotonic() + _SECONDS, job, name))
+
+    def _collect(self, job: KubeObject) -> None:
+        pod = _pod(job)["metadata"]
+        self._pods.delete_namespaced_pod(pod["name"], job["metadata"]["namespace"], grace_period_seconds=0)
 
     def _end_pods(self) -> None:
         while not self._stopped.wait(0.1):

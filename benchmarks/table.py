@@ -1,4 +1,4 @@
-"""The table of README.md, from the results."""
+"""The tables of the documentation, from the results."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def table() -> str:
-    """Markdown: what was measured, the ratios, the machine."""
+    """README's: what was measured, the ratios, the machine."""
     convert, repair = _result("convert"), _result("repair")
     copying, nbdcopy = convert["figures"], convert["figures"]["throughput of nbdcopy"]
     rows = {
@@ -20,7 +20,31 @@ def table() -> str:
         "peak memory of a copy": f"{copying['peak memory MiB']} MiB",
     }
     lines = ["| | |", "|---|---|", *(f"| {what} | {figure} |" for what, figure in rows.items())]
-    return "\n".join([*lines, "", f"Measured {convert['measured']}, all guests emulated, {convert['machine']}."])
+    return "\n".join([*lines, "", _measured(convert, "all guests emulated, ")])
+
+
+def scale_table() -> str:
+    """That of docs/operations/scale.md: a column for each number of migrations."""
+    result = _result("scale")
+    sizes = {size: figures for size, figures in result["figures"].items() if isinstance(figures, dict)}
+    lines = [f"| migrations | {' | '.join(f'{int(size):,}' for size in sizes)} |", "|---" * (len(sizes) + 1) + "|"]
+    figures = list(sizes.values())
+    lines += [f"| {what} | {' | '.join(str(each[what]) for each in figures)} |" for what in figures[0]]
+    at_once = f"{result['figures']['migrations at once']} migrations at once, "
+    return "\n".join([*lines, "", _measured(result, at_once)])
+
+
+def images_table() -> str:
+    """That of docs/tasks/install.md: what nodes fetch, and how fast the appliance in it starts."""
+    result = _result("images")
+    sizes, starts = result["figures"]["MiB, not compressed"], result["figures"]["start of the appliance, seconds"]
+    lines = ["| | |", "|---|---|", *(f"| {name}, not compressed | {size:,} MiB |" for name, size in sizes.items())]
+    lines += [f"| start of the appliance ({how}) | {seconds} s |" for how, seconds in starts.items()]
+    return "\n".join([*lines, "", _measured(result, "")])
+
+
+def _measured(result: dict[str, Any], how: str) -> str:
+    return f"Measured {result['measured']}, {how}{result['machine']}."
 
 
 def _result(name: str) -> dict[str, Any]:

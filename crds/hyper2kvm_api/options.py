@@ -286,7 +286,7 @@ class CleanupOptions(Document):
     workspace: CleanupPolicy = CleanupPolicy.ON_DELETE
     """The workspace volume: after success, or with the migration."""
     jobs: CleanupPolicy = CleanupPolicy.ON_DELETE
-    """Jobs with their pods and logs: after success, or with the migration."""
+    """The convert Job with its pods and logs: after success, or with the migration. The plan Job goes when it has done its work."""
     artifacts: CleanupPolicy = CleanupPolicy.ON_DELETE
     """Claims with finished images that CDI has imported: after success, or with the migration."""
 

@@ -16,6 +16,10 @@ CLIENT_TIMEOUT = 360
 """Seconds after which a watch is ended by the server, or given up by us: dead connections are not waited on."""
 
 
+IDLE_TIMEOUT = 0.1
+"""Seconds that kopf keeps the worker, and with it the last event, of an object that nothing happens to."""
+
+
 class Changes:
     """What the watches tell, put into the cache; the migrations that it is about are looked at."""
 
@@ -60,6 +64,7 @@ def registry(changes: Changes, listed: Callable[[Resources], None]) -> kopf.Oper
         settings.posting.enabled = False
         settings.watching.server_timeout = SERVER_TIMEOUT
         settings.watching.client_timeout = CLIENT_TIMEOUT
+        settings.queueing.idle_timeout = IDLE_TIMEOUT
         for kind in CHILDREN:
             settings.watching.label_selectors[_spelled(kind)] = f"{MANAGED_BY}={MANAGER}"
 
@@ -73,7 +78,7 @@ def registry(changes: Changes, listed: Callable[[Resources], None]) -> kopf.Oper
 
 
 def _handler(kind: Resources, changes: Changes, listed: Callable[[Resources], None]) -> Any:
-    def handle(event: Mapping[str, Any], **_: object) -> None:
+    async def handle(event: Mapping[str, Any], **_: object) -> None:
         value: KubeObject = dict(event["object"])
         if event["type"] == "DELETED":
             changes.gone(kind, value)

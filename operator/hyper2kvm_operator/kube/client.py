@@ -1,7 +1,7 @@
 """A small client: objects as JSON by kind and name, server-side apply, typed refusals."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 import urllib3
@@ -16,6 +16,9 @@ KubeObject: TypeAlias = dict[str, Any]
 
 TIMEOUT = 20.0
 """Seconds that one request may take."""
+
+_JSON = "application/json"
+_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 LOG_BYTES = 4 * 1024 * 1024
 """Bytes of a pod's log that are read at most."""
@@ -46,20 +49,33 @@ class KubeClient:
         self, resource: Resource, namespace: str | None = None, *, labels: str | None = None, fields: str | None = None
     ) -> list[KubeObject]:
         """The objects of a kind, in one namespace or in all; none when the kind is not installed."""
-        found: list[KubeObject] = []
+        kind = {"apiVersion": resource.api_version, "kind": resource.kind}
+        pages = self._pages(resource, namespace, labels, fields, _JSON)
+        return [{**kind, **item} for page in pages for item in page]
+
+    def uids(self, resource: Resource, namespace: str | None = None, *, labels: str | None = None) -> set[str]:
+        """The uids of the objects of a kind, as `list`; nothing else of them is fetched (Kubernetes, "Metadata-only")."""
+        return {
+            value["metadata"]["uid"]
+            for page in self._pages(resource, namespace, labels, None, _METADATA)
+            for value in page
+        }
+
+    def _pages(
+        self, resource: Resource, namespace: str | None, labels: str | None, fields: str | None, accept: str
+    ) -> Iterator[Sequence[KubeObject]]:
         query = {"limit": "500", "labelSelector": labels, "fieldSelector": fields, "continue": None}
         while True:
             try:
-                page = self._json("GET", resource.path(namespace), query=query)
+                page = self._json("GET", resource.path(namespace), query=query, accept=accept)
             except RefusedError as error:
                 if error.status == 404:
-                    return found
+                    return
                 raise
-            kind = {"apiVersion": resource.api_version, "kind": resource.kind}
-            found.extend({**kind, **item} for item in page.get("items", []))
+            yield page.get("items", [])
             query["continue"] = page.get("metadata", {}).get("continue")
             if not query["continue"]:
-                return found
+                return
 
     def serves(self, resource: Resource) -> bool:
         """Whether the kind is installed, as the server's discovery says, which everybody may ask."""
@@ -140,9 +156,10 @@ class KubeClient:
         *,
         query: Mapping[str, str | None] | None = None,
         body: KubeObject | None = None,
-        content_type: str = "application/json",
+        content_type: str = _JSON,
+        accept: str = _JSON,
     ) -> KubeObject:
-        return cast("KubeObject", json.loads(self._request(method, path, query, body, content_type)))
+        return cast("KubeObject", json.loads(self._request(method, path, query, body, content_type, accept)))
 
     def _request(
         self,
@@ -150,7 +167,8 @@ class KubeClient:
         path: str,
         query: Mapping[str, str | None] | None = None,
         body: KubeObject | None = None,
-        content_type: str = "application/json",
+        content_type: str = _JSON,
+        accept: str = _JSON,
     ) -> bytes:
         self.on_request()
         given = [(key, value) for key, value in (query or {}).items() if value is not None]
@@ -158,7 +176,7 @@ class KubeClient:
             method=method,
             resource_path=path,
             query_params=given,
-            header_params={"Accept": "application/json", "Content-Type": content_type},
+            header_params={"Accept": accept, "Content-Type": content_type},
             body=body,
             auth_settings=["BearerToken"],
         )

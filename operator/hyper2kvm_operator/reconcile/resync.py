@@ -63,10 +63,10 @@ class Resync:
         """
         since = self._clock()
         labels = f"{MANAGED_BY}={MANAGER}" if kind in CHILDREN else None
-        found = [
-            one for namespace in self._namespaces for one in self._client.list(kind.value, namespace, labels=labels)
-        ]
-        for value in self._cache.unseen(kind.value, since, {one["metadata"]["uid"] for one in found}):
+        found: set[str] = set()
+        for namespace in self._namespaces:
+            found |= self._client.uids(kind.value, namespace, labels=labels)
+        for value in self._cache.unseen(kind.value, since, found):
             _log.info("%s %s is gone", kind.value.kind, value["metadata"]["name"])
             self._gone(kind, value)
 

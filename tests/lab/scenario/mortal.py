@@ -39,8 +39,9 @@ class _MortalClient(KubeClient):
         query: Mapping[str, str | None] | None = None,
         body: KubeObject | None = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
     ) -> bytes:
-        answer = super()._request(method, path, query, body, content_type)
+        answer = super()._request(method, path, query, body, content_type, accept)
         phase = (body or {}).get("status", {}).get("phase", "")
         write = f"{method} {path} {phase}"
         if method != "GET" and write not in self._deaths:

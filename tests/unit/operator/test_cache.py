@@ -54,9 +54,9 @@ class Listing:
         self.found = list(found)
         self.asked = []
 
-    def list(self, resource, namespace=None, *, labels=None):
+    def uids(self, resource, namespace=None, *, labels=None):
         self.asked.append((resource.kind, namespace, labels))
-        return self.found
+        return {one["metadata"]["uid"] for one in self.found}
 
 
 def resync(cache, listing, gone, namespaces=()):

@@ -76,7 +76,8 @@ def _start(o: Observed, spec: VirtualMachineMigrationSpec) -> tuple[Action, ...]
     )
     plan = make_plan(o, spec, machine)
     job["metadata"].setdefault("annotations", {})[PLAN_DIGEST] = plan_digest(plan)
-    return Apply(Resources.CONFIG_MAP.value, plan_config(o.key, plan)), Ensure(Resources.JOB.value, job)
+    described = (Delete(Resources.JOB.value, o.plan_job.name),) if o.plan_job else ()
+    return Apply(Resources.CONFIG_MAP.value, plan_config(o.key, plan)), Ensure(Resources.JOB.value, job), *described
 
 
 def _outdated(o: Observed, spec: VirtualMachineMigrationSpec, job: JobState) -> bool:

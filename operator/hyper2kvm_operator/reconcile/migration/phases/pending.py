@@ -25,12 +25,11 @@ def decide(o: Observed) -> Decision:
         return Decision(_held(o, "suspended"))
     if not o.free_slot:
         return Decision(_held(o, f"waiting for a slot, {o.ahead} before this one"), requeue=_LOOK_AGAIN)
-    leftovers = [
-        job for job in (o.plan_job, o.convert_job) if job is not None and job.outcome is not JobOutcome.SUCCEEDED
-    ]
+    leftovers = [job.name for job in (o.plan_job,) if job is not None]
+    leftovers += [job.name for job in (o.convert_job,) if job is not None and job.outcome is not JobOutcome.SUCCEEDED]
     if leftovers:
         return Decision(_held(o, "removing what an earlier attempt left"), requeue=1.0).also(
-            *(Delete(Resources.JOB.value, job.name) for job in leftovers)
+            *(Delete(Resources.JOB.value, name) for name in leftovers)
         )
     status = enter(
         o,
