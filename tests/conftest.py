@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
-LIMITS = {None: 60, "appliance": 300, "guest": 1500, "cluster": 900}
+LIMITS = {None: 120, "appliance": 300, "guest": 1500, "cluster": 900}
 """Mark → seconds that a test may take with its fixtures, unless it says otherwise.
 
 The cheap come first; among those of a mark the longest, so that parallel workers end together.

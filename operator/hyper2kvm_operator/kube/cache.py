@@ -1,5 +1,6 @@
 """The cache: objects as the watches last told, by kind and place. Safe to use from several threads."""
 
+import json
 import threading
 import time
 from collections import defaultdict
@@ -24,8 +25,17 @@ _READ_OF_SPEC = {
 
 @dataclass(frozen=True)
 class _Entry:
-    value: KubeObject
+    """An object. Children are kept as JSON, a tenth of what they take as dicts: they are read seldom, and are many."""
+
+    uid: str
+    version: int
     seen: float
+    kept: KubeObject | bytes
+
+    @property
+    def value(self) -> KubeObject:
+        value: KubeObject = json.loads(self.kept) if isinstance(self.kept, bytes) else self.kept
+        return value
 
 
 class Cache:
@@ -46,9 +56,12 @@ class Cache:
         place = _place(value)
         with self._lock:
             known = self._objects[resource].get(place)
-            if known is not None and _newer(known.value, value):
+            version = _version(value)
+            # Events of one object may come late, never wrong.
+            if known is not None and known.version > version:
                 return
-            self._objects[resource][place] = _Entry(_kept(resource, value), self._clock())
+            uid = value["metadata"]["uid"]
+            self._objects[resource][place] = _Entry(uid, version, self._clock(), _kept(resource, value))
             self._places[value["metadata"]["uid"]] = place
             owner = value["metadata"].get("labels", {}).get(MIGRATION_LABEL)
             if owner:
@@ -60,7 +73,7 @@ class Cache:
         with self._lock:
             self._places.pop(value["metadata"]["uid"], None)
             known = self._objects[resource].get(place)
-            if known is not None and known.value["metadata"]["uid"] != value["metadata"]["uid"]:
+            if known is not None and known.uid != value["metadata"]["uid"]:
                 return
             self._objects[resource].pop(place, None)
             owner = value["metadata"].get("labels", {}).get(MIGRATION_LABEL)
@@ -91,7 +104,7 @@ class Cache:
             return [
                 entry.value
                 for entry in self._objects[resource].values()
-                if entry.seen < since and entry.value["metadata"]["uid"] not in uids
+                if entry.seen < since and entry.uid not in uids
             ]
 
     def children(self, resource: Resource, migration_uid: str) -> list[KubeObject]:
@@ -102,32 +115,30 @@ class Cache:
     def _of(self, resource: Resource, uid: str) -> Iterator[KubeObject]:
         for kind, place in sorted(self._children.get(uid, ()), key=lambda child: child[1]):
             found = self._objects[kind].get(place) if kind == resource else None
-            if found is not None and found.value["metadata"].get("labels", {}).get(MIGRATION_LABEL) == uid:
-                yield found.value
+            value = found.value if found is not None else None
+            if value is not None and value["metadata"].get("labels", {}).get(MIGRATION_LABEL) == uid:
+                yield value
 
 
-def _kept(resource: Resource, value: KubeObject) -> KubeObject:
+def _kept(resource: Resource, value: KubeObject) -> KubeObject | bytes:
     metadata = {name: field for name, field in value["metadata"].items() if name != "managedFields"}
     kept = {**value, "metadata": metadata}
-    if resource in _READ_OF_SPEC:
-        spec = value.get("spec", {})
-        kept["spec"] = {name: spec[name] for name in _READ_OF_SPEC[resource] if name in spec}
-    return kept
+    if resource not in _READ_OF_SPEC:
+        return kept
+    spec = value.get("spec", {})
+    kept["spec"] = {name: spec[name] for name in _READ_OF_SPEC[resource] if name in spec}
+    return json.dumps(kept).encode()
 
 
 def _place(value: KubeObject) -> Place:
     return value["metadata"].get("namespace", ""), value["metadata"]["name"]
 
 
-def _newer(known: KubeObject, told: KubeObject) -> bool:
-    """Whether what is known was written after what is told: events of one object may come late, never wrong.
-
-    Resource versions of one resource compare as integers (Kubernetes, "Resource versions", since 1.35 by contract and
-    before that in fact).
-    """
-    return _version(known) > _version(told)
-
-
 def _version(value: KubeObject) -> int:
+    """The resource version, as a number.
+
+    Those of one resource compare as integers (Kubernetes, "Resource versions", since 1.35 by contract and before that
+    in fact).
+    """
     told = value["metadata"].get("resourceVersion", "0")
     return int(told) if str(told).isdecimal() else 0
