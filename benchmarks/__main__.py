@@ -1,4 +1,7 @@
-"""`python -m benchmarks [NAME…]` measures, and writes results/NAME.json with the machine and the date."""
+"""`python -m benchmarks [NAME…]` measures, and writes results/NAME.json with the machine and the date.
+
+The tables of the documentation are then made anew.
+"""
 
 import datetime as dt
 import json
@@ -9,7 +12,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import convert, images, repair, scale
+from benchmarks import convert, images, repair, scale, table
+from lab.product import REPOSITORY
 
 RESULTS = Path(__file__).parent / "results"
 MEASURES: dict[str, Callable[[Path], dict[str, object]]] = {
@@ -29,6 +33,7 @@ def main(names: list[str]) -> None:
         result = {"measured": str(dt.datetime.now(dt.UTC).date()), "machine": _machine(), "figures": figures}
         (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
         print(json.dumps(result, indent=2), flush=True)
+    table.write(REPOSITORY)
 
 
 def _machine() -> str:

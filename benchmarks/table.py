@@ -1,13 +1,25 @@
 """The tables of the documentation, from the results."""
 
 import json
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 
+_TABLE = re.compile(r"^\|.*\|\n\|(?:---\|)+\n(?:\|.*\n)+\nMeasured .*$", re.MULTILINE)
 
-def table() -> str:
+
+def write(repository: Path) -> None:
+    """Put each table in the place of the one that its page has."""
+    for name, make in PAGES.items():
+        page = repository / name
+        new = make()
+        page.write_text(_TABLE.sub(lambda _, new=new: new, page.read_text(), count=1))
+
+
+def ratios() -> str:
     """README's: what was measured, the ratios, the machine."""
     convert, repair = _result("convert"), _result("repair")
     copying, nbdcopy = convert["figures"], convert["figures"]["throughput of nbdcopy"]
@@ -41,6 +53,14 @@ def images_table() -> str:
     lines = ["| | |", "|---|---|", *(f"| {name}, not compressed | {size:,} MiB |" for name, size in sizes.items())]
     lines += [f"| start of the appliance ({how}) | {seconds} s |" for how, seconds in starts.items()]
     return "\n".join([*lines, "", _measured(result, "")])
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "README.md": ratios,
+    "docs/operations/scale.md": scale_table,
+    "docs/tasks/install.md": images_table,
+}
+"""Page → what makes its table."""
 
 
 def _measured(result: dict[str, Any], how: str) -> str:
