@@ -18,6 +18,7 @@ _SLOW = ("tests/guests/", "tests/cluster/")
 _RANK = {mark: rank for rank, mark in enumerate(LIMITS)}
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("timeout") is None:

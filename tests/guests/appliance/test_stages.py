@@ -152,9 +152,10 @@ def edit_sizes(fixed):
 def test_what_no_file_uses_is_discarded(migrated, images, tmp_path):
     case, _, _ = migrated
     held = [path.read_bytes().count(DELETED[:25]) for path in (images[0], flat(case, tmp_path)[0])]
-    # qcow2 discards whole clusters: what shares its clusters with files stays.
     assert held[0] > 150_000
-    assert held[1] < 10_000
+    # qcow2 discards whole clusters: what shares its clusters with files stays. And ext4 has some room set aside for each
+    # processor, for small files to come (Linux, fs/ext4/mballoc.c, locality groups).
+    assert held[1] < 50_000
 
 
 def test_the_same_run_again_opens_nothing(migrated, monkeypatch):
