@@ -7,7 +7,6 @@ export PYTHONPATH := tests
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
-PARALLEL := --dist loadgroup --numprocesses
 CLUSTER := $(PYTHON) tests/lab/cluster
 GENERATORS := hyper2kvm_api.generate hyper2kvm.cli.reference hyper2kvm_operator.generate
 CACHE := $(or $(HYPER2KVM_CACHE),$(HOME)/.cache/hyper2kvm)
@@ -26,13 +25,13 @@ bootstrap: ## install what is missing on this machine (Debian 12), and make .ven
 
 .PHONY: test
 test: bootstrap lint ## everything: lint, unit, contract, appliance, guests, cluster
-	$(PYTEST) $(PARALLEL) 2 -m "not appliance and not guest and not cluster"
+	$(PYTEST) -n 2 -m "not appliance and not guest and not cluster"
 	$(PYTHON) -m lab.guests
-	$(PYTEST) $(PARALLEL) 2 -m "appliance or guest"
+	$(PYTEST) -n 2 -m "appliance or guest"
 	$(CLUSTER) prepare --kubevirt
 	$(PYTHON) -m lab.product
 	$(CLUSTER) up --kubevirt
-	$(PYTEST) $(PARALLEL) 3 -m "cluster and not alone" && $(PYTEST) -m alone; code=$$?; $(CLUSTER) down; exit $$code
+	$(PYTEST) -n 3 -m "cluster and not alone" && $(PYTEST) -m alone; code=$$?; $(CLUSTER) down; exit $$code
 
 .PHONY: lint
 lint: bootstrap ## ruff, mypy, the contracts between packages, drift of generated files

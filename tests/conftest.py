@@ -5,6 +5,8 @@ import time
 from collections.abc import Generator
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 LIMITS = {None: 120, "appliance": 300, "guest": 1500, "cluster": 900}
 """Mark → seconds that a test may take with its fixtures, unless it says otherwise.
@@ -15,18 +17,28 @@ The cheap come first; among those of a mark the longest, so that parallel worker
 _SLOW = ("tests/guests/", "tests/cluster/")
 """Folders of tests whose start is told too."""
 
+_SHARED = ("tests/guests/appliance/", "tests/cluster/test_handoff.py", "tests/cluster/test_troubles.py")
+"""Modules whose tests share an appliance, or migrations that were started together."""
+
 _RANK = {mark: rank for rank, mark in enumerate(LIMITS)}
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(LIMITS[_dearest(item)]))
-        if _dearest(item) == "appliance":
-            # Tests of a module share an appliance: one worker runs them.
-            item.add_marker(pytest.mark.xdist_group(item.location[0]))
     items.sort(key=lambda item: (_RANK[_dearest(item)], -item.get_closest_marker("timeout").args[0]))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> "Shared":
+    return Shared(config, log)
+
+
+class Shared(LoadScopeScheduling):
+    """Gives each parallel worker one test after the other; the tests of a module that share something dear together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid.partition("::")[0] if nodeid.startswith(_SHARED) else nodeid
 
 
 @pytest.hookimpl(trylast=True)

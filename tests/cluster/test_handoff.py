@@ -15,7 +15,7 @@ import pytest
 from hyper2kvm.run import run
 from lab.scenario.project import Project, claim, migration
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("handoffs")]
+pytestmark = pytest.mark.cluster
 
 MIB = 1 << 20
 
