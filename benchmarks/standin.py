@@ -1,6 +1,7 @@
-"""Plays Job controller, scheduler, kubelet and garbage collector.
+"""Plays Job controller, scheduler, kubelet, volume controllers and garbage collector.
 
-Every Job gets a pod that runs, tells what a real one tells, and succeeds; it goes with its Job.
+Every Job gets a pod that runs, tells what a real one tells, and succeeds; it goes with its Job. Claims are bound, and
+let go when they are deleted.
 """
 
 import base64
@@ -10,6 +11,7 @@ import ssl
 import threading
 import time
 import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,8 +32,11 @@ from hyper2kvm_operator.kube.client import KubeObject
 from hyper2kvm_operator.kube.resources import MANAGED_BY, MANAGER
 
 _NODE = "standin"
-_SECONDS = 3.0
+SECONDS = 3.0
 """How long each pod runs."""
+
+_BINDING = 0.5
+"""Seconds until a claim is bound."""
 
 _CAPACITY = 10 << 30
 _MACHINE = Machine(
@@ -60,13 +65,13 @@ class StandIn:
         self._pods = client.CoreV1Api(self._api)
         self._jobs = client.BatchV1Api(self._api)
         self._workers = ThreadPoolExecutor(4)
-        self._watch = watch.Watch()
+        self._watches = [watch.Watch(), watch.Watch()]
         self._stopped = threading.Event()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(keys / "kubelet.crt", keys / "kubelet.key")
         self._logs = _LogServer(("127.0.0.1", free_port()), _Logs)
         self._logs.socket = context.wrap_socket(self._logs.socket, server_side=True)
-        self._due: list[tuple[float, KubeObject, str]] = []
+        self._due: list[tuple[float, Callable[..., None], tuple[object, ...]]] = []
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -76,36 +81,63 @@ class StandIn:
             "daemonEndpoints": {"kubeletEndpoint": {"Port": self._logs.server_address[1]}},
         }
         self._pods.patch_node_status(_NODE, {"status": status})
-        for work in (self._logs.serve_forever, self._start_pods, self._end_pods):
-            threading.Thread(target=work, daemon=True).start()
+        jobs, claims = self._watches
+        for work, arguments in (
+            (self._logs.serve_forever, ()),
+            (self._work, ()),
+            (self._follow, (jobs, self._jobs.list_job_for_all_namespaces, self._job)),
+            (self._follow, (claims, self._pods.list_persistent_volume_claim_for_all_namespaces, self._claim)),
+        ):
+            threading.Thread(target=work, args=arguments, daemon=True).start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopped.set()
-        self._watch.stop()
+        for one in self._watches:
+            one.stop()
         self._logs.shutdown()
         self._workers.shutdown(cancel_futures=True)
         self._logs.server_close()
 
-    def _start_pods(self) -> None:
-        """Follow the Jobs. A watch that the API server ends, or does not begin yet, is begun again."""
+    def _follow(
+        self, watched: watch.Watch, kind: Callable[..., object], tell: Callable[[str, KubeObject, bool], None]
+    ) -> None:
+        """Tell of the operator's objects. A watch that the API server ends, or does not begin yet, is begun again."""
         known: set[str] = set()
         while not self._stopped.wait(0.5):
             with suppress(ApiException, urllib3.exceptions.HTTPError):
-                stream = self._watch.stream(
-                    self._jobs.list_job_for_all_namespaces,
-                    label_selector=f"{MANAGED_BY}={MANAGER}",
-                    timeout_seconds=300,
-                )
-                for event in stream:
-                    job = event["raw_object"]
-                    if event["type"] == "DELETED":
-                        self._workers.submit(self._collect, job)
-                    elif event["type"] == "ADDED" and job["metadata"]["uid"] not in known:
-                        known.add(job["metadata"]["uid"])
-                        self._workers.submit(self._start, job)
+                for event in watched.stream(kind, label_selector=f"{MANAGED_BY}={MANAGER}", timeout_seconds=300):
+                    uid = event["raw_object"]["metadata"]["uid"]
+                    tell(event["type"], event["raw_object"], uid not in known)
+                    known.add(uid)
+
+    def _job(self, change: str, job: KubeObject, new: bool) -> None:  # noqa: FBT001 -- private, called in one place
+        if change == "DELETED":
+            self._later(0.0, self._collect, job)
+        elif new:
+            self._later(0.0, self._start, job)
+
+    def _claim(self, change: str, claim: KubeObject, new: bool) -> None:  # noqa: FBT001 -- private, called in one place
+        if "deletionTimestamp" in claim["metadata"] and change != "DELETED":
+            self._later(0.0, self._let_go, claim)
+        elif new:
+            self._later(_BINDING, self._bind, claim)
+
+    def _bind(self, claim: KubeObject) -> None:
+        metadata, spec = claim["metadata"], claim["spec"]
+        status = {"phase": "Bound", "accessModes": spec["accessModes"], "capacity": spec["resources"]["requests"]}
+        self._pods.patch_namespaced_persistent_volume_claim_status(
+            metadata["name"], metadata["namespace"], {"status": status}
+        )
+
+    def _let_go(self, claim: KubeObject) -> None:
+        """Remove the finalizer kubernetes.io/pvc-protection, which admission adds to every claim."""
+        metadata = claim["metadata"]
+        self._pods.patch_namespaced_persistent_volume_claim(
+            metadata["name"], metadata["namespace"], {"metadata": {"finalizers": None}}
+        )
 
     def _start(self, job: KubeObject) -> None:
         pod = _pod(job)
@@ -113,20 +145,24 @@ class StandIn:
         self._pods.create_namespaced_pod(namespace, pod)
         running = {"phase": "Running", "containerStatuses": [_container({"running": {"startedAt": _now()}})]}
         self._pods.patch_namespaced_pod_status(name, namespace, {"status": running})
-        with self._lock:
-            self._due.append((time.monotonic() + _SECONDS, job, name))
+        self._later(SECONDS, self._end, job, name)
 
     def _collect(self, job: KubeObject) -> None:
         pod = _pod(job)["metadata"]
         self._pods.delete_namespaced_pod(pod["name"], job["metadata"]["namespace"], grace_period_seconds=0)
 
-    def _end_pods(self) -> None:
-        while not self._stopped.wait(0.1):
+    def _later(self, seconds: float, work: Callable[..., None], *arguments: object) -> None:
+        with self._lock:
+            self._due.append((time.monotonic() + seconds, work, arguments))
+
+    def _work(self) -> None:
+        while not self._stopped.wait(0.05):
+            moment = time.monotonic()
             with self._lock:
-                due = [one for one in self._due if one[0] <= time.monotonic()]
-                self._due = [one for one in self._due if one not in due]
-            for _, job, name in due:
-                self._workers.submit(self._end, job, name)
+                due = [one for one in self._due if one[0] <= moment]
+                self._due = [one for one in self._due if one[0] > moment]
+            for _, work, arguments in due:
+                self._workers.submit(work, *arguments)
 
     def _end(self, job: KubeObject, pod: str) -> None:
         namespace = job["metadata"]["namespace"]
