@@ -38,9 +38,13 @@ def finished_cleanly(project: Project, name: str = "tiny", deadline: float = 400
     """The status of a migration that succeeded, whose source is as before and of which nothing is left after it."""
     status = project.wait_phase(name, "Succeeded", deadline=deadline)
     project.delete(name)
-    assert project.leftovers((f"persistentvolumeclaim/{name}-disk0", f"datavolume/{name}-disk0")) == []
-    assert project.get("datavolume", f"{name}-disk0")["status"]["phase"] == "Succeeded"
-    assert project.get("persistentvolumeclaim", f"{name}-disk0")["status"]["phase"] == "Bound"
+    claims = [disk["claimName"] for disk in status["disks"]]
+    assert claims
+    kept = [f"{kind}/{claim}" for kind in ("persistentvolumeclaim", "datavolume") for claim in claims]
+    assert project.leftovers(kept) == []
+    for claim in claims:
+        assert project.get("datavolume", claim)["status"]["phase"] == "Succeeded"
+        assert project.get("persistentvolumeclaim", claim)["status"]["phase"] == "Bound"
     assert project.source_is_unchanged()
     return status
 

@@ -26,6 +26,8 @@ PYTHON = "/usr/bin/python3"
 """Debian's own: the bindings of libguestfs and libnbd are made for it."""
 
 LINK = REPOSITORY / ".venv"
+_OWNER = "checkout"
+"""File in an environment with the path of the checkout that it belongs to."""
 _SECONDS = 1800
 
 
@@ -96,6 +98,16 @@ def ensure_environment() -> None:
     if folder != LINK:
         LINK.unlink(missing_ok=True)
         LINK.symlink_to(folder)
+        (folder / _OWNER).write_text(str(REPOSITORY))
+        _forget_others(folder)
+
+
+def _forget_others(used: Path) -> None:
+    """Remove the environments of this checkout with other packages, and those of checkouts that are gone."""
+    for owner in CACHE.glob(f"venv-*/{_OWNER}"):
+        checkout = Path(owner.read_text())
+        if owner.parent != used and (checkout == REPOSITORY or not checkout.exists()):
+            shutil.rmtree(owner.parent, ignore_errors=True)
 
 
 def _folder() -> Path:
