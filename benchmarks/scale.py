@@ -65,7 +65,7 @@ def _measure(folder: Path, count: int) -> dict[str, object]:
         for crd in sorted((REPOSITORY / "crds").glob("*.yaml")):
             plane.kubectl.apply(crd.read_text())
         plane.kubectl("wait", "--for=condition=Established", "crd", "--all")
-        plane.kubectl.make_namespace(_NAMESPACE)
+        plane.kubectl("create", "namespace", _NAMESPACE)
         client = KubeClient(config.new_client_from_config(str(plane.layout.kubeconfig)))
         with _operator(plane, folder / "operator.log") as operator:
             began = time.monotonic()

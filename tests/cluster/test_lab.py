@@ -312,6 +312,7 @@ def devices(cluster: Cluster) -> set[tuple[Path, tuple[int, int]]]:
     return {(device, behind) for device, behind in volumes.attachments().items() if device in [*lower, *upper]}
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("killed", [(), ("containerd", "kubelet", "provisioner")], ids=["whole", "killed"])
 def test_a_cluster_leaves_no_trace(killed):
     spare = Cluster(Layout("spare", 19))

@@ -39,15 +39,17 @@ def urls(layout: Layout) -> dict[str, str]:
 
 
 def wait_until_healthy(layout: Layout, pid: int) -> None:
-    """Wait for one component after the other.
+    """Wait for one component after the other, and then until the cluster takes pods.
 
     Raises:
-        HostError: ProgramTimedOut, with the last lines of the log of the one that is not.
+        HostError: ProgramTimedOut, with the last lines of the log of the one that is not; ProgramFailed when no
+            pod is taken.
     """
     checks = {name: _asking(url) for name, url in urls(layout).items()}
     checks |= {"containerd": lambda: _containerd(pid), "kubelet": lambda: _node(Kubectl(layout.kubeconfig))}
     for name in ORDER:
         wait_for(name, checks[name], deadline=120, log=layout.logs / f"{name}.log", pause=0.2)
+    Kubectl(layout.kubeconfig).await_account("default")
 
 
 def _asking(url: str) -> Callable[[], str | None]:

@@ -50,12 +50,21 @@ class Kubectl:
         self("apply", "--server-side", "--force-conflicts", *where, "--filename=-", stdin=manifest)
 
     def make_namespace(self, name: str) -> None:
-        """Make a namespace, unless it exists.
+        """Make a namespace that takes pods, unless it exists.
 
         Raises:
             HostError: as `run`.
         """
         self.apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}))
+        self.await_account(name)
+
+    def await_account(self, namespace: str) -> None:
+        """Wait until a namespace takes pods: the controller manager gives it the account that they run as.
+
+        Raises:
+            HostError: as `run`.
+        """
+        self("wait", "--for=create", "serviceaccount/default", f"--namespace={namespace}", "--timeout=60s", deadline=70)
 
     def get(self, kind: str, name: str, namespace: str = "default") -> dict[str, Any] | None:
         """One object, or None when there is none, or not yet such a kind.

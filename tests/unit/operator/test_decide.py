@@ -224,7 +224,7 @@ class TestConverting:
 
     @pytest.mark.parametrize(("trouble", "reason"), TROUBLES)
     def test_a_pod_that_does_not_start_says_why_and_fails_in_the_end(self, trouble, reason):
-        fresh = observed(Phase.CONVERTING, convert_job=job(pod=pod(age=3, trouble=trouble)))
+        fresh = observed(Phase.CONVERTING, convert_job=job(pod=pod(age=25, trouble=trouble)))
         decision = decide(fresh)
         assert decision.status.phase is Phase.CONVERTING
         assert condition(decision, "Converted").reason == reason
@@ -233,6 +233,12 @@ class TestConverting:
         ended = decide(old)
         assert ended.status.failure.reason == reason
         assert trouble.message in ended.status.failure.message
+
+    def test_a_warning_that_the_kubelet_may_get_over_is_not_told_at_once(self):
+        passing = Trouble("FailedMount", "failed to sync configmap cache: timed out waiting for the condition")
+        decision = decide(observed(Phase.CONVERTING, convert_job=job(pod=pod(age=3, trouble=passing))))
+        assert not decision.occurrences
+        assert decision.requeue
 
     def test_the_same_trouble_is_told_once(self):
         stuck = job(pod=pod(age=3, trouble=TROUBLES[2][0]))

@@ -40,6 +40,9 @@ HOPELESS = {
 GRACE = 45.0
 """Seconds that a hopeless trouble may last: objects that are applied together may appear in any order."""
 
+SETTLE = 20.0
+"""Seconds that a trouble without a name here may last untold: kubelets try again, and most such warnings pass."""
+
 
 def meaning(trouble: Trouble) -> Reason:
     """Our reason for a trouble of Kubernetes."""

@@ -1,5 +1,6 @@
 """What the phases with a Job share: a Job that is suspended, and a pod that does not start."""
 
+from hyper2kvm_api.reasons import Reason
 from hyper2kvm_operator.build.metadata import Json
 from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.reconcile.migration.decision import (
@@ -11,7 +12,7 @@ from hyper2kvm_operator.reconcile.migration.decision import (
     waiting,
 )
 from hyper2kvm_operator.reconcile.migration.observed import JobState, Observed
-from hyper2kvm_operator.reconcile.migration.troubles import GRACE, HOPELESS, meaning, stuck
+from hyper2kvm_operator.reconcile.migration.troubles import GRACE, HOPELESS, SETTLE, meaning, stuck
 
 LOOK_AGAIN = 5.0
 """Seconds between looks at a running pod."""
@@ -37,6 +38,8 @@ def not_started(o: Observed, job: JobState, condition: str) -> Decision:
     reason = meaning(trouble)
     message = f"{job.pod.name if job.pod else job.name}: {trouble.message}"
     since = (o.now - job.pod.created).total_seconds() if job.pod else seconds_in_phase(o)
+    if reason is Reason.POD_NOT_STARTED and since < SETTLE:
+        return Decision(o.status, requeue=LOOK_AGAIN)
     if since > (GRACE if reason in HOPELESS else o.settings.start_deadline):
         return failed(o, cluster_failure(reason, message))
     return waiting(o, reason, message, condition)
