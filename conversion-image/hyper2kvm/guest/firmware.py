@@ -18,6 +18,9 @@ BIOS_BOOT = "21686148-6449-6e6f-744e-656564454649"
 ESP_FOLDERS = ("/boot/efi", "/efi", "/boot")
 """Where an EFI system partition is mounted, by custom."""
 
+SECTOR = 512
+"""Bytes of a boot record."""
+
 _BOOT_CODE = 440
 _SIGNATURE = slice(510, 512)
 
@@ -32,6 +35,15 @@ def detect(stated: Firmware | None, devices: Sequence[BlockDevice]) -> Firmware:
         return stated
     types = {device.part_type for device in devices}
     return Firmware.UEFI if ESP in types and BIOS_BOOT not in types else Firmware.BIOS
+
+
+def has_boot_record(sector: bytes) -> bool:
+    """Whether a firmware may start a disk that begins so.
+
+    BIOS demands the signature of a boot record; UEFI demands the same one of the protective record before a GPT, and
+    of a FAT file system without partitions (UEFI 2.10, sections 5.2 and 13.3).
+    """
+    return sector[_SIGNATURE] == b"\x55\xaa"
 
 
 def boot_disk(
@@ -54,7 +66,7 @@ def boot_disk(
     ordered = [disk.id for disk in machine.disks]
     choices = [
         *(_esp_disks(devices, mounts) if firmware is Firmware.UEFI else []),
-        *_preferred([disk for disk in ordered if b"GRUB" in sectors.get(disk, b"")[:512]], system),
+        *_preferred([disk for disk in ordered if b"GRUB" in sectors.get(disk, b"")[:SECTOR]], system),
         *_preferred([disk for disk in ordered if _starts(sectors.get(disk, b""))], system),
         *system,
         *ordered,
@@ -80,4 +92,4 @@ def _disks_of(path: str, devices: Sequence[BlockDevice], mounts: Sequence[Mount]
 
 def _starts(sector: bytes) -> bool:
     """Whether a master boot record holds code, and not only a partition table."""
-    return sector[_SIGNATURE] == b"\x55\xaa" and any(sector[:_BOOT_CODE])
+    return has_boot_record(sector) and any(sector[:_BOOT_CODE])

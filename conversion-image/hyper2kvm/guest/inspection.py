@@ -11,10 +11,11 @@ from hyper2kvm.guest.contents import Contents
 from hyper2kvm.guest.description import Guest, Mount
 from hyper2kvm.guest.linux import bootloaders, interfaces, kernels, vendortools
 from hyper2kvm.guest.mounted import esp_folder, mount_all
-from hyper2kvm.guest.systems import Identified, identify
+from hyper2kvm.guest.systems import identify
+from hyper2kvm.guest.unsupported import allow_copy
 from hyper2kvm_api.errors import GuestError
-from hyper2kvm_api.options import UnsupportedPolicy
 from hyper2kvm_api.plan import Plan
+from hyper2kvm_api.reasons import Reason
 
 _HIBERNATED = "swsuspend"
 """blkid's type of a swap partition that holds the image of a hibernated Linux."""
@@ -36,7 +37,14 @@ def inspect_guest(appliance: Appliance, plan: Plan, events: Events) -> Guest:
     contents = disks.look(appliance.handle, plan.machine, keys)
     found = identify(appliance, contents, plan.guest.root)
     if found.obstacle is not None:
-        return _copied(contents, found, found.obstacle, plan.guest.when_unsupported, events)
+        allow_copy(found.obstacle, plan.guest.when_unsupported, events)
+        return Guest(
+            os=found.system,
+            root=None,
+            boot_disk=_boot_disk(contents, ()),
+            firmware=contents.firmware,
+            devices=contents.devices,
+        )
     _warn(contents, events)
     mounts = mount_all(appliance, contents, found.root or "", events)
     return Guest(
@@ -53,24 +61,16 @@ def inspect_guest(appliance: Appliance, plan: Plan, events: Events) -> Guest:
     )
 
 
-def _copied(
-    contents: Contents, found: Identified, obstacle: GuestError, policy: UnsupportedPolicy, events: Events
-) -> Guest:
-    """A guest whose disks are copied as they are, where the user allows that."""
-    if policy is not UnsupportedPolicy.COPY:
-        raise obstacle
-    events.warn(
-        str(obstacle.reason),
-        f"{obstacle.message}; the disks are copied unchanged",
-        hint="Prepare the guest for KVM yourself: its drivers, boot loader and network.",
-    )
-    return Guest(
-        os=found.system,
-        root=None,
-        boot_disk=_boot_disk(contents, ()),
-        firmware=contents.firmware,
-        devices=contents.devices,
-    )
+def without_boot_record(plan: Plan, events: Events) -> Guest:
+    """A guest whose disks no firmware starts, so that none of them holds a system that was started from it.
+
+    Raises:
+        GuestError: NoOperatingSystem, unless the user allows a mere copy.
+    """
+    message = f"none of the {len(plan.machine.disks)} disk(s) starts a machine: their first sectors are no boot records"
+    allow_copy(GuestError(Reason.NO_OPERATING_SYSTEM, message), plan.guest.when_unsupported, events)
+    stated = firmware.detect(plan.machine.firmware, ())
+    return Guest(os=None, root=None, boot_disk=plan.machine.disks[0].id, firmware=stated, devices=())
 
 
 def _boot_disk(contents: Contents, mounts: Sequence[Mount]) -> str:

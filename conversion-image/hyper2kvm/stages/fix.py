@@ -9,12 +9,12 @@ from hyper2kvm.guest.description import Guest
 from hyper2kvm.guest.draft import Draft
 from hyper2kvm.guest.fixer import Situation
 from hyper2kvm.guest.trim import Trimmed, trim
+from hyper2kvm.guest.unsupported import allow_copy
 from hyper2kvm.stages.documents import Fixed
 from hyper2kvm.stages.opened import OpenedDisks
 from hyper2kvm.stages.work import Work
 from hyper2kvm_api.errors import GuestError
 from hyper2kvm_api.migration import Mode
-from hyper2kvm_api.options import UnsupportedPolicy
 from hyper2kvm_api.reasons import Reason
 
 _NOTHING_TRIMMED = Trimmed(None, ())
@@ -54,13 +54,7 @@ def _repairable(work: Work, guest: Guest) -> bool:
     if guest.boot_loaders:
         return True
     error = GuestError(Reason.BOOT_LOADER_UNKNOWN, f"{guest.root}: no GRUB, systemd-boot or extlinux was found")
-    if work.plan.guest.when_unsupported is not UnsupportedPolicy.COPY:
-        raise error
-    work.events.warn(
-        str(error.reason),
-        f"{error.message}; the disks are copied unchanged",
-        hint="Prepare the guest for KVM yourself: its drivers, boot loader and network.",
-    )
+    allow_copy(error, work.plan.guest.when_unsupported, work.events)
     return False
 
 

@@ -1,18 +1,23 @@
 """The disks of a guest, opened: a fresh overlay on each, served over NBD, all of them in one appliance."""
 
 import tempfile
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from hyper2kvm import accelerator
+from hyper2kvm.disk.connection import Connection
 from hyper2kvm.disk.nodes import overlay_options
 from hyper2kvm.disk.overlay import create_overlay
 from hyper2kvm.disk.server import NbdServer
+from hyper2kvm.guest import firmware
 from hyper2kvm.guest.appliance import Appliance
 from hyper2kvm.stages.documents import Fixed, FlatDisk, Flattened, OverlayState
 from hyper2kvm.stages.work import Work
+from hyper2kvm_api.errors import SourceError
+from hyper2kvm_api.reasons import Reason
 
 
 class OpenedDisks:
@@ -53,6 +58,16 @@ class OpenedDisks:
         if self._appliance is None:
             self._appliance = self._open()
         return self._appliance
+
+    def first_sectors(self) -> Iterator[bytes]:
+        """The first 512 bytes of each disk in the machine's order, read without the appliance.
+
+        Raises:
+            SourceError: SourceUnreadable.
+            HostError: ProgramFailed when a disk cannot be served.
+        """
+        for disk in self._disks:
+            yield self._first_sector(disk)
 
     def close(self) -> None:
         """Unmount, write everything to the overlays and end the appliance. Does nothing when nothing is open.
@@ -96,6 +111,19 @@ class OpenedDisks:
             appliance = opening.enter_context(Appliance(sockets, accelerator=proven, log=scratch / "appliance.log"))
             self._opened = opening.pop_all()
         return appliance
+
+    def _first_sector(self, disk: FlatDisk) -> bytes:
+        log = self._work.workspace.scratch / "first-sector.nbd.log"
+        with (
+            tempfile.TemporaryDirectory(prefix="h2k-") as folder,
+            NbdServer(disk.node.options(), Path(folder, "disk.sock"), writable=False, log=log) as server,
+        ):
+            try:
+                with Connection(server.uri) as connection:
+                    return connection.read(0, min(firmware.SECTOR, connection.size))
+            except OSError as error:
+                message = f"disk {disk.id} cannot be read: {error.strerror}"
+                raise SourceError(Reason.SOURCE_UNREADABLE, message, disk=disk.id) from error
 
     def _serve(self, disk: FlatDisk, socket: Path) -> NbdServer:
         overlay = self._work.workspace.overlay(disk.id)

@@ -19,7 +19,7 @@ from hyper2kvm.stages.work import Work
 from hyper2kvm.workspace import Workspace, digest
 from hyper2kvm_api.errors import GuestError
 from hyper2kvm_api.migration import Mode
-from hyper2kvm_api.options import GuestOptions
+from hyper2kvm_api.options import GuestOptions, UnsupportedPolicy
 from hyper2kvm_api.reasons import Reason
 from lab.debiantree import INITRAMFS, LINKS, files
 from lab.rawdisk import MIB, Part, RawDisk, unpacked
@@ -164,6 +164,22 @@ def test_the_same_run_again_opens_nothing(migrated, monkeypatch):
     assert case.run() == (guest, fixed)
 
 
+@pytest.mark.parametrize("policy", UnsupportedPolicy)
+def test_disks_that_no_firmware_starts_are_told_without_the_appliance(policy, tmp_path, monkeypatch):
+    disks = RawDisk(tmp_path / "data.img", 16), RawDisk(tmp_path / "more.img", 16)
+    disks[0].ext4(0, unpacked(tmp_path / "tree", {"/value": b""}, {}))
+    monkeypatch.setattr(OpenedDisks, "_open", lambda _: pytest.fail("the appliance was started"))
+    case = Case(tmp_path, tuple(disk.path for disk in disks), options=GuestOptions(when_unsupported=policy))
+    if policy is UnsupportedPolicy.COPY:
+        guest, fixed = case.run()
+        assert (guest.os, guest.boot_disk, fixed.applied) == (None, "scsi0:0", False)
+    else:
+        with pytest.raises(GuestError, match=r"none of the 2 disk\(s\) starts a machine") as caught:
+            case.run()
+        assert caught.value.reason is Reason.NO_OPERATING_SYSTEM
+    assert case.overlays == []
+
+
 def test_another_process_plans_the_same_over_fresh_overlays_and_writes_nothing(migrated, images, tmp_path):
     _, guest, fixed = migrated
     case = Case(tmp_path, images, mode=Mode.PLAN)
@@ -194,9 +210,10 @@ def test_a_fix_that_fails_half_way_leaves_no_overlay(migrated, images, tmp_path,
 
 def test_disks_without_a_system_are_an_error_and_leave_no_overlay(tmp_path):
     disk = RawDisk(tmp_path / "empty.img", 16)
-    disk.ext4(0, unpacked(tmp_path / "tree", {"/value": b""}, {}))
+    disk.partitions("dos", [Part(0)])
+    disk.ext4(1, unpacked(tmp_path / "tree", {"/value": b""}, {}))
     case = Case(tmp_path, (disk.path,))
-    with pytest.raises(GuestError, match=r"no disk holds an operating system; found: /dev/sda \(ext4\)") as caught:
+    with pytest.raises(GuestError, match=r"no disk holds an operating system; found: /dev/sda1 \(ext4\)") as caught:
         case.run()
     assert caught.value.reason is Reason.NO_OPERATING_SYSTEM
     assert case.overlays == []

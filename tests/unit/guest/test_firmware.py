@@ -1,7 +1,7 @@
 import pytest
 
 from hyper2kvm.guest.description import BlockDevice, Mount
-from hyper2kvm.guest.firmware import BIOS_BOOT, ESP, boot_disk, detect
+from hyper2kvm.guest.firmware import BIOS_BOOT, ESP, boot_disk, detect, has_boot_record
 from hyper2kvm_api.machine import DiskBus, Firmware, Machine, MachineDisk
 
 GIB = 1 << 30
@@ -84,3 +84,13 @@ def test_uefi_starts_the_disk_with_the_mounted_esp():
 
 def test_disks_without_anything_start_with_the_first():
     assert boot_disk(Firmware.UEFI, machine(), [], [], {}) == FIRST
+
+
+@pytest.mark.parametrize("sector", [GRUB, SYSLINUX, DATA])
+def test_a_firmware_starts_what_begins_with_a_boot_record(sector):
+    assert has_boot_record(sector)
+
+
+@pytest.mark.parametrize("sector", [b"", b"\x55\xaa", bytes(512), bytes(510) + b"\xaa\x55"])
+def test_a_firmware_starts_nothing_else(sector):
+    assert not has_boot_record(sector)
