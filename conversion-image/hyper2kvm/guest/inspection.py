@@ -67,7 +67,7 @@ def without_boot_record(plan: Plan, events: Events) -> Guest:
     Raises:
         GuestError: NoOperatingSystem, unless the user allows a mere copy.
     """
-    message = f"none of the {len(plan.machine.disks)} disk(s) starts a machine: their first sectors are no boot records"
+    message = "no disk holds an operating system: none begins with a boot record, so that no firmware starts it"
     allow_copy(GuestError(Reason.NO_OPERATING_SYSTEM, message), plan.guest.when_unsupported, events)
     stated = firmware.detect(plan.machine.firmware, ())
     return Guest(os=None, root=None, boot_disk=plan.machine.disks[0].id, firmware=stated, devices=())
