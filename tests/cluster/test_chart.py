@@ -79,8 +79,8 @@ def test_the_operator_runs_in_a_restricted_namespace(operator, cluster):
     operator.scale(1)
 
 
-def test_an_upgrade_with_migrations_in_flight_and_a_rollback_lose_nothing(operator, project, tiny_disk):
-    project.source({"tiny.qcow2": tiny_disk})
+def test_an_upgrade_with_migrations_in_flight_and_a_rollback_lose_nothing(operator, project, bootable_disk):
+    project.source({"tiny.qcow2": bootable_disk})
     project.apply(migration("tiny", "tiny.qcow2"))
     project.wait_stage("tiny", "Inspect")
     operator.install("operator.workers=4")
@@ -147,13 +147,13 @@ UNUSED = {
 """Rights that the operator needs in cases that need not happen here."""
 
 
-def test_the_operator_does_what_it_may_and_may_what_it_does(operator, project: Project, tiny_disk):
+def test_the_operator_does_what_it_may_and_may_what_it_does(operator, project: Project, bootable_disk):
     """All that the operator did on this cluster since it was brought up, by the API server's audit log.
 
     Nothing may be denied to it from here on: before, its rights changed under it with the chart's values.
     """
     began = dt.datetime.now(dt.UTC)
-    project.source({"tiny.qcow2": tiny_disk})
+    project.source({"tiny.qcow2": bootable_disk})
     cleanup = dict.fromkeys(("jobs", "workspace", "artifacts"), "OnSuccess")
     imported = {"disks": {"format": "qcow2"}}
     project.apply(

@@ -38,6 +38,16 @@ def install(kubectl: Kubectl) -> None:
     kubectl.apply(fill("manifests/cdi.yaml"))
 
 
+def uninstall(kubectl: Kubectl) -> None:
+    """Take CDI away with its kinds; its operator stays, and installs it again when asked.
+
+    Raises:
+        HostError: ProgramFailed, ProgramTimedOut.
+    """
+    kubectl("delete", "cdi", "cdi", "--ignore-not-found", "--timeout=120s", deadline=130)
+    wait_for("the end of CDI", lambda: _left(kubectl, "crd", "datavolumes.cdi.kubevirt.io"), deadline=120)
+
+
 def wait_until_deployed(kubectl: Kubectl) -> None:
     """Wait until CDI's operator calls it Deployed; then tell it about the storage classes.
 
@@ -57,6 +67,10 @@ def _tell_about(kubectl: Kubectl, storage_class: StorageClass) -> None:
 
 def _missing(kubectl: Kubectl, kind: str, name: str) -> str | None:
     return None if kubectl.get(kind, name) else f"there is no {kind} {name} yet"
+
+
+def _left(kubectl: Kubectl, kind: str, name: str) -> str | None:
+    return f"there still is {kind} {name}" if kubectl.get(kind, name) else None
 
 
 def _not_deployed(kubectl: Kubectl) -> str | None:

@@ -38,17 +38,26 @@ def project(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Projec
 
 @pytest.fixture(scope="session")
 def tiny_disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A qcow2 of 64 MiB with 8 MiB of data and no operating system."""
+    """A qcow2 of 64 MiB with 8 MiB of data and no boot record: its migration takes seconds."""
     return disk_image(tmp_path_factory.mktemp("tiny") / "tiny.qcow2", size=64, data=8)
 
 
-def disk_image(path: Path, *, size: int, data: int) -> Path:
+@pytest.fixture(scope="session")
+def bootable_disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a boot record, and nothing that it starts: INSPECT opens it in the appliance, for a while."""
+    return disk_image(tmp_path_factory.mktemp("bootable") / "bootable.qcow2", size=64, data=8, boot_record=True)
+
+
+def disk_image(path: Path, *, size: int, data: int, boot_record: bool = False) -> Path:
     """A disk image whose first `data` MiB are noise, the same each time; sizes in MiB, format by suffix."""
     raw = path.with_suffix(".noise")
     noise = random.Random(data)
     with raw.open("wb") as file:
         for _ in range(data):
             file.write(noise.randbytes(_MIB))
+        if boot_record:
+            file.seek(510)
+            file.write(b"\x55\xaa")
     os.truncate(raw, size * _MIB)
     run(["qemu-img", "convert", "-f", "raw", "-O", path.suffix[1:], str(raw), str(path)], deadline=120)
     raw.unlink()

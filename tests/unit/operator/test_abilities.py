@@ -7,8 +7,9 @@ from hyper2kvm_operator.reconcile.migration.abilities import AbilityReader
 class Answers:
     """Stands in for the client: a cluster's answers."""
 
-    def __init__(self, config=None, allocatable=None):
+    def __init__(self, config=None, allocatable=None, *, serves=False):
         self.config = config
+        self.kubevirt = serves
         self.nodes = [{"status": {"allocatable": allocatable or {}}}]
         self.asked = 0
 
@@ -22,7 +23,7 @@ class Answers:
         return self.nodes
 
     def serves(self, resource):
-        return False
+        return self.kubevirt
 
 
 # KubeVirt's device plugin offers a thousand by default, which Kubernetes writes as 1k.
@@ -39,11 +40,12 @@ def test_overheads_are_cdis():
     assert (found.overheads.of("fast"), found.overheads.of("slow")) == (0.06, 0.1)
 
 
-def test_the_cluster_is_asked_once_a_minute():
+@pytest.mark.parametrize(("whole", "moments"), [(True, (0, 59, 61)), (False, (0, 4, 6))], ids=["whole", "lacking"])
+def test_the_cluster_is_asked_again_after_a_while_and_sooner_where_it_lacks_something(whole, moments):
     now = [0.0]
-    answers = Answers()
+    answers = Answers({} if whole else None, serves=whole)
     reader = AbilityReader(answers, lambda: now[0])
-    for moment in (0.0, 59.0, 61.0):
+    for moment in moments:
         now[0] = moment
         reader.read()
     assert answers.asked == 2

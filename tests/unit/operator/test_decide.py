@@ -346,6 +346,14 @@ class TestHandingOff:
             "name": "disk0",
             "persistentVolumeClaim": {"claimName": "web01-disk0"},
         }
+        made = decide(observed(spec=make_spec(**WITH_VM), status=status, abilities=bare, virtual_machine="vm-uid"))
+        assert made.status.phase is Phase.SUCCEEDED
+        assert kinds(made, Merge) == [
+            (kind, f"web01-disk{n}") for kind in 2 * ("PersistentVolumeClaim",) for n in (0, 1)
+        ]
+        assert condition(made, "HandedOff").message.endswith(
+            "CDI is not installed: the claims themselves are the disks"
+        )
 
     def test_an_import_serves_the_images_and_removes_the_server_afterwards(self):
         spec = make_spec(**IMPORT)

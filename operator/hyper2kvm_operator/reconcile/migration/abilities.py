@@ -12,10 +12,12 @@ from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.reconcile.migration.observed import Abilities
 
 _FRESH = 60.0
+_FRESH_WHERE_LACKING = 5.0
+"""Seconds that an answer is good for. What is lacking is installed while somebody waits for it."""
 
 
 class AbilityReader:
-    """Reads the cluster's abilities, at most once a minute. Safe to use from several threads."""
+    """Reads the cluster's abilities, at most once in some seconds. Safe to use from several threads."""
 
     def __init__(self, client: KubeClient, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
@@ -28,7 +30,7 @@ class AbilityReader:
         """What the cluster has."""
         with self._lock:
             moment = self._clock()
-            if self._known is None or moment - self._since > _FRESH:
+            if self._known is None or moment - self._since > _good_for(self._known):
                 self._known = self._look()
                 self._since = moment
             return self._known
@@ -42,6 +44,10 @@ class AbilityReader:
             kvm_nodes=sum(1 for node in nodes if _offers_kvm(node)),
             overheads=_overheads(config or {}),
         )
+
+
+def _good_for(known: Abilities) -> float:
+    return _FRESH if known.cdi and known.kubevirt else _FRESH_WHERE_LACKING
 
 
 def _offers_kvm(node: KubeObject) -> bool:

@@ -117,7 +117,7 @@ def _virtual_machine(
 ) -> Decision:
     machine = o.status.machine
     if not spec.target.virtual_machine.create or machine is None:
-        done = _finished(o, spec, "the disks are handed off")
+        done = _finished(o, spec, "the disks are handed off" + _degraded(o, spec))
         return Decision(done.status, (*before, *done.actions), occurrences=done.occurrences)
     if o.virtual_machine is None:
         disks = [
@@ -134,9 +134,15 @@ def _virtual_machine(
         value = virtual_machine(o.key, machine, o.status.firmware or Firmware.BIOS, disks, spec.target.virtual_machine)
         return Decision(o.status, (*before, Ensure(Resources.VIRTUAL_MACHINE.value, value)), requeue=1.0)
     owned = Resources.DATA_VOLUME if data_volumes else Resources.CLAIM
-    done = _finished(o, spec, f"VirtualMachine {o.status.virtual_machine_name}")
+    done = _finished(o, spec, f"VirtualMachine {o.status.virtual_machine_name}{_degraded(o, spec)}")
     owners = tuple(_give(disk, owned, _vm_owner(o)) for disk in _disks(o))
     return Decision(done.status, (*before, *owners, *done.actions), occurrences=done.occurrences)
+
+
+def _degraded(o: Observed, spec: VirtualMachineMigrationSpec) -> str:
+    """What the user is told where there is no CDI to adopt the claims."""
+    without = handoff(spec) is Handoff.ADOPT and not o.abilities.cdi
+    return "; CDI is not installed: the claims themselves are the disks" if without else ""
 
 
 def _finished(o: Observed, spec: VirtualMachineMigrationSpec, message: str) -> Decision:

@@ -1,0 +1,60 @@
+"""A cluster without CDI, and one that gets it later."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from lab.cluster import cdi
+from lab.cluster.cluster import Cluster
+from lab.running import wait_running
+from lab.scenario.installation import Installation
+from lab.scenario.project import Project, migration
+
+pytestmark = [pytest.mark.cluster, pytest.mark.alone]
+
+MACHINE = {"memory": "128Mi"}
+IMPORT = {"disks": {"format": "qcow2"}}
+
+
+@pytest.fixture
+def bare(kubevirt_cluster: Cluster, operator: Installation) -> Iterator[Cluster]:
+    """The cluster while CDI is not installed, with an operator that was started there."""
+    operator.scale(0)
+    cdi.uninstall(kubevirt_cluster.kubectl)
+    operator.scale(1)
+    yield kubevirt_cluster
+    cdi.install(kubevirt_cluster.kubectl)
+    cdi.wait_until_deployed(kubevirt_cluster.kubectl)
+
+
+def test_without_cdi_the_claims_are_the_disks_and_what_needs_it_works_once_it_is_there(bare, project, tiny_disk):
+    project.source({"tiny.qcow2": tiny_disk})
+    machine = {"create": True, "runStrategy": "Always", "networks": []}
+    project.apply(migration("adopted", "tiny.qcow2", machine=MACHINE, target={"virtualMachine": machine}))
+    project.apply(migration("imported", "tiny.qcow2", target=IMPORT))
+    refused(project)
+    runs_from_its_claim(bare, project)
+    cdi.install(bare.kubectl)
+    cdi.wait_until_deployed(bare.kubectl)
+    project.patch("imported", {"job": {"retries": 1}})
+    project.wait_phase("imported", "Succeeded")
+    assert project.get("datavolume", "imported-disk0")["status"]["phase"] == "Succeeded"
+    assert project.source_is_unchanged()
+
+
+def refused(project: Project) -> None:
+    failure = project.wait_end("imported")["failure"]
+    assert failure["reason"] == "CdiMissing"
+    assert "Install CDI" in failure["hint"]
+    assert project.pods("imported", "plan") == []
+
+
+def runs_from_its_claim(cluster: Cluster, project: Project) -> None:
+    status = project.wait_phase("adopted", "Succeeded")
+    (told,) = (one["message"] for one in status["conditions"] if one["type"] == "HandedOff")
+    assert "CDI is not installed: the claims themselves are the disks" in told
+    wait_running(cluster, project.namespace, "adopted")
+    project.delete("adopted")
+    owners = project.get("persistentvolumeclaim", "adopted-disk0")["metadata"]["ownerReferences"]
+    assert [(one["kind"], one["name"]) for one in owners] == [("VirtualMachine", "adopted")]
+    assert project.get("virtualmachine", "adopted") is not None
