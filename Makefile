@@ -31,7 +31,7 @@ test: bootstrap lint ## everything: lint, unit, contract, appliance, guests, clu
 	$(CLUSTER) prepare --kubevirt
 	$(PYTHON) -m lab.product
 	$(CLUSTER) up --kubevirt
-	$(PYTEST) -m cluster; code=$$?; $(CLUSTER) down; exit $$code
+	$(PYTEST) -n 2 -m "cluster and not alone" && $(PYTEST) -m "cluster and alone"; code=$$?; $(CLUSTER) down; exit $$code
 
 .PHONY: lint
 lint: bootstrap ## ruff, mypy, the contracts between packages, drift of generated files

@@ -6,7 +6,7 @@ from lab.guests.build import ensure_guest
 from lab.running import console, wait_console, wait_running
 from lab.scenario.project import migration
 
-pytestmark = [pytest.mark.cluster, pytest.mark.alone, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2400)]
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def bare(kubevirt_cluster: Cluster, operator: Installation) -> Iterator[Cluster]
 
 def test_without_cdi_the_claims_are_the_disks_and_what_needs_it_works_once_it_is_there(bare, project, tiny_disk):
     project.source({"tiny.qcow2": tiny_disk})
-    machine = {"create": True, "runStrategy": "Always", "networks": []}
+    machine = {"create": True, "name": "web01", "runStrategy": "Always", "networks": []}
     project.apply(migration("adopted", "tiny.qcow2", machine=MACHINE, target={"virtualMachine": machine}))
     project.apply(migration("imported", "tiny.qcow2", target=IMPORT))
     refused(project)
@@ -53,8 +53,8 @@ def runs_from_its_claim(cluster: Cluster, project: Project) -> None:
     status = project.wait_phase("adopted", "Succeeded")
     (told,) = (one["message"] for one in status["conditions"] if one["type"] == "HandedOff")
     assert "CDI is not installed: the claims themselves are the disks" in told
-    wait_running(cluster, project.namespace, "adopted")
+    wait_running(cluster, project.namespace, "web01")
     project.delete("adopted")
     owners = project.get("persistentvolumeclaim", "adopted-disk0")["metadata"]["ownerReferences"]
-    assert [(one["kind"], one["name"]) for one in owners] == [("VirtualMachine", "adopted")]
-    assert project.get("virtualmachine", "adopted") is not None
+    assert [(one["kind"], one["name"]) for one in owners] == [("VirtualMachine", "web01")]
+    assert project.get("virtualmachine", "web01") is not None

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 Key = TypeVar("Key", bound=Hashable)
 
 _FIRST_RETRY = 1.0
-_LAST_RETRY = 300.0
+_LAST_RETRY = 60.0
 
 
 @dataclass(frozen=True, order=True)
