@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import sys
+import threading
 from functools import partial
 
 import kopf
@@ -47,32 +48,40 @@ async def serve(settings: Settings, client: KubeClient, stop: asyncio.Event | No
         client: the client to the API server.
         stop: ends the operator; SIGTERM and SIGINT do in any case.
     """
-    cache, metrics, ready = Cache(), Metrics(), asyncio.Event()
+    cache, metrics, ended = Cache(), Metrics(), threading.Event()
     observer = Observer(client, cache, AbilityReader(client), settings)
     reconciler = MigrationReconciler(client, cache, observer, metrics)
     loop = Loop(reconciler, cache, metrics, workers=settings.workers, limit=settings.max_concurrent)
     client.on_request = metrics.requests.inc
     for phase in Phase:
         metrics.migrations.labels(phase.value).set_function(partial(_count, cache, phase))
-    health = HealthServer(settings.port, metrics.registry, loop.age, ready.is_set)
+    health = HealthServer(settings.port, metrics.registry, loop.age, loop.working)
     changes = Changes(cache, loop.queue)
     resync = Resync(client, cache, settings.watch_namespaces, changes.gone)
     health.start()
-    loop.start()
     _log.info("started; conversion image %s", settings.conversion_image)
+    working = asyncio.create_task(asyncio.to_thread(_work, resync, loop, ended))
     try:
         await kopf.operator(
             registry=registry(changes, resync.listed),
             clusterwide=not settings.watch_namespaces,
             namespaces=list(settings.watch_namespaces),
             standalone=True,
-            ready_flag=ready,
             stop_flag=stop,
         )
     finally:
+        ended.set()
+        await working
         await asyncio.to_thread(loop.stop)
         health.stop()
         _log.info("stopped")
+
+
+def _work(resync: Resync, loop: Loop, ended: threading.Event) -> None:
+    """Let the workers begin once the watches have told of everything."""
+    if resync.wait_whole(ended):
+        loop.start()
+        _log.info("working")
 
 
 def _count(cache: Cache, phase: Phase) -> int:

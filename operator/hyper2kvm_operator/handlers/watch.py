@@ -9,7 +9,7 @@ from hyper2kvm_operator.kube.cache import Cache, Place
 from hyper2kvm_operator.kube.client import KubeObject
 from hyper2kvm_operator.kube.resources import MANAGED_BY, MANAGER, MIGRATION_LABEL, Resources
 from hyper2kvm_operator.reconcile.queue import WorkQueue
-from hyper2kvm_operator.reconcile.resync import CHILDREN
+from hyper2kvm_operator.reconcile.resync import CHILDREN, WATCHED
 
 SERVER_TIMEOUT = 300
 CLIENT_TIMEOUT = 360
@@ -72,7 +72,7 @@ def registry(changes: Changes, listed: Callable[[Resources], None]) -> kopf.Oper
     def log_in(**given: Any) -> kopf.ConnectionInfo | None:
         return kopf.login_with_service_account(**given) or kopf.login_with_kubeconfig(**given)
 
-    for kind in (Resources.MIGRATION, Resources.PROFILE, *CHILDREN):
+    for kind in WATCHED:
         kopf.on.event(*_selector(kind), registry=handlers, id=kind.name.lower())(_handler(kind, changes, listed))
     return handlers
 

@@ -98,6 +98,12 @@ class Cache:
         with self._lock:
             return [entry.value for entry in self._objects[resource].values()]
 
+    def holds(self, resource: Resource, uids: Collection[str]) -> bool:
+        """Whether every object of a kind with one of the uids is known."""
+        with self._lock:
+            known = {entry.uid for entry in self._objects[resource].values()}
+        return known.issuperset(uids)
+
     def unseen(self, resource: Resource, since: float, uids: Collection[str]) -> list[KubeObject]:
         """The objects of a kind that no watch has told of since a moment of the clock, apart from those with the uids."""
         with self._lock:

@@ -39,7 +39,7 @@ class Loop:
         self._metrics = metrics
         self._limit = limit
         self._clock = clock
-        self._beats = [clock()] * workers
+        self._beats: list[float] = []
         metrics.queue.set_function(self.queue.__len__)
         self._threads = [
             threading.Thread(target=self._work, args=(n,), name=f"reconcile-{n}", daemon=True) for n in range(workers)
@@ -47,18 +47,24 @@ class Loop:
 
     def start(self) -> None:
         """Start the workers."""
+        self._beats = [self._clock()] * len(self._threads)
         for thread in self._threads:
             thread.start()
+
+    def working(self) -> bool:
+        """Whether the workers have been started."""
+        return bool(self._beats)
 
     def stop(self, deadline: float = 20.0) -> None:
         """Let the workers end what they are doing, at most `deadline` seconds each."""
         self.queue.close()
-        for thread in self._threads:
-            thread.join(deadline)
+        if self.working():
+            for thread in self._threads:
+                thread.join(deadline)
 
     def age(self) -> float:
         """Seconds since the slowest worker last came back from its work: what the health check looks at."""
-        return self._clock() - min(self._beats)
+        return self._clock() - min(self._beats) if self._beats else 0.0
 
     def _work(self, number: int) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""Forgets what was deleted while no watch looked.
+"""Holds the cache against the API server: at the start until it is whole, later for what was deleted unseen.
 
 A watch that was away for too long lists everything anew (the API server's 410 Gone), and kopf then tells of what is
 there, not of what is gone.
@@ -17,9 +17,14 @@ from hyper2kvm_operator.kube.resources import MANAGED_BY, MANAGER, Resources
 CHILDREN = (Resources.JOB, Resources.POD, Resources.CLAIM, Resources.DATA_VOLUME)
 """Kinds of children that are watched, by their label."""
 
+WATCHED = (Resources.MIGRATION, Resources.PROFILE, *CHILDREN)
+"""All kinds that are watched."""
+
 _log = logging.getLogger("hyper2kvm.resync")
 
 _PAUSE = 5.0
+_LOOK = 0.1
+"""Seconds between looks at a cache that is being filled."""
 
 
 class Resync:
@@ -62,13 +67,41 @@ class Resync:
             RefusedError, UnreachableError: no list, nothing forgotten.
         """
         since = self._clock()
+        for value in self._cache.unseen(kind.value, since, self._uids(kind)):
+            _log.info("%s %s is gone", kind.value.kind, value["metadata"]["name"])
+            self._gone(kind, value)
+
+    def wait_whole(self, stop: threading.Event) -> bool:
+        """Wait until the watches have told of all that there is; False when `stop` was set before.
+
+        Whoever decides on half of what there is takes what he does not see for absent.
+        """
+        for kind in WATCHED:
+            while not stop.is_set():
+                try:
+                    wanted = self._uids(kind)
+                except (RefusedError, UnreachableError) as error:
+                    _log.warning("%s are not listed yet: %s", kind.value.plural, error)
+                    stop.wait(self._pause)
+                    continue
+                if self._filled(kind, wanted, stop):
+                    break
+        return not stop.is_set()
+
+    def _filled(self, kind: Resources, wanted: set[str], stop: threading.Event) -> bool:
+        """Whether the cache has all of these within a pause; what was deleted meanwhile never comes."""
+        deadline = self._clock() + self._pause
+        while not self._cache.holds(kind.value, wanted):
+            if self._clock() > deadline or stop.wait(_LOOK):
+                return False
+        return True
+
+    def _uids(self, kind: Resources) -> set[str]:
         labels = f"{MANAGED_BY}={MANAGER}" if kind in CHILDREN else None
         found: set[str] = set()
         for namespace in self._namespaces:
             found |= self._client.uids(kind.value, namespace, labels=labels)
-        for value in self._cache.unseen(kind.value, since, found):
-            _log.info("%s %s is gone", kind.value.kind, value["metadata"]["name"])
-            self._gone(kind, value)
+        return found
 
     def _run(self, kind: Resources) -> None:
         with self._lock:

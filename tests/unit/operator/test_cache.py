@@ -1,6 +1,5 @@
 from hyper2kvm_operator.kube.cache import Cache
 from hyper2kvm_operator.kube.resources import MIGRATION_LABEL, Resources
-from hyper2kvm_operator.reconcile.resync import Resync
 
 JOB = Resources.JOB.value
 
@@ -45,41 +44,3 @@ def test_of_a_childs_spec_only_what_is_read_is_kept():
     assert kept["spec"] == {"suspend": True}
     assert "managedFields" not in kept["metadata"]
     assert "template" in value["spec"]
-
-
-class Listing:
-    """Stands in for the client: what a list holds."""
-
-    def __init__(self, *found):
-        self.found = list(found)
-        self.asked = []
-
-    def uids(self, resource, namespace=None, *, labels=None):
-        self.asked.append((resource.kind, namespace, labels))
-        return {one["metadata"]["uid"] for one in self.found}
-
-
-def resync(cache, listing, gone, namespaces=()):
-    return Resync(
-        listing, cache, namespaces, lambda _, value: gone.append(value["metadata"]["uid"]), clock=lambda: 10.0
-    )
-
-
-def test_what_was_deleted_unseen_is_forgotten():
-    now = [1.0]
-    cache = Cache(lambda: now[0])
-    cache.put(JOB, job(uid="stays"))
-    cache.put(JOB, job(uid="went", name="web02-convert"))
-    now[0] = 11.0
-    cache.put(JOB, job(uid="came", name="web03-convert"))
-    gone = []
-    resync(cache, Listing(job(uid="stays")), gone).compare(Resources.JOB)
-    assert gone == ["went"]
-
-
-def test_children_are_listed_by_label_in_the_watched_namespaces():
-    listing = Listing()
-    resync(Cache(), listing, [], ("a", "b")).compare(Resources.JOB)
-    resync(Cache(), listing, []).compare(Resources.MIGRATION)
-    label = "app.kubernetes.io/managed-by=hyper2kvm"
-    assert listing.asked == [("Job", "a", label), ("Job", "b", label), ("VirtualMachineMigration", None, None)]
