@@ -52,6 +52,24 @@ def parse(model: type[Model], value: object, where: str) -> Model:
         raise SpecError(Reason.INVALID_SPEC, f"{where}: {'; '.join(lines)}") from None
 
 
+def parse_stored(model: type[Model], value: object, where: str) -> Model:
+    """Read a document back that another version of this program may have written: fields that are not known are ignored.
+
+    Args:
+        model: the document's type.
+        value: the JSON value.
+        where: what it is, for messages.
+
+    Raises:
+        SpecError: InvalidSpec, when what is known of it has another form.
+    """
+    try:
+        return model.model_validate(value, extra="ignore")
+    except pydantic.ValidationError as error:
+        lines = [f"{_path(tuple(e['loc']))}: {_problem(e)}" for e in error.errors()]
+        raise SpecError(Reason.INVALID_SPEC, f"{where}: {'; '.join(lines)}") from None
+
+
 def read_manifests(texts: Sequence[tuple[str, str]]) -> Manifests:
     """Read one migration and any number of profiles.
 

@@ -146,6 +146,17 @@ class BootStatus(Document):
     """`kvm` or `tcg`."""
 
 
+class Blocked(Document):
+    """What keeps a migration from going on at the moment."""
+
+    reason: str = Field(max_length=64)
+    """Stable CamelCase word: a reason of the documentation, or Suspended, WaitingForSlot, Queued."""
+    message: str = Field(max_length=4096)
+    """What is the matter, in Kubernetes' own words where it is Kubernetes'."""
+    since: str = Field(max_length=64)
+    """Since when it has been so without a break (RFC 3339)."""
+
+
 class VirtualMachineMigrationStatus(Document):
     """What has happened so far."""
 
@@ -161,6 +172,8 @@ class VirtualMachineMigrationStatus(Document):
     """Share of the bytes that are copied."""
     progress: str | None = Field(default=None, max_length=256)
     """Stage, share and rate in one line."""
+    progressed_at: str | None = Field(default=None, max_length=64)
+    """When that line last changed (RFC 3339)."""
     started_at: str | None = Field(default=None, max_length=64)
     """When planning began (RFC 3339)."""
     finished_at: str | None = Field(default=None, max_length=64)
@@ -179,6 +192,8 @@ class VirtualMachineMigrationStatus(Document):
     """The disk that the firmware starts, as the guest shows."""
     failure: Failure | None = None
     """Why it failed."""
+    blocked: Blocked | None = None
+    """What keeps it from going on at the moment; absent when nothing does."""
     boot: BootStatus | None = None
     """The boot proof."""
     warnings: list[str] = Field(default=[], max_length=64)

@@ -109,11 +109,14 @@ class Reason(StrEnum):
     POD_UNSCHEDULABLE = "PodUnschedulable"
     POD_NOT_STARTED = "PodNotStarted"
     OUT_OF_MEMORY = "OutOfMemory"
+    POD_ENDED = "PodEnded"
     RETRIES_EXHAUSTED = "RetriesExhausted"
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     CDI_MISSING = "CdiMissing"
     KUBEVIRT_MISSING = "KubeVirtMissing"
     HANDOFF_FAILED = "HandoffFailed"
+    RESULT_LOST = "ResultLost"
+    OPERATOR_ERROR = "OperatorError"
     REQUEST_REFUSED = "RequestRefused"
 
 
@@ -414,8 +417,8 @@ REASONS: dict[Reason, ReasonText] = {
                 "Raise the ResourceQuota that the message names, or free what it counts; then edit the migration to try again.",
             ),
             Reason.CLAIM_EXISTS: (
-                "There is already a claim with the name of a target disk, and it is not this migration's.",
-                "Give the migration another name (disks are named after it), or remove the claim.",
+                "There is already a claim or DataVolume with the name of a target disk, and it is not this migration's.",
+                "Give the migration another name (disks are named after it), or remove what has the name.",
             ),
             Reason.CLAIM_NOT_BOUND: (
                 "A volume was not provisioned in time.",
@@ -453,6 +456,10 @@ REASONS: dict[Reason, ReasonText] = {
                 "The pod was not started in time.",
                 "See the message, which has the node's own words.",
             ),
+            Reason.POD_ENDED: (
+                "A pod ended without leaving a verdict.",
+                "The message has Kubernetes' reason, such as Evicted. The Job starts another pod, which goes on where this one stopped.",
+            ),
             Reason.OUT_OF_MEMORY: (
                 "The conversion's container was killed because it used more memory than its limit.",
                 "Raise spec.job.resources.limits.memory; work goes on where it stopped.",
@@ -476,6 +483,14 @@ REASONS: dict[Reason, ReasonText] = {
             Reason.HANDOFF_FAILED: (
                 "CDI did not take over or import a finished disk.",
                 "The message has CDI's own words. The finished disk is kept; edit the migration to try again.",
+            ),
+            Reason.RESULT_LOST: (
+                "A pod has ended well, and what it has told cannot be read.",
+                "`kubectl logs` must work for the pods of this namespace. Edit the migration to try again; work that is done is kept.",
+            ),
+            Reason.OPERATOR_ERROR: (
+                "The operator met an error that it does not expect.",
+                "Its log has the details: please report them. It goes on trying.",
             ),
             Reason.REQUEST_REFUSED: (
                 "The API server refused something that the operator asked for.",

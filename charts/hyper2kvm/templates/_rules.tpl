@@ -49,7 +49,7 @@
   verbs: [list]
 - apiGroups: [storage.k8s.io]
   resources: [storageclasses]
-  verbs: [get]
+  verbs: [list]
 - apiGroups: [cdi.kubevirt.io]
   resources: [cdiconfigs]
   verbs: [get]

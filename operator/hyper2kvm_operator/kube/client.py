@@ -17,6 +17,9 @@ KubeObject: TypeAlias = dict[str, Any]
 TIMEOUT = 20.0
 """Seconds that one request may take."""
 
+LOG_TIMEOUT = 5.0
+"""Seconds that a log may take: the API server asks the node for it, which may be gone."""
+
 _JSON = "application/json"
 _METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
@@ -99,9 +102,13 @@ class KubeClient:
             content_type="application/apply-patch+yaml",
         )
 
-    def create(self, resource: Resource, value: KubeObject) -> KubeObject:
-        """Create an object; RefusedError with AlreadyExists when there is one of that name."""
-        return self._json("POST", resource.path(value["metadata"].get("namespace")), body=value)
+    def create(self, resource: Resource, value: KubeObject, *, rehearsal: bool = False) -> KubeObject:
+        """Create an object; RefusedError with AlreadyExists when there is one of that name.
+
+        A rehearsal goes through admission, and nothing is stored.
+        """
+        query = {"dryRun": "All" if rehearsal else None}
+        return self._json("POST", resource.path(value["metadata"].get("namespace")), query=query, body=value)
 
     def patch(self, resource: Resource, namespace: str | None, name: str, patch: KubeObject) -> KubeObject:
         """Merge a partial object (RFC 7396). With metadata.resourceVersion: RefusedError with Conflict when it is stale."""
@@ -110,7 +117,10 @@ class KubeClient:
         )
 
     def put_status(self, resource: Resource, value: KubeObject) -> KubeObject:
-        """Apply an object's status: what is not stated any more is removed."""
+        """Apply an object's status: what is not stated any more is removed.
+
+        With metadata.uid: RefusedError with Conflict when another object has taken the name.
+        """
         metadata = value["metadata"]
         return self._json(
             "PATCH",
@@ -141,9 +151,8 @@ class KubeClient:
         """
         query = {"container": container, "tailLines": str(tail), "limitBytes": str(LOG_BYTES)}
         try:
-            return self._request("GET", f"/api/v1/namespaces/{namespace}/pods/{pod}/log", query).decode(
-                errors="replace"
-            )
+            path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
+            return self._request("GET", path, query, timeout=LOG_TIMEOUT).decode(errors="replace")
         except RefusedError as error:
             if error.status in {400, 404}:
                 return None
@@ -169,6 +178,7 @@ class KubeClient:
         body: KubeObject | None = None,
         content_type: str = _JSON,
         accept: str = _JSON,
+        timeout: float = TIMEOUT,
     ) -> bytes:
         self.on_request()
         given = [(key, value) for key, value in (query or {}).items() if value is not None]
@@ -181,7 +191,7 @@ class KubeClient:
             auth_settings=["BearerToken"],
         )
         try:
-            response = self._api.call_api(*serialized, _request_timeout=TIMEOUT)
+            response = self._api.call_api(*serialized, _request_timeout=timeout)
             data = response.read()
         except ApiException as error:
             raise refused(error.status, error.body, f"{method} {path}") from None
@@ -201,4 +211,7 @@ def _configured() -> client.ApiClient:
         config.load_incluster_config()
     except config.ConfigException:
         config.load_kube_config()
-    return client.ApiClient()
+    configuration = client.Configuration.get_default_copy()
+    # Whoever asks knows when to ask again; urllib3 would repeat a request that timed out three times.
+    configuration.retries = False
+    return client.ApiClient(configuration)

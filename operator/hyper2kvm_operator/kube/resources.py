@@ -20,6 +20,10 @@ ROLE_LABEL = f"{GROUP}/role"
 """Label of Jobs and pods: `plan`, `convert` or `serve`."""
 
 
+SUSPENDED = f"{GROUP}/suspended"
+"""Annotation of a Job that the operator itself holds. One that a queueing system holds is left to it."""
+
+
 @dataclass(frozen=True)
 class Resource:
     """A kind's place in the API.
@@ -75,7 +79,7 @@ class Resources(Enum):
     SERVICE = Resource("v1", "Service", "services", ("get", "create", "delete"))
     EVENT = Resource("v1", "Event", "events", ("list", "create"))
     NODE = Resource("v1", "Node", "nodes", ("list",), namespaced=False)
-    STORAGE_CLASS = Resource("storage.k8s.io/v1", "StorageClass", "storageclasses", ("get",), namespaced=False)
+    STORAGE_CLASS = Resource("storage.k8s.io/v1", "StorageClass", "storageclasses", ("list",), namespaced=False)
     DATA_VOLUME = Resource("cdi.kubevirt.io/v1beta1", "DataVolume", "datavolumes", _CHILD)
     CDI_CONFIG = Resource("cdi.kubevirt.io/v1beta1", "CDIConfig", "cdiconfigs", ("get",), namespaced=False)
     VIRTUAL_MACHINE = Resource(

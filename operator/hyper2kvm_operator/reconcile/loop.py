@@ -4,8 +4,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from hyper2kvm_api.errors import SpecError
+from hyper2kvm_api.reasons import Reason
 from hyper2kvm_operator.kube.cache import Cache, Place
+from hyper2kvm_operator.kube.client import KubeObject
 from hyper2kvm_operator.kube.errors import RefusedError, UnreachableError
 from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.metrics import Metrics
@@ -17,6 +21,8 @@ from hyper2kvm_operator.reconcile.queue import WorkQueue
 _log = logging.getLogger("hyper2kvm.reconcile")
 
 _HEARTBEAT = 5.0
+_PATIENCE = 3
+"""Looks that may fail one after the other before the status says so."""
 
 
 class Loop:
@@ -91,32 +97,67 @@ class Loop:
             self.queue.forget(key)
             self._wake_waiting()
             return False
-        name = "/".join(key)
         try:
             decision = self._reconciler.reconcile(migration)
-        except RefusedError as refusal:
-            self._metrics.reconcile_errors.labels(refusal.reason).inc()
-            level = logging.INFO if refusal.stale else logging.ERROR
-            _log.log(level, "the API server refuses: %s", refusal, extra={"migration": name})
-            return True
-        except UnreachableError as error:
-            self._metrics.reconcile_errors.labels("Unreachable").inc()
-            _log.warning("the API server does not answer: %s", error, extra={"migration": name})
-            return True
-        except Exception:  # noqa: BLE001 -- counted, logged and tried again: one object must not end a worker
-            self._metrics.reconcile_errors.labels("Unexpected").inc()
-            _log.exception("unexpected error", extra={"migration": name})
+        except Exception as error:  # noqa: BLE001 -- counted, logged and tried again: one object must not end a worker
+            self._failed(key, migration, error)
             return True
         if decision.requeue is not None:
             self.queue.add(key, decision.requeue)
         ended = decision.status.phase in FINAL and migration.get("status", {}).get("phase") != decision.status.phase
         if ended:
-            _log.info("%s", decision.status.phase, extra={"migration": name})
+            _log.info("%s", decision.status.phase, extra={"migration": "/".join(key)})
         if ended or held(migration):
             self._wake_waiting()
         return False
+
+    def _failed(self, key: Place, migration: KubeObject, error: Exception) -> None:
+        """Count and log an error. One that stays is told to the user too, where it can be."""
+        extra = {"migration": "/".join(key)}
+        trouble = _trouble(error)
+        self._metrics.reconcile_errors.labels(trouble.kind).inc()
+        _log.log(trouble.level, "%s", trouble.message, extra=extra, exc_info=error if trouble.unexpected else None)
+        if trouble.reason is None or self.queue.failures(key) < _PATIENCE:
+            return
+        try:
+            self._reconciler.tell(migration, trouble.reason, trouble.message)
+        except Exception as again:  # noqa: BLE001 -- what cannot be told is in the log
+            _log.warning("this cannot be told in the status: %s", again, extra=extra)
 
     def _wake_waiting(self) -> None:
         """A slot is free: look at whom it is for."""
         for other in next_to_start(self._cache.all(Resources.MIGRATION.value), self._limit):
             self.queue.add((other["metadata"]["namespace"], other["metadata"]["name"]))
+
+
+@dataclass(frozen=True)
+class _Trouble:
+    """What a failed look means.
+
+    Attributes:
+        kind: label of the metric.
+        level: of the log.
+        message: in words.
+        reason: what the status says of it when it stays; None where there is nobody to tell.
+        unexpected: whether it is a fault of this program.
+    """
+
+    kind: str
+    level: int
+    message: str
+    reason: Reason | None = None
+    unexpected: bool = False
+
+
+def _trouble(error: Exception) -> _Trouble:
+    match error:
+        case RefusedError():
+            level = logging.INFO if error.stale else logging.ERROR
+            return _Trouble(error.reason, level, f"the API server refuses: {error}", Reason.REQUEST_REFUSED)
+        case UnreachableError():
+            return _Trouble("Unreachable", logging.WARNING, f"the API server does not answer: {error}")
+        case SpecError():
+            return _Trouble("UnreadableStatus", logging.ERROR, f"left alone: {error.message}")
+        case _:
+            message = f"unexpected error: {type(error).__name__}: {error}"
+            return _Trouble("Unexpected", logging.ERROR, message, Reason.OPERATOR_ERROR, unexpected=True)

@@ -75,6 +75,11 @@ class WorkQueue(Generic[Key]):
         self.add(key, pause)
         return pause
 
+    def failures(self, key: Key) -> int:
+        """How often the work on a key has failed since it last succeeded."""
+        with self._changed:
+            return self._failures.get(key, 0)
+
     def forget(self, key: Key) -> None:
         """Drop a key that does not exist any more."""
         with self._changed:

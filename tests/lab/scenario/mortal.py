@@ -7,7 +7,7 @@ from pathlib import Path
 from kubernetes import config
 
 from hyper2kvm_operator.kube.cache import Cache
-from hyper2kvm_operator.kube.client import KubeClient, KubeObject
+from hyper2kvm_operator.kube.client import TIMEOUT, KubeClient, KubeObject
 from hyper2kvm_operator.kube.errors import RefusedError
 from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.metrics import Metrics
@@ -15,7 +15,7 @@ from hyper2kvm_operator.reconcile.migration.abilities import AbilityReader
 from hyper2kvm_operator.reconcile.migration.decision import FINAL
 from hyper2kvm_operator.reconcile.migration.observe import Observer, read_status
 from hyper2kvm_operator.reconcile.migration.reconcile import MigrationReconciler
-from hyper2kvm_operator.reconcile.resync import CHILDREN
+from hyper2kvm_operator.reconcile.resync import WATCHED
 from hyper2kvm_operator.settings import Settings
 
 _PAUSE = 0.3
@@ -40,8 +40,9 @@ class _MortalClient(KubeClient):
         body: KubeObject | None = None,
         content_type: str = "application/json",
         accept: str = "application/json",
+        timeout: float = TIMEOUT,
     ) -> bytes:
-        answer = super()._request(method, path, query, body, content_type, accept)
+        answer = super()._request(method, path, query, body, content_type, accept, timeout)
         phase = (body or {}).get("status", {}).get("phase", "")
         write = f"{method} {path} {phase}"
         if method != "GET" and write not in self._deaths:
@@ -74,7 +75,7 @@ def live_and_die(kubeconfig: Path, settings: Settings, namespace: str, name: str
 def _life(client: _MortalClient, settings: Settings, namespace: str, name: str) -> bool:
     """One look with nothing remembered; whether the migration had ended before it."""
     cache = Cache()
-    for kind in (Resources.MIGRATION, Resources.PROFILE, *CHILDREN):
+    for kind in WATCHED:
         for one in client.list(kind.value, namespace):
             cache.put(kind.value, one)
     migration = cache.get(Resources.MIGRATION.value, namespace, name)

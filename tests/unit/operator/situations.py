@@ -15,6 +15,8 @@ from hyper2kvm_api.result import DiskResult, Outcome, Result
 from hyper2kvm_operator.build.metadata import MigrationKey
 from hyper2kvm_operator.reconcile.migration.observed import (
     Abilities,
+    ClaimState,
+    DataVolumeState,
     JobOutcome,
     JobState,
     Observed,
@@ -25,7 +27,7 @@ from hyper2kvm_operator.settings import Settings
 NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 KEY = MigrationKey("moves", "web01", "uid-1")
 SETTINGS = Settings(conversion_image="example/conversion:1")
-CDI = Abilities(cdi=True, kubevirt=True, kvm_nodes=0)
+CDI = Abilities(cdi=True, kubevirt=True, kvm_nodes=0, storage_classes=frozenset({"fast"}), default_class="fast")
 MACHINE = Machine(
     name="Web 01",
     cpu=Cpu(sockets=1, cores=2),
@@ -98,13 +100,50 @@ def observed(phase=None, spec=None, *, since=5, status=None, **fields):
         free_slot=True,
         ahead=0,
         abilities=CDI,
+        cancel=isinstance(spec, VirtualMachineMigrationSpec) and spec.cancel,
+        suspend=isinstance(spec, VirtualMachineMigrationSpec) and spec.suspend,
     )
-    return replace(base, **fields)
+    told = replace(base, **fields)
+    return replace(told, status=told.status.replaced(blocked=None), blocked=told.status.blocked)
+
+
+def later(o, decision, seconds, **changes):
+    """The same some time after a decision, as nothing else has changed."""
+    status = decision.status
+    told = replace(o, status=status.replaced(blocked=None), blocked=status.blocked, **changes)
+    return replace(told, now=told.now + dt.timedelta(seconds=seconds))
 
 
 def pod(*, running=False, age=10, **fields):
-    return PodState(name="web01-convert-x", created=NOW - dt.timedelta(seconds=age), running=running, **fields)
+    created = NOW - dt.timedelta(seconds=age)
+    return PodState(name="web01-convert-x", uid="uid-pod", created=created, running=running, **fields)
 
 
-def job(role="convert", outcome=JobOutcome.RUNNING, *, suspended=False, failed=0, **fields):
-    return JobState(name=f"web01-{role}", outcome=outcome, suspended=suspended, failed=failed, **fields)
+def job(role="convert", outcome=JobOutcome.RUNNING, **fields):
+    return JobState(name=f"web01-{role}", uid=f"uid-{role}", outcome=outcome, **fields)
+
+
+def claim(name, owner=KEY.uid, **fields):
+    return ClaimState(name=name, uid=f"uid-{name}", owner=owner, bound=True, **fields)
+
+
+def kinds(decision, action):
+    """Kind and name of what the actions of a type are about."""
+    return [
+        (a.value["kind"], a.value["metadata"]["name"]) if hasattr(a, "value") else (a.resource.kind, a.name)
+        for a in decision.actions
+        if isinstance(a, action)
+    ]
+
+
+def condition(decision, type_):
+    return next((c for c in decision.status.conditions if c.type == type_), None)
+
+
+def volumes(*phases):
+    return tuple(DataVolumeState(f"web01-disk{n}", f"uid-{n}", phase) for n, phase in enumerate(phases))
+
+
+ADOPTED = {"target": {"handoff": "Adopt"}}
+WITH_VM = {"target": {"virtualMachine": {"create": True, "name": "web"}}}
+IMPORT = {"target": {"handoff": "Import", "disks": {"format": "qcow2"}}}

@@ -16,6 +16,7 @@ from hyper2kvm_operator.reconcile.migration.decision import (
     IssueCertificate,
     Merge,
     Occurrence,
+    Rehearse,
     SetFinalizer,
 )
 
@@ -50,11 +51,13 @@ def carry_out(client: KubeClient, key: MigrationKey, migration: KubeObject, acti
         case Ensure(resource, value):
             _named(resource, value["metadata"]["name"], lambda: _ensure(client, key, resource, value))
         case Apply(resource, value):
-            _named(resource, value["metadata"]["name"], lambda: client.apply(resource, value))
+            _named(resource, value["metadata"]["name"], lambda: _apply(client, key, resource, value))
+        case Rehearse(resource, value):
+            _named(resource, value["metadata"]["name"], lambda: _rehearse(client, resource, value))
         case Merge(resource, name, patch):
             _named(resource, name, lambda: client.patch(resource, key.namespace, name, patch))
-        case Delete(resource, name):
-            client.delete(resource, key.namespace, name)
+        case Delete(resource, name, uid):
+            client.delete(resource, key.namespace, name, uid=uid)
         case IssueCertificate(host):
             _issue(client, key, host)
         case SetFinalizer(present):
@@ -100,13 +103,36 @@ def _ensure(client: KubeClient, key: MigrationKey, resource: Resource, value: Ku
     except RefusedError as refusal:
         if refusal.reason != "AlreadyExists":
             raise
-        name = value["metadata"]["name"]
-        if "get" not in resource.verbs:
-            return
-        found = client.get(resource, key.namespace, name) or value
-        if found["metadata"].get("labels", {}).get(MIGRATION_LABEL) != key.uid:
-            message = f"{resource.kind} {name} is there already and belongs to something else"
-            raise ActionRefusedError(resource, name, RefusedError(409, "Taken", message, refusal.request)) from None
+        if "get" in resource.verbs:
+            _check_own(client, key, resource, value["metadata"]["name"], refusal.request)
+
+
+def _apply(client: KubeClient, key: MigrationKey, resource: Resource, value: KubeObject) -> None:
+    name = value["metadata"]["name"]
+    _check_own(client, key, resource, name, f"PATCH {resource.path(key.namespace, name)}")
+    client.apply(resource, value)
+
+
+def _rehearse(client: KubeClient, resource: Resource, value: KubeObject) -> None:
+    """An object that has the name meanwhile is found by whoever makes ours."""
+    try:
+        client.create(resource, value, rehearsal=True)
+    except RefusedError as refusal:
+        if refusal.reason != "AlreadyExists":
+            raise
+
+
+def _check_own(client: KubeClient, key: MigrationKey, resource: Resource, name: str, request: str) -> None:
+    """Raises RefusedError: `Taken` when an object of this name is not this migration's, stale when it is going."""
+    found = client.get(resource, key.namespace, name)
+    if found is None:
+        return
+    metadata = found["metadata"]
+    if "deletionTimestamp" in metadata:
+        raise RefusedError(409, "Conflict", f"{resource.kind} {name} is being deleted", request)
+    if metadata.get("labels", {}).get(MIGRATION_LABEL) != key.uid:
+        message = f"{resource.kind} {name} is there already and belongs to something else"
+        raise RefusedError(409, "Taken", message, request)
 
 
 def _issue(client: KubeClient, key: MigrationKey, host: str) -> None:

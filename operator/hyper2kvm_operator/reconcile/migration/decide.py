@@ -5,12 +5,23 @@ from dataclasses import replace
 
 from hyper2kvm_api.errors import SpecError
 from hyper2kvm_api.migration import Phase, VirtualMachineMigrationStatus
-from hyper2kvm_operator.reconcile.migration.decision import FINAL, Decision, SetFinalizer, failed_by, with_condition
+from hyper2kvm_api.reasons import Reason
+from hyper2kvm_operator.reconcile.migration.decision import (
+    ACTIVE,
+    FINAL,
+    Decision,
+    SetFinalizer,
+    failed_by,
+    timestamp,
+    waiting,
+    with_condition,
+)
 from hyper2kvm_operator.reconcile.migration.observed import Observed
 from hyper2kvm_operator.reconcile.migration.phases import (
     converting,
     ending,
     handing_off,
+    pausing,
     pending,
     planning,
     provisioning,
@@ -32,29 +43,57 @@ def decide(o: Observed) -> Decision:
     """What to do about one migration now."""
     if o.deleting:
         return ending.deleting(o)
-    decision = _decided(o)
-    if not o.finalizer:
-        decision = replace(decision, actions=(SetFinalizer(present=True), *decision.actions))
+    decision = _with_finalizer(o, _decided(o))
     return replace(decision, status=summarised(o, decision.status))
 
 
 def _decided(o: Observed) -> Decision:
     phase = o.status.phase or Phase.PENDING
-    if phase in FINAL and o.generation == o.status.observed_generation:
+    if o.cancel and phase not in {Phase.SUCCEEDED, Phase.CANCELLED}:
+        return ending.cancel(o)
+    if phase in FINAL:
         return PHASES[phase](o)
     if isinstance(o.spec, SpecError):
-        return failed_by(o, o.spec)
-    if o.spec.cancel and phase is not Phase.SUCCEEDED:
-        return ending.cancel(o)
-    return PHASES[phase](o)
+        return _unresolved(o, o.spec, phase)
+    if _restarts(o, phase):
+        return pending.again(o)
+    paused = pausing.decide(o) if phase in ACTIVE else None
+    return paused or PHASES[phase](o)
+
+
+def _unresolved(o: Observed, error: SpecError, phase: Phase) -> Decision:
+    """There is no effective spec. A profile may be applied a moment later: it is waited for."""
+    if phase is Phase.PENDING and error.reason is Reason.PROFILE_NOT_FOUND:
+        pending_status = o.status.replaced(phase=Phase.PENDING)
+        return waiting(replace(o, status=pending_status), error.reason, error.message, "Planned")
+    return failed_by(o, error)
+
+
+def _restarts(o: Observed, phase: Phase) -> bool:
+    """Whether an edit came before the work on the disks: planning starts again. Later the API refuses edits."""
+    early = phase in {Phase.PLANNING, Phase.PROVISIONING} or (phase is Phase.CONVERTING and o.convert_job is None)
+    return early and o.edited
+
+
+def _with_finalizer(o: Observed, decision: Decision) -> Decision:
+    """The finalizer stands while there is something to wait for; nothing of a migration at rest needs the operator."""
+    at_rest = decision.status.phase in FINAL and o.status.phase in FINAL
+    if not at_rest and not o.finalizer:
+        return replace(decision, actions=(SetFinalizer(present=True), *decision.actions))
+    if at_rest and o.finalizer and not decision.actions and not o.pods:
+        return decision.also(SetFinalizer(present=False))
+    return decision
 
 
 def summarised(o: Observed, status: VirtualMachineMigrationStatus) -> VirtualMachineMigrationStatus:
     """The status with the generation that it was computed from and the condition Ready, which sums it up."""
     phase = status.phase or Phase.PENDING
-    reason = status.failure.reason if status.failure and phase is Phase.FAILED else phase.value
+    reason = status.blocked.reason if status.blocked else phase.value
     message = status.progress or phase.value
     if status.failure and phase is Phase.FAILED:
+        reason = status.failure.reason
         message = f"{status.failure.message} {status.failure.hint or ''}".strip()
     ready = with_condition(o, status, "Ready", holds=phase is Phase.SUCCEEDED, reason=reason, message=message)
-    return ready.replaced(observed_generation=o.generation)
+    moved = status.progress != o.status.progress or status.progressed_at is None
+    moment = timestamp(o.now) if moved else status.progressed_at
+    return ready.replaced(observed_generation=o.generation, progressed_at=moment)

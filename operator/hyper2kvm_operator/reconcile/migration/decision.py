@@ -4,10 +4,10 @@ import datetime as dt
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from hyper2kvm_api.errors import ClusterError, Hyper2kvmError
+from hyper2kvm_api.errors import Hyper2kvmError
 from hyper2kvm_api.kubernetes_types import Condition
-from hyper2kvm_api.migration import Failure, Phase, VirtualMachineMigrationStatus
-from hyper2kvm_api.reasons import Reason
+from hyper2kvm_api.migration import Blocked, Failure, Phase, VirtualMachineMigrationStatus
+from hyper2kvm_api.reasons import REASONS, Reason
 from hyper2kvm_api.result import failure_of
 from hyper2kvm_operator.build.metadata import Json
 from hyper2kvm_operator.kube.resources import Resource
@@ -15,6 +15,9 @@ from hyper2kvm_operator.reconcile.migration.observed import Observed
 
 FINAL = {Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED}
 """Phases that only a change of the spec (or nothing) leaves."""
+
+_LINE = 256
+_TEXT = 4096
 
 ACTIVE = {Phase.PLANNING, Phase.PROVISIONING, Phase.CONVERTING, Phase.HANDING_OFF}
 """Phases that take one of the operator's slots."""
@@ -30,7 +33,15 @@ class Ensure:
 
 @dataclass(frozen=True)
 class Apply:
-    """Server-side apply of an object."""
+    """Server-side apply of an object of this migration. One of the same name that is not is a conflict."""
+
+    resource: Resource
+    value: Json
+
+
+@dataclass(frozen=True)
+class Rehearse:
+    """Have the API server admit an object without storing it."""
 
     resource: Resource
     value: Json
@@ -47,10 +58,17 @@ class Merge:
 
 @dataclass(frozen=True)
 class Delete:
-    """Delete an object of this migration, when it is there."""
+    """Delete an object of this migration, when it is there.
+
+    Attributes:
+        resource: its kind.
+        name: its name.
+        uid: its uid, so that nothing that took its name is deleted; None where the name itself is nobody else's.
+    """
 
     resource: Resource
     name: str
+    uid: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +89,7 @@ class IssueCertificate:
     host: str
 
 
-Action = Ensure | Apply | Merge | Delete | SetFinalizer | IssueCertificate
+Action = Ensure | Apply | Rehearse | Merge | Delete | SetFinalizer | IssueCertificate
 
 
 @dataclass(frozen=True)
@@ -115,11 +133,14 @@ def timestamp(moment: dt.datetime) -> str:
     return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def seconds_in_phase(o: Observed) -> float:
-    """Seconds since the current phase was entered."""
-    if o.status.phase_started_at is None:
-        return 0.0
-    return (o.now - dt.datetime.fromisoformat(o.status.phase_started_at)).total_seconds()
+def seconds_since(o: Observed, moment: str | None) -> float:
+    """Seconds since a time of the status; 0 when there is none."""
+    return (o.now - dt.datetime.fromisoformat(moment)).total_seconds() if moment else 0.0
+
+
+def line(text: str) -> str:
+    """A text as `status.progress` can hold it."""
+    return text if len(text) <= _LINE else text[: _LINE - 1] + "…"
 
 
 def enter(o: Observed, phase: Phase, message: str, **changes: object) -> VirtualMachineMigrationStatus:
@@ -129,8 +150,9 @@ def enter(o: Observed, phase: Phase, message: str, **changes: object) -> Virtual
         "phase": phase,
         "phase_started_at": moment,
         "stage": None,
-        "progress": message,
+        "progress": line(message),
         "finished_at": moment if phase in FINAL else None,
+        "blocked": None,
         **changes,
     }
     return o.status.replaced(**fields)
@@ -156,7 +178,7 @@ def with_condition(
 
 def failed(o: Observed, failure: Failure) -> Decision:
     """End in failure. What was made stays, so that an edit can go on from it."""
-    status = enter(o, Phase.FAILED, f"{failure.reason}: {failure.message}"[:250], failure=failure)
+    status = enter(o, Phase.FAILED, f"{failure.reason}: {failure.message}", failure=failure)
     return Decision(status, occurrences=(Occurrence(failure.reason, _sentence(failure), warning=True),))
 
 
@@ -165,20 +187,38 @@ def failed_by(o: Observed, error: Hyper2kvmError) -> Decision:
     return failed(o, failure_of(error))
 
 
-def cluster_failure(reason: Reason, message: str) -> Failure:
-    """The failure that a trouble of the cluster is."""
-    return failure_of(ClusterError(reason, message))
+def failure_for(reason: Reason, message: str) -> Failure:
+    """The failure that a reason is, with its remedy."""
+    return Failure(reason=str(reason), message=message[:_TEXT], hint=REASONS[reason].remedy)
 
 
-def waiting(o: Observed, reason: Reason, message: str, condition: str) -> Decision:
-    """Go on waiting for something outside, and fail when it has lasted too long."""
-    if seconds_in_phase(o) > o.settings.start_deadline:
-        return failed(o, cluster_failure(reason, message))
+def blocked(o: Observed, reason: str, message: str) -> Blocked:
+    """What keeps the migration from going on: since now, or since it was first told."""
+    known = o.blocked is not None and o.blocked.reason == reason
+    since = o.blocked.since if o.blocked is not None and known else timestamp(o.now)
+    return Blocked(reason=reason, message=message[:_TEXT], since=since)
+
+
+def waiting(o: Observed, reason: Reason, message: str, condition: str, *, patience: float | None = None) -> Decision:
+    """Go on waiting for something outside, and fail when it has lasted too long.
+
+    Args:
+        o: what is observed.
+        reason: what is waited out.
+        message: the same in words.
+        condition: the condition that it keeps from holding.
+        patience: seconds that it may last; the operator's setting when None.
+    """
+    held = blocked(o, str(reason), message)
+    if seconds_since(o, held.since) > (o.settings.start_deadline if patience is None else patience):
+        return failed(o, failure_for(reason, message))
     status = with_condition(o, o.status, condition, holds=False, reason=str(reason), message=message)
-    before = next((c for c in o.status.conditions if c.type == condition), None)
-    known = before is not None and before.reason == str(reason)
-    occurrences = () if known else (Occurrence(str(reason), message, warning=True),)
-    return Decision(status.replaced(progress=message[:250]), requeue=10.0, occurrences=occurrences)
+    news = o.blocked is None or o.blocked.reason != held.reason
+    return Decision(
+        status.replaced(progress=line(message), blocked=held),
+        requeue=10.0,
+        occurrences=(Occurrence(str(reason), message, warning=True),) if news else (),
+    )
 
 
 def _sentence(failure: Failure) -> str:

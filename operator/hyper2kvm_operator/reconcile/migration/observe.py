@@ -1,20 +1,20 @@
 """Observes one migration: the cache for what watches tell, requests for the rest, only as the phase needs them."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import yaml
 
 from hyper2kvm_api.errors import SpecError
 from hyper2kvm_api.machine import Machine
-from hyper2kvm_api.manifest import parse
+from hyper2kvm_api.manifest import parse_stored
 from hyper2kvm_api.merge import JsonObject
 from hyper2kvm_api.migration import Phase, VirtualMachineMigrationSpec, VirtualMachineMigrationStatus
 from hyper2kvm_api.names import disk_suffix
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_api.resolve import effective_spec, profile_names
 from hyper2kvm_operator.build import imageserver
-from hyper2kvm_operator.build.job import CONTAINER
 from hyper2kvm_operator.build.metadata import Json, MigrationKey
 from hyper2kvm_operator.build.virtualmachine import machine_name
 from hyper2kvm_operator.kube.cache import Cache
@@ -26,7 +26,8 @@ from hyper2kvm_operator.reconcile.migration.decision import ACTIVE
 from hyper2kvm_operator.reconcile.migration.observed import JobOutcome, JobState, Neighbours, Observed
 from hyper2kvm_operator.reconcile.migration.progress import Progress, read_machine, read_progress, read_report
 from hyper2kvm_operator.reconcile.migration.read import alive, read_claim, read_data_volume, read_job, read_pod
-from hyper2kvm_operator.reconcile.migration.slots import slot
+from hyper2kvm_operator.reconcile.migration.slots import parked, slot
+from hyper2kvm_operator.reconcile.migration.told import LogReader, Told
 from hyper2kvm_operator.settings import Settings
 
 _PROGRESS_LINES = 60
@@ -34,8 +35,29 @@ _LAST_LINES = 200
 """Lines that are read of a log: while its pod runs, and after its end, when the report is among them."""
 
 _STARTED = {*ACTIVE, Phase.SUCCEEDED, Phase.FAILED}
+_FROZEN = {*ACTIVE, Phase.SUCCEEDED}
+"""Phases in which the spec counts that was effective when planning began."""
+
+_WISHES = ("suspend", "cancel")
+"""Fields of the spec that always count as they are written."""
 
 _EMPTY = VirtualMachineMigrationStatus()
+_NOTHING_TOLD = Told()
+
+
+@dataclass(frozen=True)
+class _Counting:
+    """The spec that counts.
+
+    Attributes:
+        spec: it, or why there is none.
+        values: the same as JSON values.
+        edited: whether what is written now means another one.
+    """
+
+    spec: VirtualMachineMigrationSpec | SpecError
+    values: Json
+    edited: bool = False
 
 
 class Observer:
@@ -46,21 +68,29 @@ class Observer:
         self._cache = cache
         self._abilities = abilities
         self._settings = settings
+        self._logs = LogReader(client)
 
     def observe(self, migration: KubeObject, now: dt.datetime) -> Observed:
-        """Everything that decides what happens next to one migration."""
+        """Everything that decides what happens next to one migration.
+
+        Raises:
+            SpecError: its status is of another version's form: it is left alone.
+            RefusedError, UnreachableError: of the API server.
+        """
         metadata = migration["metadata"]
         key = MigrationKey(metadata["namespace"], metadata["name"], metadata["uid"])
-        status = read_status(migration)
-        spec, effective = self._spec(migration, status)
+        status = stored_status(migration)
+        counting = self._spec(migration, status)
+        leaving = "deletionTimestamp" in metadata or bool(migration["spec"].get("cancel"))
         pods = self._cache.children(Resources.POD.value, key.uid)
         jobs = {job["metadata"]["labels"].get(ROLE_LABEL): job for job in self._children(key, Resources.JOB)}
-        warnings = self._warnings(key, status, pods)
+        warnings = [] if leaving else self._warnings(key, status, pods)
         free, ahead = self._slot(migration, status)
         plan_job = read_job(jobs["plan"], pods, warnings) if "plan" in jobs else None
         convert_job = read_job(jobs["convert"], pods, warnings) if "convert" in jobs else None
-        machine = self._machine(key, status, plan_job)
-        progress, report = self._told(key, status, convert_job)
+        told = _NOTHING_TOLD if leaving else self._told(key, status, plan_job, convert_job)
+        machine = read_machine(told.text) if told.text and status.phase is Phase.PLANNING else None
+        progress, report = _converted(told, status, convert_job)
         serving = next((p for p in pods if p["metadata"]["labels"].get(ROLE_LABEL) == imageserver.ROLE), None)
         handing_off = status.phase is Phase.HANDING_OFF
         return Observed(
@@ -68,9 +98,13 @@ class Observer:
             generation=metadata["generation"],
             deleting="deletionTimestamp" in metadata,
             finalizer=FINALIZER in metadata.get("finalizers", []),
-            spec=spec,
-            migration={**migration, "spec": effective},
-            status=status,
+            cancel=bool(migration["spec"].get("cancel")),
+            suspend=bool(migration["spec"].get("suspend")),
+            spec=counting.spec,
+            edited=counting.edited,
+            migration={**migration, "spec": counting.values},
+            status=status.replaced(blocked=None),
+            blocked=status.blocked,
             settings=self._settings,
             now=now,
             free_slot=free,
@@ -84,35 +118,43 @@ class Observer:
             certificate=handing_off and self._certificate(key),
             pods=sum(alive(pod) for pod in pods),
             virtual_machine=self._virtual_machine(key, status) if handing_off else None,
-            neighbours=self._neighbours(key, spec, machine) if machine else None,
+            neighbours=self._neighbours(key, counting.spec, machine) if machine else None,
             progress=progress,
             machine=machine,
             report=report,
+            untold=told.trouble,
         )
 
     def _slot(self, migration: KubeObject, status: VirtualMachineMigrationStatus) -> tuple[bool, int]:
-        """Whether it may start and how many wait before it; only who does not work yet asks all others."""
-        if status.phase in _STARTED:
+        """Whether it may start or go on, and how many wait before it; only who does not work asks all others."""
+        if status.phase in _STARTED and not parked(migration):
             return True, 0
         return slot(migration, self._cache.all(Resources.MIGRATION.value), self._settings.max_concurrent)
 
     def _children(self, key: MigrationKey, kind: Resources) -> list[KubeObject]:
         return self._cache.children(kind.value, key.uid)
 
-    def _spec(
-        self, migration: KubeObject, status: VirtualMachineMigrationStatus
-    ) -> tuple[VirtualMachineMigrationSpec | SpecError, Json]:
+    def _spec(self, migration: KubeObject, status: VirtualMachineMigrationStatus) -> _Counting:
         """The spec that counts: once planning has begun the one that was effective then."""
+        written = self._written(migration)
+        if status.phase not in _FROZEN or not status.effective_spec:
+            return written
+        wishes = {name: migration["spec"].get(name) or False for name in _WISHES}
+        values = {**yaml.safe_load(status.effective_spec), **wishes}
         try:
-            if status.phase in ACTIVE and status.effective_spec:
-                frozen = yaml.safe_load(status.effective_spec)
-                current = {name: migration["spec"].get(name, False) for name in ("suspend", "cancel")}
-                spec = parse(VirtualMachineMigrationSpec, {**frozen, **current}, "status.effectiveSpec")
-            else:
-                spec = effective_spec(migration, self._profiles(migration))
+            frozen = parse_stored(VirtualMachineMigrationSpec, values, "status.effectiveSpec")
         except SpecError as error:
-            return error, migration["spec"]
-        return spec, spec.to_object()
+            return _Counting(error, migration["spec"])
+        changed = migration["metadata"]["generation"] != status.observed_generation
+        edited = changed and not isinstance(written.spec, SpecError) and written.spec != frozen
+        return _Counting(frozen, frozen.to_object(), edited)
+
+    def _written(self, migration: KubeObject) -> _Counting:
+        try:
+            spec = effective_spec(migration, self._profiles(migration))
+        except SpecError as error:
+            return _Counting(error, migration["spec"])
+        return _Counting(spec, spec.to_object())
 
     def _profiles(self, migration: KubeObject) -> list[JsonObject]:
         found: list[JsonObject] = []
@@ -132,27 +174,23 @@ class Observer:
             return []
         return self._client.list(Resources.EVENT.value, key.namespace, fields="type=Warning")
 
-    def _machine(
-        self, key: MigrationKey, status: VirtualMachineMigrationStatus, job: JobState | None
-    ) -> Machine | None:
-        if status.phase is not Phase.PLANNING or job is None or job.outcome is not JobOutcome.SUCCEEDED:
-            return None
-        log = self._client.log(key.namespace, job.pod.name, container=CONTAINER, tail=_LAST_LINES) if job.pod else None
-        return read_machine(log) if log else None
-
     def _told(
-        self, key: MigrationKey, status: VirtualMachineMigrationStatus, job: JobState | None
-    ) -> tuple[Progress | None, tuple[tuple[str, str], ...]]:
-        if status.phase is not Phase.CONVERTING or job is None or job.pod is None:
-            return None, ()
-        ended = job.outcome is not JobOutcome.RUNNING
-        if not ended and not job.pod.running:
-            return None, ()
-        tail = _LAST_LINES if ended else _PROGRESS_LINES
-        log = self._client.log(key.namespace, job.pod.name, container=CONTAINER, tail=tail)
-        if log is None:
-            return None, ()
-        return read_progress(log), read_report(log) if ended else ()
+        self,
+        key: MigrationKey,
+        status: VirtualMachineMigrationStatus,
+        plan_job: JobState | None,
+        convert_job: JobState | None,
+    ) -> Told:
+        """What the pod tells whose turn it is, once it has begun to."""
+        if status.phase is Phase.PLANNING and plan_job is not None and plan_job.outcome is JobOutcome.SUCCEEDED:
+            return self._logs.read(key.namespace, plan_job.pod.name, lines=_LAST_LINES) if plan_job.pod else Told()
+        if status.phase is not Phase.CONVERTING or convert_job is None or convert_job.pod is None:
+            return _NOTHING_TOLD
+        if convert_job.outcome is not JobOutcome.RUNNING:
+            return self._logs.read(key.namespace, convert_job.pod.name, lines=_LAST_LINES)
+        if not convert_job.pod.running:
+            return _NOTHING_TOLD
+        return self._logs.read(key.namespace, convert_job.pod.name, lines=_PROGRESS_LINES)
 
     def _certificate(self, key: MigrationKey) -> bool:
         name = imageserver.server_name(key)
@@ -163,8 +201,7 @@ class Observer:
         if status.virtual_machine_name is None:
             return None
         found = self._client.get(Resources.VIRTUAL_MACHINE.value, key.namespace, status.virtual_machine_name)
-        mine = found is not None and found["metadata"].get("labels", {}).items() >= key.labels.items()
-        return str(found["metadata"]["uid"]) if found is not None and mine else None
+        return str(found["metadata"]["uid"]) if found is not None and _own(key, found) else None
 
     def _neighbours(
         self, key: MigrationKey, spec: VirtualMachineMigrationSpec | SpecError, machine: Machine
@@ -172,46 +209,61 @@ class Observer:
         if isinstance(spec, SpecError):
             return Neighbours()
         wanted = [key.child(disk_suffix(index)) for index in range(len(machine.disks))]
-        found = (self._client.get(Resources.CLAIM.value, key.namespace, name) for name in wanted)
+        claims = (self._client.get(Resources.CLAIM.value, key.namespace, name) for name in wanted)
+        volumes = (self._client.get(Resources.DATA_VOLUME.value, key.namespace, name) for name in wanted)
+        found = Neighbours(
+            claims=tuple(read_claim(claim, ()) for claim in claims if claim is not None),
+            data_volumes=tuple(one["metadata"]["name"] for one in volumes if one is not None and not _own(key, one)),
+        )
         options = spec.target.virtual_machine
-        name = machine_name(machine, options)
-        machines = self._virtual_machines() if options.create else []
-        own = [vm for vm in machines if vm["metadata"].get("labels", {}).items() >= key.labels.items()]
-        others = [vm for vm in machines if vm not in own]
-        return Neighbours(
-            claims=tuple(read_claim(claim, ()) for claim in found if claim is not None),
+        return found if not options.create else self._machines(key, machine_name(machine, options), found)
+
+    def _machines(self, key: MigrationKey, name: str, found: Neighbours) -> Neighbours:
+        """With the VirtualMachines that are there, and those that other migrations are about to make."""
+        namespaces: Sequence[str | None] = self._settings.watch_namespaces or [None]
+        machines = (vm for one in namespaces for vm in self._client.list(Resources.VIRTUAL_MACHINE.value, one))
+        others = [vm for vm in machines if not _own(key, vm)]
+        coming = list(self._coming(key))
+        there = [(mac, f"the VirtualMachine {'/'.join(_place(vm))}") for vm in others for mac in macs(vm)]
+        planned = [(mac, f"the migration {'/'.join(_place(one))}") for one in coming for mac in planned_macs(one)]
+        names = {one["status"]["virtualMachineName"]: one for one in coming if _place(one)[0] == key.namespace}
+        return replace(
+            found,
             virtual_machine=any(_place(vm) == (key.namespace, name) for vm in others),
-            reserved_by=self._reserved_by(key, name) if options.create else None,
-            macs=tuple((mac, "/".join(_place(vm))) for vm in others for mac in macs(vm)),
-            storage_class_missing=self._missing_class(spec),
+            reserved_by=names[name]["metadata"]["name"] if name in names else None,
+            macs=(*there, *planned),
         )
 
-    def _virtual_machines(self) -> list[KubeObject]:
-        namespaces: Sequence[str | None] = self._settings.watch_namespaces or [None]
-        return [vm for one in namespaces for vm in self._client.list(Resources.VIRTUAL_MACHINE.value, one)]
-
-    def _reserved_by(self, key: MigrationKey, name: str) -> str | None:
+    def _coming(self, key: MigrationKey) -> Iterator[KubeObject]:
+        """The other migrations at work that will make a VirtualMachine."""
         for other in self._cache.all(Resources.MIGRATION.value):
             status = other.get("status", {})
-            same = other["metadata"]["namespace"] == key.namespace and status.get("virtualMachineName") == name
-            if same and other["metadata"]["uid"] != key.uid and status.get("phase") in ACTIVE:
-                return str(other["metadata"]["name"])
-        return None
+            if status.get("phase") in ACTIVE and "virtualMachineName" in status and other["metadata"]["uid"] != key.uid:
+                yield other
 
-    def _missing_class(self, spec: VirtualMachineMigrationSpec) -> str | None:
-        for field, name in (
-            ("spec.target.disks", spec.target.disks.storage_class_name),
-            ("spec.job.workspace", spec.job.workspace.storage_class_name),
-        ):
-            if name and self._client.get(Resources.STORAGE_CLASS.value, None, name) is None:
-                return f"{field}.storageClassName: there is no StorageClass {name}"
-        return None
+
+def _converted(
+    told: Told, status: VirtualMachineMigrationStatus, job: JobState | None
+) -> tuple[Progress | None, tuple[tuple[str, str], ...]]:
+    """How far the conversion is, and, once it has ended, its report."""
+    if told.text is None or status.phase is not Phase.CONVERTING or job is None:
+        return None, ()
+    return read_progress(told.text), read_report(told.text) if job.outcome is not JobOutcome.RUNNING else ()
+
+
+def stored_status(migration: KubeObject) -> VirtualMachineMigrationStatus:
+    """A migration's status; an empty one when it has none.
+
+    Raises:
+        SpecError: it is one that this version does not understand.
+    """
+    return parse_stored(VirtualMachineMigrationStatus, migration.get("status", {}), "status")
 
 
 def read_status(migration: KubeObject) -> VirtualMachineMigrationStatus:
-    """A migration's status; an empty one when it has none, or one that this version does not understand."""
+    """A migration's status to show; an empty one also for one that this version does not understand."""
     try:
-        return parse(VirtualMachineMigrationStatus, migration.get("status", {}), "status")
+        return stored_status(migration)
     except SpecError:
         return _EMPTY
 
@@ -221,6 +273,16 @@ def macs(virtual_machine: KubeObject) -> list[str]:
     domain = virtual_machine["spec"].get("template", {}).get("spec", {}).get("domain", {})
     interfaces = domain.get("devices", {}).get("interfaces", [])
     return [interface["macAddress"].lower().replace("-", ":") for interface in interfaces if "macAddress" in interface]
+
+
+def planned_macs(migration: KubeObject) -> list[str]:
+    """The MAC addresses that a migration's machine will have, in lower case."""
+    nics = migration["status"].get("machine", {}).get("nics", [])
+    return [nic["mac"].lower() for nic in nics if nic.get("mac")]
+
+
+def _own(key: MigrationKey, value: KubeObject) -> bool:
+    return bool(value["metadata"].get("labels", {}).items() >= key.labels.items())
 
 
 def _place(value: KubeObject) -> tuple[str, str]:

@@ -6,7 +6,8 @@ from enum import StrEnum
 
 from hyper2kvm_api.errors import SpecError
 from hyper2kvm_api.machine import Machine
-from hyper2kvm_api.migration import VirtualMachineMigrationSpec, VirtualMachineMigrationStatus
+from hyper2kvm_api.migration import Blocked, VirtualMachineMigrationSpec, VirtualMachineMigrationStatus
+from hyper2kvm_api.options import VolumeMode
 from hyper2kvm_api.result import Result
 from hyper2kvm_operator.build.claims import DEFAULT_OVERHEADS, Overheads
 from hyper2kvm_operator.build.metadata import Json, MigrationKey
@@ -37,21 +38,25 @@ class Trouble:
 
 @dataclass(frozen=True)
 class PodState:
-    """The newest pod of a Job.
+    """A pod.
 
     Attributes:
         name: its name.
+        uid: its uid.
         created: when it was made.
         running: whether its container has started.
-        trouble: why it has not.
+        ended: whether it is over, however.
+        trouble: why it has not started.
         exit_code: of the container that ended; None while it runs.
-        exit_reason: Kubernetes' reason of the end, such as `OOMKilled` or `Error`.
+        exit_reason: Kubernetes' reason of the end, such as `OOMKilled`, `Evicted` or `Error`.
         result: the verdict that it left, when it could be read.
     """
 
     name: str
+    uid: str
     created: dt.datetime
     running: bool
+    ended: bool = False
     trouble: Trouble | None = None
     exit_code: int | None = None
     exit_reason: str | None = None
@@ -60,25 +65,31 @@ class PodState:
 
 @dataclass(frozen=True)
 class JobState:
-    """A Job and its newest pod.
+    """A Job and its pods.
 
     Attributes:
         name: its name.
+        uid: its uid.
         outcome: how it stands.
-        suspended: whether it is told to hold no pod.
+        suspended: whether it is told to hold no pod, by whomever.
+        held: whether it was this operator that told it so.
         failed: pods that failed and counted.
         digest: digest of the plan that it was made for.
         trouble: why it failed or makes no pod, in Kubernetes' words.
         pod: its newest pod.
+        last_failed: the newest of its pods that failed.
     """
 
     name: str
+    uid: str
     outcome: JobOutcome
-    suspended: bool
-    failed: int
+    suspended: bool = False
+    held: bool = False
+    failed: int = 0
     digest: str | None = None
     trouble: Trouble | None = None
     pod: PodState | None = None
+    last_failed: PodState | None = None
 
 
 @dataclass(frozen=True)
@@ -87,14 +98,24 @@ class ClaimState:
 
     Attributes:
         name: its name.
+        uid: its uid.
         owner: uid of the migration that its label names; None for a claim of somebody else.
-        phase: Pending, Bound or Lost.
+        storage_class: the class that it has, also when none was asked for.
+        mode: Filesystem or Block.
+        requested: bytes that it asks for; None when they are not written as ours are.
+        bound: whether it has a volume.
+        going: whether it is being deleted.
         trouble: why it is not bound.
     """
 
     name: str
+    uid: str
     owner: str | None
-    phase: str
+    storage_class: str | None = None
+    mode: VolumeMode = VolumeMode.FILESYSTEM
+    requested: int | None = None
+    bound: bool = False
+    going: bool = False
     trouble: Trouble | None = None
 
 
@@ -104,6 +125,7 @@ class DataVolumeState:
 
     Attributes:
         name: its name.
+        uid: its uid.
         phase: CDI's phase, such as `ImportInProgress` or `Succeeded`.
         progress: CDI's progress, such as `41.2%`.
         message: the words of its Running condition, when that is false.
@@ -111,6 +133,7 @@ class DataVolumeState:
     """
 
     name: str
+    uid: str
     phase: str
     progress: str | None = None
     message: str | None = None
@@ -126,12 +149,16 @@ class Abilities:
         kubevirt: whether KubeVirt is installed.
         kvm_nodes: nodes that offer KVM by the device plugin.
         overheads: CDI's filesystem overheads.
+        storage_classes: the names of the storage classes.
+        default_class: the one that claims get that name none.
     """
 
     cdi: bool
     kubevirt: bool
     kvm_nodes: int
     overheads: Overheads = DEFAULT_OVERHEADS
+    storage_classes: frozenset[str] = frozenset()
+    default_class: str | None = None
 
 
 @dataclass(frozen=True)
@@ -140,17 +167,17 @@ class Neighbours:
 
     Attributes:
         claims: claims with names that this migration wants.
+        data_volumes: DataVolumes with such names that are not this migration's.
         virtual_machine: whether a VirtualMachine with the wanted name exists.
         reserved_by: another migration that has the wanted VirtualMachine name.
-        macs: MAC addresses that are in use, with the VirtualMachine that has each.
-        storage_class_missing: a storage class that the spec names and that does not exist.
+        macs: MAC addresses that are in use or will be, with who has each.
     """
 
     claims: tuple[ClaimState, ...] = ()
+    data_volumes: tuple[str, ...] = ()
     virtual_machine: bool = False
     reserved_by: str | None = None
     macs: tuple[tuple[str, str], ...] = ()
-    storage_class_missing: str | None = None
 
 
 @dataclass(frozen=True)
@@ -162,13 +189,16 @@ class Observed:
         generation: of its spec.
         deleting: whether it is being deleted.
         finalizer: whether our finalizer stands on it.
+        cancel, suspend: what the spec as written says, whether it can be resolved or not.
         spec: the effective spec, or the error that says why there is none. Once planning has begun it is the one
             that was effective then, whatever became of the profiles (suspend and cancel are always current).
+        edited: whether the spec was changed since that is not the one that counts any more.
         migration: the object with its effective spec.
-        status: as last written.
+        status: as last written, but for what kept the migration waiting.
+        blocked: that: it stays only when it is decided so again.
         settings: the operator's settings.
         now: the time.
-        free_slot: whether it may start beside the others.
+        free_slot: whether it may start, or go on, beside the others.
         ahead: migrations that wait for a slot before it.
         abilities: what the cluster has.
         plan_job, convert_job: its Jobs.
@@ -182,6 +212,7 @@ class Observed:
         progress: what the running pod has told.
         machine: the machine that the plan Job has told.
         report: the report that the convert pod has left: file name → content.
+        untold: why what a pod tells cannot be read at the moment.
     """
 
     key: MigrationKey
@@ -196,6 +227,10 @@ class Observed:
     free_slot: bool
     ahead: int
     abilities: Abilities
+    cancel: bool = False
+    suspend: bool = False
+    edited: bool = False
+    blocked: Blocked | None = None
     plan_job: JobState | None = None
     convert_job: JobState | None = None
     claims: tuple[ClaimState, ...] = ()
@@ -208,3 +243,9 @@ class Observed:
     progress: Progress | None = None
     machine: Machine | None = None
     report: tuple[tuple[str, str], ...] = ()
+    untold: str | None = None
+
+    @property
+    def stored(self) -> VirtualMachineMigrationStatus:
+        """The status as it was last written."""
+        return self.status.replaced(blocked=self.blocked)

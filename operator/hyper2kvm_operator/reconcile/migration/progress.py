@@ -3,7 +3,7 @@
 import base64
 import binascii
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pydantic
@@ -16,6 +16,25 @@ MAX_REPORT = 900 * 1024
 """Bytes of one file of a report: a ConfigMap holds 1 MiB in all."""
 
 
+REPORT_FILE = "report.json"
+"""Name of the report for programs."""
+
+
+class _ReportedDisk(pydantic.BaseModel):
+    id: str
+    digest: str
+
+
+class _Converted(pydantic.BaseModel):
+    disks: list[_ReportedDisk]
+
+
+class _ReportedDisks(pydantic.BaseModel):
+    """The part of report.json that is read."""
+
+    converted: _Converted | None = None
+
+
 @dataclass(frozen=True)
 class Progress:
     """Where a pod stands.
@@ -25,12 +44,14 @@ class Progress:
         disks: bytes done and in all, by disk id.
         rate: bytes a second, of all disks together.
         warnings: what it warned of, `Reason: message`.
+        seconds: how long each stage took that it has ended.
     """
 
     stage: str | None = None
     disks: dict[str, tuple[int, int]] = field(default_factory=dict)
     rate: int = 0
     warnings: tuple[str, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def percent(self) -> int | None:
@@ -63,6 +84,7 @@ def read_progress(log: str) -> Progress:
     disks: dict[str, tuple[int, int]] = {}
     rates: dict[str, int] = {}
     warnings: dict[str, None] = {}
+    seconds: dict[str, float] = {}
     for event in read_events(log):
         stage = event.stage.value if event.stage else stage
         if event.type is EventType.PROGRESS and event.disk is not None:
@@ -70,8 +92,10 @@ def read_progress(log: str) -> Progress:
             rates[event.disk] = event.rate or 0
         elif event.type is EventType.WARNING:
             warnings[f"{event.reason}: {event.message}"] = None
+        elif event.type is EventType.STAGE_FINISHED and event.stage is not None:
+            seconds[event.stage.value] = event.seconds or 0.0
     moving = sum(rate for disk, rate in rates.items() if disks[disk][0] < disks[disk][1])
-    return Progress(stage, disks, moving, tuple(warnings))
+    return Progress(stage, disks, moving, tuple(warnings), seconds)
 
 
 def read_machine(log: str) -> Machine | None:
@@ -89,6 +113,15 @@ def read_report(log: str) -> tuple[tuple[str, str], ...]:
             if text is not None:
                 files[event.file] = text
     return tuple(files.items())
+
+
+def read_digests(report: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """The digests of the finished disks, by disk id, from a report: a verdict has no room for those of many disks."""
+    try:
+        told = _ReportedDisks.model_validate_json(dict(report).get(REPORT_FILE, "{}"))
+    except pydantic.ValidationError:
+        return {}
+    return {disk.id: disk.digest for disk in told.converted.disks} if told.converted else {}
 
 
 def _unpacked(data: str) -> str | None:

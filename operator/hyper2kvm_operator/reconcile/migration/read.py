@@ -5,10 +5,12 @@ from collections.abc import Sequence
 
 import pydantic
 
+from hyper2kvm_api.options import VolumeMode
 from hyper2kvm_api.result import Result
+from hyper2kvm_api.scalars import quantity_bytes
 from hyper2kvm_operator.build.job import CONTAINER, PLAN_DIGEST
 from hyper2kvm_operator.kube.client import KubeObject
-from hyper2kvm_operator.kube.resources import MIGRATION_LABEL
+from hyper2kvm_operator.kube.resources import MIGRATION_LABEL, SUSPENDED
 from hyper2kvm_operator.reconcile.migration.observed import (
     ClaimState,
     DataVolumeState,
@@ -32,7 +34,6 @@ def read_job(job: KubeObject, pods: Sequence[KubeObject], warnings: Sequence[Kub
     status = job.get("status", {})
     uid = job["metadata"]["uid"]
     own = [pod for pod in pods if any(owner.get("uid") == uid for owner in pod["metadata"].get("ownerReferences", []))]
-    newest = max(own, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
     conditions = {c["type"]: c for c in status.get("conditions", []) if c.get("status") == "True"}
     outcome, trouble = JobOutcome.RUNNING, _event_trouble(job, warnings)
     if "Complete" in conditions:
@@ -40,14 +41,18 @@ def read_job(job: KubeObject, pods: Sequence[KubeObject], warnings: Sequence[Kub
     elif "Failed" in conditions:
         outcome = JobOutcome.FAILED
         trouble = Trouble(conditions["Failed"].get("reason", ""), conditions["Failed"].get("message", ""))
+    failed = [pod for pod in own if pod.get("status", {}).get("phase") == "Failed"]
     return JobState(
         name=job["metadata"]["name"],
+        uid=uid,
         outcome=outcome,
         suspended=bool(job["spec"].get("suspend")),
+        held=SUSPENDED in job["metadata"].get("annotations", {}),
         failed=status.get("failed", 0),
         digest=job["metadata"].get("annotations", {}).get(PLAN_DIGEST),
         trouble=trouble,
-        pod=read_pod(newest, warnings) if newest else None,
+        pod=read_pod(newest, warnings) if (newest := _newest(own)) else None,
+        last_failed=read_pod(ended, ()) if (ended := _newest(failed)) else None,
     )
 
 
@@ -56,26 +61,41 @@ def read_pod(pod: KubeObject, warnings: Sequence[KubeObject]) -> PodState:
     status = pod.get("status", {})
     container: KubeObject = next((c for c in status.get("containerStatuses", []) if c["name"] == CONTAINER), {})
     state = container.get("state", {})
-    ended = state.get("terminated")
+    over: KubeObject = state.get("terminated", {})
     return PodState(
         name=pod["metadata"]["name"],
+        uid=pod["metadata"]["uid"],
         created=moment(pod["metadata"]["creationTimestamp"]),
         running="running" in state,
+        ended=not alive(pod),
         trouble=_pod_trouble(pod, state, warnings),
-        exit_code=ended.get("exitCode") if ended else None,
-        exit_reason=ended.get("reason") if ended else None,
-        result=_result(ended.get("message", "")) if ended else None,
+        exit_code=over.get("exitCode"),
+        exit_reason=status.get("reason") or over.get("reason"),
+        result=_result(over.get("message", "")) if over else None,
     )
 
 
 def read_claim(claim: KubeObject, warnings: Sequence[KubeObject]) -> ClaimState:
     """A claim."""
+    metadata, spec = claim["metadata"], claim.get("spec", {})
     return ClaimState(
-        name=claim["metadata"]["name"],
-        owner=claim["metadata"].get("labels", {}).get(MIGRATION_LABEL),
-        phase=claim.get("status", {}).get("phase", "Pending"),
+        name=metadata["name"],
+        uid=metadata["uid"],
+        owner=metadata.get("labels", {}).get(MIGRATION_LABEL),
+        storage_class=spec.get("storageClassName"),
+        mode=VolumeMode(spec.get("volumeMode", VolumeMode.FILESYSTEM.value)),
+        requested=_requested(spec),
+        bound=claim.get("status", {}).get("phase") == "Bound",
+        going="deletionTimestamp" in metadata,
         trouble=_event_trouble(claim, warnings),
     )
+
+
+def _requested(spec: KubeObject) -> int | None:
+    try:
+        return quantity_bytes(spec.get("resources", {}).get("requests", {}).get("storage", ""))
+    except ValueError:  # Kubernetes has notations that we never write, such as 1E or 1e3
+        return None
 
 
 def read_data_volume(volume: KubeObject) -> DataVolumeState:
@@ -84,6 +104,7 @@ def read_data_volume(volume: KubeObject) -> DataVolumeState:
     running: KubeObject = next((c for c in status.get("conditions", []) if c["type"] == "Running"), {})
     return DataVolumeState(
         name=volume["metadata"]["name"],
+        uid=volume["metadata"]["uid"],
         phase=status.get("phase", "Pending"),
         progress=status.get("progress"),
         message=running.get("message") if running.get("status") == "False" else None,
@@ -94,6 +115,10 @@ def read_data_volume(volume: KubeObject) -> DataVolumeState:
 def alive(pod: KubeObject) -> bool:
     """Whether a pod has not ended."""
     return pod.get("status", {}).get("phase") not in {"Succeeded", "Failed"}
+
+
+def _newest(pods: Sequence[KubeObject]) -> KubeObject | None:
+    return max(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
 
 
 def _pod_trouble(pod: KubeObject, state: KubeObject, warnings: Sequence[KubeObject]) -> Trouble | None:

@@ -1,12 +1,16 @@
 """One look at a migration: observe, decide, apply, write the status."""
 
 import datetime as dt
+import logging
+import threading
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from hyper2kvm_api.migration import API_VERSION, Phase, VirtualMachineMigrationStatus
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_operator.kube.cache import Cache
 from hyper2kvm_operator.kube.client import KubeClient, KubeObject
+from hyper2kvm_operator.kube.errors import RefusedError
 from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.metrics import Metrics
 from hyper2kvm_operator.reconcile.migration.apply import ActionRefusedError, carry_out, record
@@ -14,14 +18,25 @@ from hyper2kvm_operator.reconcile.migration.decide import decide, summarised
 from hyper2kvm_operator.reconcile.migration.decision import (
     FINAL,
     Decision,
-    cluster_failure,
+    blocked,
     failed,
-    seconds_in_phase,
+    failure_for,
+    line,
+    seconds_since,
     timestamp,
     waiting,
 )
 from hyper2kvm_operator.reconcile.migration.observe import Observer
 from hyper2kvm_operator.reconcile.migration.observed import Observed
+
+_log = logging.getLogger("hyper2kvm.reconcile")
+
+_CONDITIONS = {
+    Phase.PROVISIONING: "Provisioned",
+    Phase.CONVERTING: "Converted",
+    Phase.HANDING_OFF: "HandedOff",
+}
+"""Phase → the condition that a refusal in it keeps from holding; in the others it is Planned."""
 
 
 class MigrationReconciler:
@@ -32,6 +47,7 @@ class MigrationReconciler:
         self._cache = cache
         self._observer = observer
         self._metrics = metrics
+        self._planning = threading.Lock()
 
     def reconcile(self, migration: KubeObject) -> Decision:
         """Look at a migration and do what is to be done; returns what was decided.
@@ -39,16 +55,33 @@ class MigrationReconciler:
         Raises:
             RefusedError: something changed meanwhile, or the server refuses: look again.
             UnreachableError: no answer.
+            SpecError: the status is of another version's form: the migration is left alone.
+        """
+        with self._turn(migration):
+            observed = self._observer.observe(migration, dt.datetime.now(dt.UTC))
+            decision = self._carried_out(observed, migration, decide(observed))
+            if decision.status != observed.stored and not (observed.deleting and not decision.requeue):
+                self._write(observed, migration, decision.status)
+        self._count(observed, decision)
+        self._record(observed, decision)
+        return decision
+
+    def tell(self, migration: KubeObject, reason: Reason, message: str) -> None:
+        """Say in a migration's status why looking at it fails again and again.
+
+        Raises:
+            RefusedError, UnreachableError, SpecError: as `reconcile`.
         """
         observed = self._observer.observe(migration, dt.datetime.now(dt.UTC))
-        decision = decide(observed)
-        decision = self._carried_out(observed, migration, decision)
-        if decision.status != observed.status and not (observed.deleting and not decision.requeue):
-            self._write(observed, migration, decision.status)
-        for occurrence in decision.occurrences:
-            record(self._client, observed.key, occurrence, timestamp(observed.now))
-        self._count(observed, decision)
-        return decision
+        status = observed.status.replaced(progress=line(message), blocked=blocked(observed, str(reason), message))
+        status = summarised(observed, status)
+        if status != observed.stored:
+            self._write(observed, migration, status)
+
+    def _turn(self, migration: KubeObject) -> AbstractContextManager[object]:
+        """Migrations take names and addresses one after the other: each sees what the one before has taken."""
+        planning = migration.get("status", {}).get("phase") == Phase.PLANNING
+        return self._planning if planning else nullcontext()
 
     def _carried_out(self, observed: Observed, migration: KubeObject, decision: Decision) -> Decision:
         for action in decision.actions:
@@ -60,24 +93,35 @@ class MigrationReconciler:
         return decision
 
     def _write(self, observed: Observed, migration: KubeObject, status: VirtualMachineMigrationStatus) -> None:
+        uid = migration["metadata"]["uid"]
         written = self._client.put_status(
             Resources.MIGRATION.value,
             {
                 "apiVersion": API_VERSION,
                 "kind": "VirtualMachineMigration",
-                "metadata": {"name": observed.key.name, "namespace": observed.key.namespace},
+                "metadata": {"name": observed.key.name, "namespace": observed.key.namespace, "uid": uid},
                 "status": status.to_object(),
             },
         )
-        if written["metadata"]["uid"] == migration["metadata"]["uid"]:
-            self._cache.put(Resources.MIGRATION.value, written)
+        self._cache.put(Resources.MIGRATION.value, written)
+
+    def _record(self, observed: Observed, decision: Decision) -> None:
+        """Events are for people: one that is refused changes nothing."""
+        for occurrence in decision.occurrences:
+            try:
+                record(self._client, observed.key, occurrence, timestamp(observed.now))
+            except RefusedError as refusal:
+                place = f"{observed.key.namespace}/{observed.key.name}"
+                _log.warning("an Event is refused: %s", refusal, extra={"migration": place})
 
     def _count(self, observed: Observed, decision: Decision) -> None:
         before, after = observed.status, decision.status
         if before.phase is after.phase:
             return
         if before.phase is not None and before.phase not in FINAL:
-            self._metrics.phase_seconds.labels(before.phase.value).observe(seconds_in_phase(observed))
+            self._metrics.phase_seconds.labels(before.phase.value).observe(
+                seconds_since(observed, before.phase_started_at)
+            )
         if after.phase in FINAL:
             self._metrics.finished.labels(after.phase.value).inc()
         if after.phase is Phase.FAILED and after.failure is not None:
@@ -92,9 +136,9 @@ def after_refusal(o: Observed, error: ActionRefusedError) -> Decision:
     """What follows when the API server refused an action for good."""
     message = str(error)
     if error.resource is Resources.VIRTUAL_MACHINE.value:
-        return failed(o, cluster_failure(Reason.VIRTUAL_MACHINE_REFUSED, message))
+        return failed(o, failure_for(Reason.VIRTUAL_MACHINE_REFUSED, message))
     if error.refusal.reason == "Taken":
         reason = Reason.CLAIM_EXISTS if error.resource is Resources.CLAIM.value else Reason.REQUEST_REFUSED
-        return failed(o, cluster_failure(reason, message))
+        return failed(o, failure_for(reason, message))
     reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in error.refusal.message else Reason.REQUEST_REFUSED
-    return waiting(o, reason, message, "Provisioned")
+    return waiting(o, reason, message, _CONDITIONS.get(o.status.phase or Phase.PENDING, "Planned"))

@@ -2,16 +2,24 @@
 
 from collections.abc import Sequence
 
+from hyper2kvm_api.migration import Phase
 from hyper2kvm_operator.kube.client import KubeObject
 from hyper2kvm_operator.reconcile.migration.decision import ACTIVE
 
-_WAITING = {None, "Pending"}
+PAUSED = "Suspended"
+NO_SLOT = "WaitingForSlot"
+QUEUED = "Queued"
+PARKED = {PAUSED, NO_SLOT}
+"""Reasons for which a migration that has started is held, and takes no slot."""
+
+_WAITING = {None, Phase.PENDING}
 
 
 def slot(migration: KubeObject, all_of_them: Sequence[KubeObject], limit: int) -> tuple[bool, int]:
-    """Whether a migration may start, and how many wait before it.
+    """Whether a migration may start or go on, and how many wait before it.
 
-    Those that were created first go first. A suspended migration takes no slot and does not wait.
+    Those that were created first go first. A suspended migration takes no slot and does not wait, nor does one that
+    waits for something else.
     """
     others = [other for other in all_of_them if other["metadata"]["uid"] != migration["metadata"]["uid"]]
     mine = _order(migration)
@@ -25,17 +33,29 @@ def next_to_start(all_of_them: Sequence[KubeObject], limit: int) -> list[KubeObj
     return sorted((one for one in all_of_them if _waits(one)), key=_order)[:free]
 
 
+def parked(migration: KubeObject) -> bool:
+    """Whether it has started and is held: suspended, or resumed and without a slot yet."""
+    return _phase(migration) in ACTIVE and _blocked(migration) in PARKED
+
+
 def _working(migrations: Sequence[KubeObject]) -> int:
-    return sum(1 for one in migrations if _phase(one) in ACTIVE and not held(one))
+    return sum(1 for one in migrations if _phase(one) in ACTIVE and not parked(one) and not held(one))
 
 
 def _waits(migration: KubeObject) -> bool:
-    return _phase(migration) in _WAITING and not held(migration)
+    if held(migration):
+        return False
+    return parked(migration) or (_phase(migration) in _WAITING and _blocked(migration) is None)
 
 
 def _phase(migration: KubeObject) -> str | None:
     phase: str | None = migration.get("status", {}).get("phase")
     return phase
+
+
+def _blocked(migration: KubeObject) -> str | None:
+    reason: str | None = migration.get("status", {}).get("blocked", {}).get("reason")
+    return reason
 
 
 def held(migration: KubeObject) -> bool:

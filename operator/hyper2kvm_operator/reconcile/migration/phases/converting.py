@@ -21,7 +21,6 @@ from hyper2kvm_operator.reconcile.migration.decision import (
     Action,
     Apply,
     Decision,
-    Delete,
     Ensure,
     Occurrence,
     enter,
@@ -31,8 +30,9 @@ from hyper2kvm_operator.reconcile.migration.decision import (
 )
 from hyper2kvm_operator.reconcile.migration.observed import Abilities, JobOutcome, JobState, Observed
 from hyper2kvm_operator.reconcile.migration.phases.provisioning import make_plan, target_volumes
-from hyper2kvm_operator.reconcile.migration.phases.starting import LOOK_AGAIN, not_started, resumed, suspended
-from hyper2kvm_operator.reconcile.migration.troubles import job_failure, stuck
+from hyper2kvm_operator.reconcile.migration.phases.starting import LOOK_AGAIN, lost, not_started, remove, still_lost
+from hyper2kvm_operator.reconcile.migration.progress import read_digests
+from hyper2kvm_operator.reconcile.migration.troubles import job_failure, pod_failure
 
 _RATE_UNIT = 1024 * 1024
 
@@ -41,15 +41,14 @@ def decide(o: Observed) -> Decision:
     """Start the convert Job, follow it, and read its verdict."""
     if isinstance(o.spec, SpecError):
         return failed_by(o, o.spec)
-    if o.spec.suspend and (o.convert_job is None or o.convert_job.outcome is JobOutcome.RUNNING):
-        return suspended(o, o.convert_job)
-    if o.convert_job is None:
-        return Decision(o.status, _start(o, o.spec), requeue=LOOK_AGAIN)
-    if o.convert_job.outcome is not JobOutcome.RUNNING and _outdated(o, o.spec, o.convert_job):
-        return Decision(o.status, requeue=1.0).also(Delete(Resources.JOB.value, o.convert_job.name))
-    if o.convert_job.outcome is JobOutcome.RUNNING:
-        return _running(o, o.convert_job)
-    return _ended(o, o.spec, o.convert_job)
+    job = o.convert_job
+    if job is None:
+        return Decision(still_lost(o), _start(o, o.spec), requeue=LOOK_AGAIN)
+    if job.outcome is JobOutcome.RUNNING:
+        return not_started(o, job, "Converted") or _running(o, job)
+    if _outdated(o, o.spec, job):
+        return Decision(o.status, (remove(job),), requeue=1.0)
+    return _ended(o, o.spec, job)
 
 
 def kvm_mode(spec: VirtualMachineMigrationSpec, default: KvmMode, abilities: Abilities) -> Kvm:
@@ -76,7 +75,7 @@ def _start(o: Observed, spec: VirtualMachineMigrationSpec) -> tuple[Action, ...]
     )
     plan = make_plan(o, spec, machine)
     job["metadata"].setdefault("annotations", {})[PLAN_DIGEST] = plan_digest(plan)
-    described = (Delete(Resources.JOB.value, o.plan_job.name),) if o.plan_job else ()
+    described = (remove(o.plan_job),) if o.plan_job else ()
     return Apply(Resources.CONFIG_MAP.value, plan_config(o.key, plan)), Ensure(Resources.JOB.value, job), *described
 
 
@@ -89,9 +88,7 @@ def _outdated(o: Observed, spec: VirtualMachineMigrationSpec, job: JobState) -> 
 
 
 def _running(o: Observed, job: JobState) -> Decision:
-    if stuck(job) is not None:
-        return not_started(o, job, "Converted")
-    status = o.status.replaced(attempts=job.failed + 1)
+    status = still_lost(o).replaced(attempts=job.failed + 1)
     told = o.progress
     if told is not None:
         status = status.replaced(
@@ -101,27 +98,35 @@ def _running(o: Observed, job: JobState) -> Decision:
             disks=[told.disk_status(disk) for disk in status.disks],
             warnings=_merged(status, told.warnings),
         )
-    status = with_condition(
-        o, status, "Converted", holds=False, reason=status.stage or "Starting", message=status.progress or "starting"
-    )
-    entered = told is not None and told.stage != o.status.stage and told.stage is not None
-    occurrences = (Occurrence(f"{told.stage}Started", f"Stage {told.stage}."),) if told and entered else ()
-    return Decision(status, resumed(job), requeue=LOOK_AGAIN, occurrences=occurrences)
+    occurrences = [*_retried(o, job), *_entered(o, told.stage if told else None)]
+    status = status.replaced(warnings=_merged(status, tuple(one.message for one in occurrences if one.warning)))
+    message = f"the pod's log cannot be read: {o.untold}" if o.untold else status.progress or "starting"
+    status = with_condition(o, status, "Converted", holds=False, reason=status.stage or "Starting", message=message)
+    return Decision(status, requeue=LOOK_AGAIN, occurrences=tuple(occurrences))
+
+
+def _retried(o: Observed, job: JobState) -> list[Occurrence]:
+    """What made the Job start another pod, once for each."""
+    before = o.status.attempts or 1
+    if job.last_failed is None or job.failed < before:
+        return []
+    failure = pod_failure(job.last_failed)
+    return [Occurrence("Retrying", f"attempt {job.failed} ended, {failure.reason}: {failure.message}", warning=True)]
+
+
+def _entered(o: Observed, stage: str | None) -> list[Occurrence]:
+    return [Occurrence(f"{stage}Started", f"Stage {stage}.")] if stage is not None and stage != o.status.stage else []
 
 
 def _ended(o: Observed, spec: VirtualMachineMigrationSpec, job: JobState) -> Decision:
     report: tuple[Action, ...] = ()
-    status = o.status
     if o.report:
         report = (Apply(Resources.CONFIG_MAP.value, report_config(o.key, dict(o.report))),)
-        status = status.replaced(report=report_name(o.key))
-    o = replace(o, status=status)
+        o = replace(o, status=o.status.replaced(report=report_name(o.key)))
     result = job.pod.result if job.pod else None
     if job.outcome is JobOutcome.FAILED:
         return _failure(o, job, report)
-    if result is None:
-        return Decision(o.status, requeue=LOOK_AGAIN).also(Delete(Resources.JOB.value, job.name))
-    return _success(o, spec, result, report)
+    return lost(o, job, "Converted") if result is None else _success(o, spec, result, report)
 
 
 def _failure(o: Observed, job: JobState, report: tuple[Action, ...]) -> Decision:
@@ -135,7 +140,7 @@ def _failure(o: Observed, job: JobState, report: tuple[Action, ...]) -> Decision
 
 
 def _success(o: Observed, spec: VirtualMachineMigrationSpec, result: Result, report: tuple[Action, ...]) -> Decision:
-    digests = {disk.id: disk.digest for disk in result.disks}
+    digests = {**read_digests(o.report), **{disk.id: disk.digest for disk in result.disks}}
     fields: dict[str, object] = {
         "percent": 100,
         "boot": result.boot,
@@ -149,7 +154,7 @@ def _success(o: Observed, spec: VirtualMachineMigrationSpec, result: Result, rep
         return Decision(status, report, occurrences=(Occurrence("Examined", "The dry run is over; see the report."),))
     status = enter(o, Phase.HANDING_OFF, "handing off", **fields)
     status = with_condition(
-        o, status, "Converted", holds=True, reason="Copied", message=f"{len(digests)} disks copied and read back"
+        o, status, "Converted", holds=True, reason="Copied", message=f"{len(status.disks)} disks copied and read back"
     )
     reason, message = _validated(result.boot)
     status = with_condition(o, status, "Validated", holds=True, reason=reason, message=message)

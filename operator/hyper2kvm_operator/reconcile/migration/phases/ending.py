@@ -1,8 +1,9 @@
 """The ends of a migration: success with its cleanup, failure, cancellation, deletion."""
 
 from hyper2kvm_api.errors import SpecError
-from hyper2kvm_api.migration import Phase
-from hyper2kvm_api.options import CleanupOptions, CleanupPolicy
+from hyper2kvm_api.migration import Mode, Phase, VirtualMachineMigrationSpec
+from hyper2kvm_api.options import CleanupPolicy, Handoff
+from hyper2kvm_api.reasons import Reason
 from hyper2kvm_operator.build.claims import WORKSPACE
 from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.reconcile.migration.decision import (
@@ -12,41 +13,49 @@ from hyper2kvm_operator.reconcile.migration.decision import (
     Occurrence,
     SetFinalizer,
     enter,
+    failed_by,
 )
-from hyper2kvm_operator.reconcile.migration.observed import Observed
+from hyper2kvm_operator.reconcile.migration.observed import ClaimState, Observed
 from hyper2kvm_operator.reconcile.migration.phases import pending
 from hyper2kvm_operator.reconcile.migration.phases.handing_off import stop_server
-from hyper2kvm_operator.reconcile.migration.phases.provisioning import ARTIFACT
+from hyper2kvm_operator.reconcile.migration.phases.provisioning import target_volumes
+from hyper2kvm_operator.reconcile.migration.phases.starting import remove
 
 _LOOK_AGAIN = 2.0
 
 
 def succeeded(o: Observed) -> Decision:
-    """Remove what the user wants removed after success."""
-    cleanup = CleanupOptions() if isinstance(o.spec, SpecError) else o.spec.cleanup
-    actions: list[Action] = [*stop_server(o)]
-    if cleanup.jobs is CleanupPolicy.ON_SUCCESS:
-        actions += _jobs(o)
-    own = {claim.name for claim in o.claims}
-    if cleanup.workspace is CleanupPolicy.ON_SUCCESS and o.key.child(WORKSPACE) in own:
-        actions.append(Delete(Resources.CLAIM.value, o.key.child(WORKSPACE)))
+    """Remove what the user wants removed after success. A dry run may be edited into a migration."""
+    if isinstance(o.spec, SpecError):
+        return Decision(o.status, stop_server(o))
+    if o.edited and o.spec.mode is Mode.PLAN:
+        return pending.again(o)
+    cleanup = o.spec.cleanup
+    jobs = _jobs(o) if cleanup.jobs is CleanupPolicy.ON_SUCCESS else []
+    dropped = {o.key.child(WORKSPACE)} if cleanup.workspace is CleanupPolicy.ON_SUCCESS else set()
     if cleanup.artifacts is CleanupPolicy.ON_SUCCESS:
-        actions += [Delete(Resources.CLAIM.value, name) for name in sorted(own) if name.endswith(f"-{ARTIFACT}")]
-    return Decision(o.status, tuple(actions))
+        dropped |= _imported(o, o.spec)
+    claims = [_remove(claim) for claim in o.claims if claim.name in dropped and not claim.going]
+    return Decision(o.status, (*stop_server(o), *jobs, *claims))
 
 
 def failed(o: Observed) -> Decision:
-    """Nothing to do until the spec is edited: then start again, from what is there."""
-    if o.generation == o.status.observed_generation:
+    """Nothing to do until the spec is edited, or what it lacked is there: then start again, from what is there."""
+    missed = o.status.failure is not None and o.status.failure.reason == Reason.PROFILE_NOT_FOUND
+    found = missed and not isinstance(o.spec, SpecError)
+    if o.generation == o.status.observed_generation and not found:
         return Decision(o.status, stop_server(o))
-    status = enter(o, Phase.PENDING, "starting again after an edit")
-    return Decision(status, requeue=0.0, occurrences=(Occurrence("Retrying", "The spec was edited."),))
+    if isinstance(o.spec, SpecError):
+        return failed_by(o, o.spec)
+    status = enter(o, Phase.PENDING, "starting again")
+    told = "What was missing is there." if found else "The spec was edited."
+    return Decision(status, requeue=0.0, occurrences=(Occurrence("Retrying", told),))
 
 
 def cancelled(o: Observed) -> Decision:
     """Remove what is left; start again only when the cancellation was taken back."""
-    if isinstance(o.spec, SpecError) or o.spec.cancel:
-        leftovers = _leftovers(o)
+    leftovers = _leftovers(o)
+    if leftovers or o.cancel:
         return Decision(o.status, leftovers, requeue=_LOOK_AGAIN if leftovers else None)
     return pending.decide(o)
 
@@ -73,17 +82,27 @@ def deleting(o: Observed) -> Decision:
     return Decision(o.status, (*leftovers, SetFinalizer(present=False)))
 
 
+def _imported(o: Observed, spec: VirtualMachineMigrationSpec) -> set[str]:
+    """The claims of images that CDI has imported. With the handoff None they are the result itself."""
+    if pending.handoff(spec) is not Handoff.IMPORT:
+        return set()
+    return {target.claim for target in target_volumes(o, spec)}
+
+
+def _remove(claim: ClaimState) -> Delete:
+    return Delete(Resources.CLAIM.value, claim.name, claim.uid)
+
+
 def _leftovers(o: Observed) -> tuple[Action, ...]:
     kept = {disk.claim_name for disk in o.status.disks if disk.handed_off}
-    volumes = [volume.name for volume in o.data_volumes if volume.name not in kept]
-    claims = [claim.name for claim in o.claims if claim.name not in kept]
+    volumes = [volume for volume in o.data_volumes if volume.name not in kept]
     return (
         *stop_server(o),
         *_jobs(o),
-        *(Delete(Resources.DATA_VOLUME.value, name) for name in volumes),
-        *(Delete(Resources.CLAIM.value, name) for name in claims),
+        *(Delete(Resources.DATA_VOLUME.value, volume.name, volume.uid) for volume in volumes),
+        *(_remove(claim) for claim in o.claims if claim.name not in kept and not claim.going),
     )
 
 
 def _jobs(o: Observed) -> list[Action]:
-    return [Delete(Resources.JOB.value, job.name) for job in (o.plan_job, o.convert_job) if job is not None]
+    return [remove(job) for job in (o.plan_job, o.convert_job) if job is not None]

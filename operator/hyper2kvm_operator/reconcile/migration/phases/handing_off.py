@@ -3,15 +3,12 @@
 from dataclasses import replace
 
 from hyper2kvm_api.errors import SpecError
-from hyper2kvm_api.machine import Firmware
 from hyper2kvm_api.migration import DiskStatus, Phase, VirtualMachineMigrationSpec
-from hyper2kvm_api.names import disk_serial
 from hyper2kvm_api.options import Handoff
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_operator.build import imageserver
 from hyper2kvm_operator.build.datavolume import POPULATED_FOR, adopting, importing
 from hyper2kvm_operator.build.metadata import Json
-from hyper2kvm_operator.build.virtualmachine import AttachedDisk, virtual_machine
 from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.reconcile.migration.decision import (
     Action,
@@ -21,72 +18,86 @@ from hyper2kvm_operator.reconcile.migration.decision import (
     IssueCertificate,
     Merge,
     Occurrence,
-    cluster_failure,
     enter,
     failed,
     failed_by,
+    failure_for,
+    line,
+    seconds_since,
+    waiting,
     with_condition,
 )
-from hyper2kvm_operator.reconcile.migration.observed import DataVolumeState, Observed
+from hyper2kvm_operator.reconcile.migration.observed import DataVolumeState, Observed, PodState
 from hyper2kvm_operator.reconcile.migration.phases.pending import handoff
 from hyper2kvm_operator.reconcile.migration.phases.provisioning import claims, target_volumes
+from hyper2kvm_operator.reconcile.migration.phases.wantedmachine import disks, wanted_machine
+from hyper2kvm_operator.reconcile.migration.troubles import meaning, patience
 
 _LOOK_AGAIN = 3.0
 _IMPORT_RESTARTS = 3
+_STANDSTILL = 3
+"""How many times the operator's patience with a pod CDI may take without telling anything new."""
+
+CONDITION = "HandedOff"
 
 
 def decide(o: Observed) -> Decision:
-    """Hand the disks off, then make the VirtualMachine, then end."""
+    """Hand the disks off, then make the VirtualMachine, then end. A failure leaves no server and no half import."""
     if isinstance(o.spec, SpecError):
         return failed_by(o, o.spec)
-    if o.spec.suspend:
-        return Decision(o.status.replaced(progress="suspended"))
     kind = handoff(o.spec)
     if kind is Handoff.NONE:
         return _finished(o, o.spec, "the finished images stay on their claims")
-    broken = next((volume for volume in o.data_volumes if _broken(volume)), None)
-    if broken is not None:
-        told = broken.message or f"phase {broken.phase}"
-        return failed(o, cluster_failure(Reason.HANDOFF_FAILED, f"DataVolume {broken.name}: {told}"))
-    if kind is Handoff.ADOPT:
-        return _adopt(o, o.spec)
-    return _import(o, o.spec)
+    decision = _adopt(o, o.spec) if kind is Handoff.ADOPT else _import(o, o.spec)
+    return decision if decision.status.failure is None else decision.also(*_given_up(o, kind))
 
 
 def _adopt(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
     if not o.abilities.cdi:
-        released = tuple(_release(disk) for disk in _disks(o) if not disk.handed_off)
+        released = tuple(_release(disk) for disk in disks(o.status) if not disk.handed_off)
         return _virtual_machine(_handed_off(o), spec, data_volumes=False, before=released)
     machine = o.status.machine
     known = {volume.name for volume in o.data_volumes}
     made = {claim["metadata"]["name"]: claim for claim in claims(o, spec, machine)} if machine else {}
     actions: list[Action] = []
-    for disk in _disks(o):
+    for disk in disks(o.status):
         if disk.claim_name and disk.claim_name not in known:
             actions += [_release(disk), Ensure(Resources.DATA_VOLUME.value, adopting(o.key, made[disk.claim_name]))]
     if actions or not _all_succeeded(o):
-        return _waiting(_handed_off(o), actions)
+        return _in_progress(_handed_off(o), actions)
     return _virtual_machine(_handed_off(o), spec, data_volumes=True)
 
 
 def _import(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
     if _all_succeeded(o):
-        released = tuple(_release(disk, Resources.DATA_VOLUME) for disk in _disks(o) if not disk.handed_off)
+        released = tuple(_release(disk, Resources.DATA_VOLUME) for disk in disks(o.status) if not disk.handed_off)
         return _virtual_machine(_handed_off(o), spec, data_volumes=True, before=(*released, *stop_server(o)))
-    host = imageserver.server_host(o.key, o.settings)
-    artifacts = target_volumes(o, spec)
+    if o.serve_pod is not None and o.serve_pod.ended:
+        gone = Delete(Resources.POD.value, o.serve_pod.name, o.serve_pod.uid)
+        return Decision(o.status.replaced(progress="starting another image server"), (gone,), requeue=1.0)
+    if o.serve_pod is not None and not o.serve_pod.running and o.serve_pod.trouble is not None:
+        return _server_stuck(o, o.serve_pod)
+    return _in_progress(o, [*_server(o, spec), *_imports(o, spec)])
+
+
+def _server(o: Observed, spec: VirtualMachineMigrationSpec) -> list[Action]:
+    """The image server. Its pod comes first and goes last: as long as it is there, the rest may be."""
     actions: list[Action] = []
-    if not o.certificate:
-        actions.append(IssueCertificate(host))
     if o.serve_pod is None:
+        claimed = [target.claim for target in target_volumes(o, spec)]
+        actions.append(Ensure(Resources.POD.value, imageserver.pod(o.key, o.settings, claimed)))
+    if not o.certificate:
+        actions.append(IssueCertificate(imageserver.server_host(o.key, o.settings)))
         actions.append(Ensure(Resources.SERVICE.value, imageserver.service(o.key)))
-        actions.append(
-            Ensure(Resources.POD.value, imageserver.pod(o.key, o.settings, [target.claim for target in artifacts]))
-        )
+    return actions
+
+
+def _imports(o: Observed, spec: VirtualMachineMigrationSpec) -> list[Action]:
     known = {volume.name for volume in o.data_volumes}
-    capacities = {disk.id: disk for disk in _disks(o)}
-    for target in artifacts:
-        disk = capacities[target.disk]
+    by_id = {disk.id: disk for disk in disks(o.status)}
+    actions: list[Action] = []
+    for target in target_volumes(o, spec):
+        disk = by_id[target.disk]
         if disk.claim_name is None or disk.claim_name in known:
             continue
         value = importing(
@@ -100,7 +111,15 @@ def _import(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
             credentials=imageserver.server_name(o.key),
         )
         actions.append(Ensure(Resources.DATA_VOLUME.value, value))
-    return _waiting(o, actions)
+    return actions
+
+
+def _server_stuck(o: Observed, pod: PodState) -> Decision:
+    trouble = pod.trouble
+    if trouble is None:
+        return _in_progress(o, [])
+    message = f"{pod.name}: {trouble.message}"
+    return waiting(o, meaning(trouble), message, CONDITION, patience=patience(trouble))
 
 
 def stop_server(o: Observed) -> tuple[Action, ...]:
@@ -108,35 +127,30 @@ def stop_server(o: Observed) -> tuple[Action, ...]:
     if o.serve_pod is None and not o.certificate:
         return ()
     name = imageserver.server_name(o.key)
-    kinds = (Resources.POD, Resources.SERVICE, Resources.SECRET, Resources.CONFIG_MAP)
+    kinds = (Resources.SECRET, Resources.CONFIG_MAP, Resources.SERVICE, Resources.POD)
     return tuple(Delete(kind.value, name) for kind in kinds)
+
+
+def _given_up(o: Observed, kind: Handoff) -> tuple[Action, ...]:
+    """What a failed handoff leaves nobody working on. An adopted DataVolume is the disk itself and stays."""
+    unfinished = [volume for volume in o.data_volumes if volume.phase != "Succeeded"] if kind is Handoff.IMPORT else []
+    dropped = (Delete(Resources.DATA_VOLUME.value, volume.name, volume.uid) for volume in unfinished)
+    return (*dropped, *stop_server(o))
 
 
 def _virtual_machine(
     o: Observed, spec: VirtualMachineMigrationSpec, *, data_volumes: bool, before: tuple[Action, ...] = ()
 ) -> Decision:
-    machine = o.status.machine
-    if not spec.target.virtual_machine.create or machine is None:
+    if not spec.target.virtual_machine.create or o.status.machine is None:
         done = _finished(o, spec, "the disks are handed off" + _degraded(o, spec))
-        return Decision(done.status, (*before, *done.actions), occurrences=done.occurrences)
+        return replace(done, actions=(*before, *done.actions))
     if o.virtual_machine is None:
-        disks = [
-            AttachedDisk(
-                id=disk.id,
-                claim=disk.claim_name or "",
-                data_volume=data_volumes,
-                bus=spec.target.disks.bus,
-                serial=disk_serial(index),
-                boot=disk.id == (o.status.boot_disk or _disks(o)[0].id),
-            )
-            for index, disk in enumerate(_disks(o))
-        ]
-        value = virtual_machine(o.key, machine, o.status.firmware or Firmware.BIOS, disks, spec.target.virtual_machine)
+        value = wanted_machine(o.key, spec, o.status, data_volumes=data_volumes)
         return Decision(o.status, (*before, Ensure(Resources.VIRTUAL_MACHINE.value, value)), requeue=1.0)
     owned = Resources.DATA_VOLUME if data_volumes else Resources.CLAIM
     done = _finished(o, spec, f"VirtualMachine {o.status.virtual_machine_name}{_degraded(o, spec)}")
-    owners = tuple(_give(disk, owned, _vm_owner(o)) for disk in _disks(o))
-    return Decision(done.status, (*before, *owners, *done.actions), occurrences=done.occurrences)
+    owners = tuple(_give(disk, owned, _vm_owner(o)) for disk in disks(o.status))
+    return replace(done, actions=(*before, *owners, *done.actions))
 
 
 def _degraded(o: Observed, spec: VirtualMachineMigrationSpec) -> str:
@@ -147,15 +161,24 @@ def _degraded(o: Observed, spec: VirtualMachineMigrationSpec) -> str:
 
 def _finished(o: Observed, spec: VirtualMachineMigrationSpec, message: str) -> Decision:
     status = enter(o, Phase.SUCCEEDED, message)
-    status = with_condition(o, status, "HandedOff", holds=True, reason=handoff(spec).value, message=message)
+    status = with_condition(o, status, CONDITION, holds=True, reason=handoff(spec).value, message=message)
     return Decision(status, requeue=0.0, occurrences=(Occurrence("Succeeded", f"Migrated: {message}."),))
 
 
-def _waiting(o: Observed, actions: list[Action]) -> Decision:
+def _in_progress(o: Observed, actions: list[Action]) -> Decision:
+    """Wait for CDI, as long as it tells something new now and then."""
+    broken = next((volume for volume in o.data_volumes if _broken(volume)), None)
+    if broken is not None:
+        told = broken.message or f"phase {broken.phase}"
+        return failed(o, failure_for(Reason.HANDOFF_FAILED, f"DataVolume {broken.name}: {told}"))
     told = ", ".join(f"{v.name} {v.phase}{f' {v.progress}' if v.progress else ''}" for v in o.data_volumes)
-    message = told or "creating DataVolumes"
-    status = with_condition(o, o.status, "HandedOff", holds=False, reason="InProgress", message=message)
-    return Decision(status.replaced(progress=message[:250]), tuple(actions), requeue=_LOOK_AGAIN)
+    message = line(told or "creating DataVolumes")
+    still = seconds_since(o, o.status.progressed_at) if message == o.status.progress else 0.0
+    if still > _STANDSTILL * o.settings.start_deadline:
+        error = failure_for(Reason.HANDOFF_FAILED, f"CDI has told nothing new for {still / 60:.0f} minutes: {message}")
+        return failed(o, error)
+    status = with_condition(o, o.status, CONDITION, holds=False, reason="InProgress", message=message)
+    return Decision(status.replaced(progress=message), tuple(actions), requeue=_LOOK_AGAIN)
 
 
 def _broken(volume: DataVolumeState) -> bool:
@@ -164,16 +187,12 @@ def _broken(volume: DataVolumeState) -> bool:
 
 def _all_succeeded(o: Observed) -> bool:
     done = {volume.name for volume in o.data_volumes if volume.phase == "Succeeded"}
-    return all(disk.claim_name in done for disk in _disks(o))
-
-
-def _disks(o: Observed) -> list[DiskStatus]:
-    return [disk for disk in o.status.disks if disk.claim_name is not None]
+    return all(disk.claim_name in done for disk in disks(o.status))
 
 
 def _handed_off(o: Observed) -> Observed:
-    disks = [disk.replaced(handed_off=True) for disk in o.status.disks]
-    return replace(o, status=o.status.replaced(disks=disks))
+    changed = [disk.replaced(handed_off=True) for disk in o.status.disks]
+    return replace(o, status=o.status.replaced(disks=changed))
 
 
 def _release(disk: DiskStatus, resource: Resources = Resources.CLAIM) -> Merge:

@@ -1,46 +1,65 @@
 """Pending: waits for a slot, then starts to plan."""
 
+from collections.abc import Sequence
+
 import yaml
 
-from hyper2kvm_api.errors import ClusterError, SpecError
-from hyper2kvm_api.migration import Phase, VirtualMachineMigrationSpec, VirtualMachineMigrationStatus
+from hyper2kvm_api.errors import ClusterError, Hyper2kvmError, SpecError
+from hyper2kvm_api.migration import Mode, Phase, VirtualMachineMigrationSpec, VirtualMachineMigrationStatus
 from hyper2kvm_api.options import HANDOFF_OF_FORMAT, Handoff
 from hyper2kvm_api.reasons import Reason
-from hyper2kvm_operator.kube.resources import Resources
-from hyper2kvm_operator.reconcile.migration.decision import Decision, Delete, Occurrence, enter, failed_by, timestamp
-from hyper2kvm_operator.reconcile.migration.observed import JobOutcome, Observed
+from hyper2kvm_operator.build.virtualmachine import machine_name
+from hyper2kvm_operator.reconcile.migration.decision import (
+    Action,
+    Decision,
+    Occurrence,
+    enter,
+    failed_by,
+    line,
+    timestamp,
+)
+from hyper2kvm_operator.reconcile.migration.observed import Abilities, JobOutcome, Observed
+from hyper2kvm_operator.reconcile.migration.phases.starting import remove
 
 _LOOK_AGAIN = 60.0
 """Seconds: a slot that becomes free wakes whom it is for; this only tells the others how they have moved up."""
+
+_MAX_SPEC = 65536
+"""Characters of `status.effectiveSpec`."""
 
 
 def decide(o: Observed) -> Decision:
     """Check what can be checked without a pod, and wait for a slot."""
     if isinstance(o.spec, SpecError):
         return failed_by(o, o.spec)
-    error = _impossible(o, o.spec)
+    effective = yaml.safe_dump(o.spec.to_object(), sort_keys=False)
+    error = _impossible(o, o.spec, effective)
     if error is not None:
         return failed_by(o, error)
-    if o.spec.suspend:
+    if o.suspend:
         return Decision(_held(o, "suspended"))
     if not o.free_slot:
         return Decision(_held(o, f"waiting for a slot, {o.ahead} before this one"), requeue=_LOOK_AGAIN)
-    leftovers = [job.name for job in (o.plan_job,) if job is not None]
-    leftovers += [job.name for job in (o.convert_job,) if job is not None and job.outcome is not JobOutcome.SUCCEEDED]
+    leftovers = _leftovers(o)
     if leftovers:
-        return Decision(_held(o, "removing what an earlier attempt left"), requeue=1.0).also(
-            *(Delete(Resources.JOB.value, name) for name in leftovers)
-        )
+        return Decision(_held(o, "removing what an earlier attempt left"), leftovers, requeue=1.0)
+    if any(disk.handed_off for disk in o.status.disks):
+        return _hand_off_again(o, o.spec, effective)
     status = enter(
         o,
         Phase.PLANNING,
         "describing the source",
         started_at=o.status.started_at or timestamp(o.now),
-        effective_spec=yaml.safe_dump(o.spec.to_object(), sort_keys=False),
+        effective_spec=effective,
         failure=None,
-        finished_at=None,
     )
     return Decision(status, requeue=0.0, occurrences=(Occurrence("Planning", "The source is being described."),))
+
+
+def again(o: Observed) -> Decision:
+    """Start over with a spec that was edited before the work on the disks began."""
+    edited = Occurrence("Edited", "The spec was edited; planning starts again.")
+    return Decision(enter(o, Phase.PENDING, "starting again after an edit"), requeue=0.0, occurrences=(edited,))
 
 
 def handoff(spec: VirtualMachineMigrationSpec) -> Handoff:
@@ -48,16 +67,62 @@ def handoff(spec: VirtualMachineMigrationSpec) -> Handoff:
     return spec.target.handoff or HANDOFF_OF_FORMAT[spec.target.disks.format]
 
 
-def _held(o: Observed, message: str) -> VirtualMachineMigrationStatus:
-    return o.status.replaced(phase=Phase.PENDING, progress=message)
+def lacking(spec: VirtualMachineMigrationSpec, abilities: Abilities) -> list[ClusterError]:
+    """What a spec needs and the cluster has not."""
+    disks, workspace = spec.target.disks.storage_class_name, spec.job.workspace.storage_class_name
+    named = (("spec.target.disks", disks), ("spec.job.workspace", workspace))
+    found = [
+        ClusterError(Reason.STORAGE_CLASS_MISSING, f"{field}.storageClassName: there is no StorageClass {name}")
+        for field, name in named
+        if name is not None and name not in abilities.storage_classes
+    ]
+    if abilities.default_class is None and None in {disks, workspace}:
+        message = "no storageClassName is given, and the cluster has no default StorageClass"
+        found.append(ClusterError(Reason.STORAGE_CLASS_MISSING, message))
+    if handoff(spec) is Handoff.IMPORT and not abilities.cdi:
+        found.append(ClusterError(Reason.CDI_MISSING, "spec.target.handoff: Import"))
+    if spec.target.virtual_machine.create and not abilities.kubevirt:
+        found.append(ClusterError(Reason.KUBEVIRT_MISSING, "spec.target.virtualMachine.create: true"))
+    return found
 
 
-def _impossible(o: Observed, spec: VirtualMachineMigrationSpec) -> ClusterError | None:
+def _impossible(o: Observed, spec: VirtualMachineMigrationSpec, effective: str) -> Hyper2kvmError | None:
+    """Why the migration cannot start at all. To a dry run, what the target would lack is only worth a warning."""
     volume = spec.source.files.volume if spec.source.files else None
     if volume is not None and volume.host_path is not None and not o.settings.allow_host_path:
         return ClusterError(Reason.HOST_PATH_FORBIDDEN, f"spec.source.files.volume.hostPath: {volume.host_path.path}")
-    if handoff(spec) is Handoff.IMPORT and not o.abilities.cdi:
-        return ClusterError(Reason.CDI_MISSING, "spec.target.handoff: Import")
-    if spec.target.virtual_machine.create and not o.abilities.kubevirt:
-        return ClusterError(Reason.KUBEVIRT_MISSING, "spec.target.virtualMachine.create: true")
-    return None
+    if len(effective) > _MAX_SPEC:
+        return SpecError(
+            Reason.INVALID_SPEC, f"spec: {len(effective)} characters with its profiles, {_MAX_SPEC} are allowed"
+        )
+    missing: Sequence[ClusterError] = () if spec.mode is Mode.PLAN else lacking(spec, o.abilities)
+    return next(iter(missing), None)
+
+
+def _leftovers(o: Observed) -> tuple[Action, ...]:
+    """Jobs of an earlier attempt. A conversion that has ended well is kept: its work may hold still."""
+    plan = [o.plan_job] if o.plan_job is not None else []
+    convert = [o.convert_job] if o.convert_job and o.convert_job.outcome is not JobOutcome.SUCCEEDED else []
+    return tuple(remove(job) for job in (*plan, *convert))
+
+
+def _hand_off_again(o: Observed, spec: VirtualMachineMigrationSpec, effective: str) -> Decision:
+    """Disks that were handed off are never written again: what is left to do is the rest of the handoff."""
+    before = VirtualMachineMigrationSpec.model_validate(yaml.safe_load(o.status.effective_spec or effective))
+    if (handoff(before), before.target.disks) != (handoff(spec), spec.target.disks):
+        message = "spec.target: the disks have been handed off; their options and handoff are fixed"
+        return failed_by(o, SpecError(Reason.INVALID_SPEC, message))
+    options, machine = spec.target.virtual_machine, o.status.machine
+    status = enter(
+        o,
+        Phase.HANDING_OFF,
+        "handing off",
+        effective_spec=effective,
+        failure=None,
+        virtual_machine_name=machine_name(machine, options) if options.create and machine else None,
+    )
+    return Decision(status, requeue=0.0, occurrences=(Occurrence("HandingOff", "The rest is handed off."),))
+
+
+def _held(o: Observed, message: str) -> VirtualMachineMigrationStatus:
+    return o.status.replaced(phase=Phase.PENDING, progress=line(message))

@@ -7,12 +7,19 @@ from hyper2kvm_api.options import Handoff, VolumeMode
 from hyper2kvm_api.plan import Plan
 from hyper2kvm_api.resolve import Places, resolve
 from hyper2kvm_operator.build.claims import disk_claim, volume_mode, workspace_claim
-from hyper2kvm_operator.build.configmap import plan_config
 from hyper2kvm_operator.build.job import KEYS_FOLDER, QEMU_USER, SOURCE_FOLDER, TARGETS_FOLDER, TargetVolume
 from hyper2kvm_operator.build.metadata import Json
 from hyper2kvm_operator.kube.resources import Resources
-from hyper2kvm_operator.reconcile.migration.decision import Decision, Ensure, enter, failed_by, with_condition
-from hyper2kvm_operator.reconcile.migration.observed import Observed
+from hyper2kvm_operator.reconcile.migration.decision import (
+    Decision,
+    Delete,
+    Ensure,
+    enter,
+    failed_by,
+    line,
+    with_condition,
+)
+from hyper2kvm_operator.reconcile.migration.observed import ClaimState, Observed
 from hyper2kvm_operator.reconcile.migration.phases.pending import handoff
 
 ARTIFACT = "artifact"
@@ -26,15 +33,26 @@ def decide(o: Observed) -> Decision:
     machine = o.status.machine
     if machine is None:
         return Decision(enter(o, Phase.PENDING, "planning again"), requeue=0.0)
+    wanted = [*claims(o, o.spec, machine), workspace_claim(o.key, o.spec.job.workspace)]
+    unfit = [claim for claim in o.claims if claim.going or any(not _fits(claim, one) for one in wanted)]
+    if unfit:
+        message = f"replacing {', '.join(claim.name for claim in unfit)}, made for an earlier spec"
+        removed = tuple(Delete(Resources.CLAIM.value, claim.name, claim.uid) for claim in unfit)
+        return Decision(o.status.replaced(progress=line(message)), removed, requeue=1.0)
     status = enter(o, Phase.CONVERTING, "waiting for the pod")
     status = with_condition(
         o, status, "Provisioned", holds=True, reason="ClaimsCreated", message=f"{len(machine.disks)} volumes requested"
     )
-    plan = make_plan(o, o.spec, machine)
-    return Decision(status, requeue=0.0).also(
-        *(Ensure(Resources.CLAIM.value, claim) for claim in claims(o, o.spec, machine)),
-        Ensure(Resources.CLAIM.value, workspace_claim(o.key, o.spec.job.workspace)),
-        Ensure(Resources.CONFIG_MAP.value, plan_config(o.key, plan)),
+    return Decision(status, requeue=0.0).also(*(Ensure(Resources.CLAIM.value, claim) for claim in wanted))
+
+
+def _fits(claim: ClaimState, wanted: Json) -> bool:
+    """Whether a claim that is there can be used for one that is wanted; one of another name does not matter."""
+    spec = wanted["spec"]
+    return claim.name != wanted["metadata"]["name"] or (
+        claim.storage_class == spec.get("storageClassName", claim.storage_class)
+        and claim.mode == spec["volumeMode"]
+        and (claim.requested is None or claim.requested >= int(spec["resources"]["requests"]["storage"]))
     )
 
 

@@ -1,50 +1,57 @@
-"""What the phases with a Job share: a Job that is suspended, and a pod that does not start."""
+"""What the phases with a Job share: its pod does not start, or what it has told is lost."""
 
+from hyper2kvm_api.migration import VirtualMachineMigrationStatus
 from hyper2kvm_api.reasons import Reason
-from hyper2kvm_operator.build.metadata import Json
 from hyper2kvm_operator.kube.resources import Resources
-from hyper2kvm_operator.reconcile.migration.decision import (
-    Decision,
-    Merge,
-    cluster_failure,
-    failed,
-    seconds_in_phase,
-    waiting,
-)
+from hyper2kvm_operator.reconcile.migration.decision import Decision, Delete, blocked, line, seconds_since, waiting
 from hyper2kvm_operator.reconcile.migration.observed import JobState, Observed
-from hyper2kvm_operator.reconcile.migration.troubles import GRACE, HOPELESS, SETTLE, meaning, stuck
+from hyper2kvm_operator.reconcile.migration.phases.pausing import resumed
+from hyper2kvm_operator.reconcile.migration.slots import QUEUED
+from hyper2kvm_operator.reconcile.migration.troubles import SETTLE, meaning, patience, stuck
 
 LOOK_AGAIN = 5.0
 """Seconds between looks at a running pod."""
 
 
-def suspended(o: Observed, job: JobState | None) -> Decision:
-    """Hold the work: the Job keeps no pod, everything else stays."""
-    decision = Decision(o.status.replaced(progress="suspended"))
-    return decision if job is None or job.suspended else decision.also(_suspend(job, value=True))
+def not_started(o: Observed, job: JobState, condition: str) -> Decision | None:
+    """Go on waiting for a pod, and say (and in the end fail with) what keeps it from starting; None when nothing does.
 
-
-def resumed(job: JobState) -> tuple[Merge, ...]:
-    """Let a suspended Job go on."""
-    return (_suspend(job, value=False),) if job.suspended else ()
-
-
-def not_started(o: Observed, job: JobState, condition: str) -> Decision:
-    """A running Job: go on waiting, and say (and in the end fail with) what keeps its pod from starting."""
-    actions = resumed(job)
-    trouble = stuck(job)
-    if trouble is None or actions:
-        return Decision(o.status, actions, requeue=LOOK_AGAIN)
+    A failure takes the Job with it: nothing of a migration that has failed starts to work later.
+    """
+    if job.held:
+        return Decision(o.status, resumed(job), requeue=LOOK_AGAIN)
+    if job.suspended:
+        message = f"{job.name} waits: a queueing system holds it"
+        return Decision(o.status.replaced(progress=line(message), blocked=blocked(o, QUEUED, message)))
+    trouble = stuck(job, o.claims)
+    if trouble is None:
+        return None
     reason = meaning(trouble)
-    message = f"{job.pod.name if job.pod else job.name}: {trouble.message}"
-    since = (o.now - job.pod.created).total_seconds() if job.pod else seconds_in_phase(o)
-    if reason is Reason.POD_NOT_STARTED and since < SETTLE:
+    if reason is Reason.POD_NOT_STARTED and job.pod is not None and _age(o, job) < SETTLE:
         return Decision(o.status, requeue=LOOK_AGAIN)
-    if since > (GRACE if reason in HOPELESS else o.settings.start_deadline):
-        return failed(o, cluster_failure(reason, message))
-    return waiting(o, reason, message, condition)
+    name = job.pod.name if job.pod else job.name
+    decision = waiting(o, reason, f"{name}: {trouble.message}", condition, patience=patience(trouble))
+    return decision if decision.status.failure is None else decision.also(remove(job))
 
 
-def _suspend(job: JobState, *, value: bool) -> Merge:
-    patch: Json = {"spec": {"suspend": value}}
-    return Merge(Resources.JOB.value, job.name, patch)
+def lost(o: Observed, job: JobState, condition: str) -> Decision:
+    """A pod ended well and what it told is gone or cannot be read: ask again, then let another pod do it."""
+    if o.untold is not None:
+        return waiting(o, Reason.RESULT_LOST, f"{job.name}: {o.untold}", condition)
+    decision = waiting(o, Reason.RESULT_LOST, f"{job.name}: what its pod has told is gone", condition)
+    return decision.also(remove(job))
+
+
+def still_lost(o: Observed) -> VirtualMachineMigrationStatus:
+    """The status while a pod does again what was lost: how long that has been so is not forgotten."""
+    known = o.blocked is not None and o.blocked.reason == Reason.RESULT_LOST
+    return o.status.replaced(blocked=o.blocked) if known else o.status
+
+
+def remove(job: JobState) -> Delete:
+    """Remove a Job with its pods."""
+    return Delete(Resources.JOB.value, job.name, job.uid)
+
+
+def _age(o: Observed, job: JobState) -> float:
+    return (o.now - job.pod.created).total_seconds() if job.pod else seconds_since(o, o.status.phase_started_at)

@@ -1,0 +1,246 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from hyper2kvm_api.errors import GuestError, HostError
+from hyper2kvm_api.migration import Mode, Phase
+from hyper2kvm_api.options import KvmMode
+from hyper2kvm_api.reasons import Reason
+from hyper2kvm_api.result import Outcome, Result, failure_of
+from hyper2kvm_api.stage import Stage
+from hyper2kvm_operator.build.job import Kvm
+from hyper2kvm_operator.reconcile.migration.decide import decide
+from hyper2kvm_operator.reconcile.migration.decision import (
+    Apply,
+    Delete,
+    Ensure,
+)
+from hyper2kvm_operator.reconcile.migration.observed import (
+    JobOutcome,
+    Trouble,
+)
+from hyper2kvm_operator.reconcile.migration.phases.converting import kvm_mode
+from hyper2kvm_operator.reconcile.migration.progress import Progress
+from unit.operator.situations import (
+    CDI,
+    DISKS,
+    RESULT,
+    SETTINGS,
+    claim,
+    condition,
+    job,
+    kinds,
+    later,
+    make_spec,
+    make_status,
+    observed,
+    pod,
+)
+
+TROUBLES = [
+    (
+        Trouble("FailedCreate", 'pods "x" is forbidden: violates PodSecurity "restricted:latest"'),
+        "PodSecurityForbidden",
+    ),
+    (Trouble("FailedCreate", 'pods "x" is forbidden: exceeded quota: q'), "QuotaExceeded"),
+    (Trouble("ImagePullBackOff", "Back-off pulling image"), "ImagePullFailed"),
+    (Trouble("ErrImageNeverPull", "not present with pull policy of Never"), "ImagePullFailed"),
+    (Trouble("FailedMount", 'MountVolume.SetUp failed for volume "keys" : secret "luks" not found'), "SecretMissing"),
+    (Trouble("Unschedulable", '0/1 nodes: persistentvolumeclaim "exports" not found'), "SourceVolumeMissing"),
+    (Trouble("Unschedulable", "0/1 nodes: pod has unbound immediate PersistentVolumeClaims"), "ClaimNotBound"),
+    (Trouble("Unschedulable", "0/1 nodes are available: 1 Insufficient memory"), "PodUnschedulable"),
+    (Trouble("CreateContainerError", "no such device"), "PodNotStarted"),
+]
+
+
+def test_the_job_is_made_for_the_plan():
+    decision = decide(observed(Phase.CONVERTING))
+    assert kinds(decision, Apply) == [("ConfigMap", "web01-plan")]
+    assert kinds(decision, Ensure) == [("Job", "web01-convert")]
+
+
+def test_progress_is_shown():
+    told = Progress("Convert", {"scsi0:0": (300, 1000), "scsi0:1": (0, 1000)}, 50 << 20, ("LowSpace: a",))
+    decision = decide(observed(Phase.CONVERTING, convert_job=job(pod=pod(running=True)), progress=told))
+    assert (decision.status.stage, decision.status.percent) == ("Convert", 15)
+    assert decision.status.progress == "Convert 15 % 50 MiB/s"
+    assert [(d.copied, d.total) for d in decision.status.disks] == [(300, 1000), (0, 1000)]
+    assert decision.status.warnings == ["LowSpace: a"]
+    assert decision.requeue
+
+
+@pytest.mark.parametrize(("trouble", "reason"), TROUBLES)
+def test_a_pod_that_does_not_start_says_why_and_fails_in_the_end(trouble, reason):
+    stuck = job(pod=pod(age=25, trouble=trouble))
+    o = observed(Phase.CONVERTING, convert_job=stuck)
+    first = decide(o)
+    assert first.status.phase is Phase.CONVERTING
+    assert condition(first, "Converted").reason == reason
+    assert first.occurrences
+    assert not decide(later(o, first, 40)).occurrences
+    ended = decide(later(o, first, SETTINGS.start_deadline + 1))
+    assert ended.status.failure.reason == reason
+    assert trouble.message in ended.status.failure.message
+    assert kinds(ended, Delete) == [("Job", "web01-convert")]
+
+
+@pytest.mark.parametrize(("trouble", "reason"), TROUBLES)
+def test_a_pod_that_takes_over_late_has_as_much_time_as_the_first(trouble, reason):
+    """A node is drained hours after the start, or a migration is resumed after days."""
+    late = observed(Phase.CONVERTING, since=100_000, convert_job=job(failed=1, pod=pod(age=25, trouble=trouble)))
+    assert decide(late).status.phase is Phase.CONVERTING
+    no_pod = observed(Phase.CONVERTING, since=100_000, convert_job=job(trouble=trouble))
+    assert decide(no_pod).status.phase is Phase.CONVERTING
+
+
+def test_a_trouble_that_follows_another_has_its_own_time():
+    o = observed(Phase.CONVERTING, convert_job=job(pod=pod(age=25, trouble=TROUBLES[7][0])))
+    waited = decide(later(o, decide(o), SETTINGS.start_deadline - 1))
+    pulling = job(pod=pod(age=600, trouble=TROUBLES[2][0]))
+    assert decide(later(o, waited, 5, convert_job=pulling)).status.phase is Phase.CONVERTING
+
+
+@pytest.mark.parametrize(("row", "patient"), [(0, False), (2, True), (3, False), (4, False), (5, False), (7, True)])
+def test_what_only_a_person_can_end_is_not_waited_for_long(row, patient):
+    o = observed(Phase.CONVERTING, convert_job=job(pod=pod(trouble=TROUBLES[row][0])))
+    after_a_minute = decide(later(o, decide(o), 60))
+    assert (after_a_minute.status.failure is None) is patient
+
+
+def test_a_pod_that_starts_clears_what_was_told():
+    o = observed(Phase.CONVERTING, convert_job=job(pod=pod(age=25, trouble=TROUBLES[7][0])))
+    first = decide(o)
+    assert first.status.blocked.reason == "PodUnschedulable"
+    going = decide(later(o, first, 10, convert_job=job(pod=pod(running=True))))
+    assert going.status.blocked is None
+
+
+def test_a_claim_that_gets_no_volume_says_why_in_the_provisioners_words():
+    refused = claim("web01-disk0", trouble=Trouble("ProvisioningFailed", "pool is full"))
+    o = observed(
+        Phase.CONVERTING,
+        convert_job=job(pod=pod(age=25, trouble=TROUBLES[6][0])),
+        claims=(replace(refused, bound=False),),
+    )
+    told = condition(decide(o), "Converted")
+    assert told.reason == "ClaimNotBound"
+    assert "claim web01-disk0: pool is full" in told.message
+
+
+def test_a_warning_that_the_kubelet_may_get_over_is_not_told_at_once():
+    passing = Trouble("FailedMount", "failed to sync configmap cache: timed out waiting for the condition")
+    decision = decide(observed(Phase.CONVERTING, convert_job=job(pod=pod(age=3, trouble=passing))))
+    assert not decision.occurrences
+    assert decision.requeue
+
+
+def test_each_attempt_that_failed_is_told_once_with_its_cause():
+    failure = failure_of(HostError(Reason.APPLIANCE_FAILED, "the appliance did not start"))
+    ended = pod(ended=True, exit_code=75, result=Result(outcome=Outcome.FAILED, failure=failure, retry=True))
+    retried = job(failed=1, pod=pod(running=True), last_failed=ended)
+    o = observed(Phase.CONVERTING, convert_job=retried)
+    decision = decide(o)
+    assert decision.status.attempts == 2
+    assert "the appliance did not start" in decision.occurrences[0].message
+    assert any("the appliance did not start" in one for one in decision.status.warnings)
+    assert not decide(later(o, decision, 5)).occurrences
+
+
+def test_an_attempt_without_a_verdict_is_told_in_kubernetes_words():
+    evicted = pod(ended=True, exit_reason="Evicted")
+    decision = decide(observed(Phase.CONVERTING, convert_job=job(failed=1, pod=pod(running=True), last_failed=evicted)))
+    assert "PodEnded" in decision.occurrences[0].message
+    assert "Evicted" in decision.occurrences[0].message
+
+
+def test_a_log_that_cannot_be_read_is_told_and_the_last_numbers_stay():
+    status = make_status(Phase.CONVERTING, stage="Convert", percent=41, progress="Convert 41 %")
+    running = job(pod=pod(running=True))
+    decision = decide(observed(status=status, convert_job=running, untold="dial tcp: no route to host"))
+    assert decision.status.percent == 41
+    assert "no route to host" in condition(decision, "Converted").message
+
+
+@pytest.mark.parametrize(
+    ("asked", "default", "nodes", "expected"),
+    [
+        (None, KvmMode.AUTO, 2, Kvm.DEVICE_PLUGIN),
+        (None, KvmMode.AUTO, 0, Kvm.PRIVILEGED),
+        (None, KvmMode.NONE, 2, Kvm.NONE),
+        (KvmMode.AUTO, KvmMode.NONE, 2, Kvm.DEVICE_PLUGIN),
+        (KvmMode.PRIVILEGED, KvmMode.DEVICE_PLUGIN, 2, Kvm.PRIVILEGED),
+        (KvmMode.DEVICE_PLUGIN, KvmMode.NONE, 0, Kvm.DEVICE_PLUGIN),
+        (KvmMode.NONE, KvmMode.AUTO, 2, Kvm.NONE),
+    ],
+)
+def test_kvm_is_what_the_user_says_else_the_operator_else_what_nodes_offer(asked, default, nodes, expected):
+    assert kvm_mode(make_spec(job={"kvm": asked}), default, replace(CDI, kvm_nodes=nodes)) is expected
+
+
+def test_a_result_that_is_lost_is_made_again():
+    done = job(outcome=JobOutcome.SUCCEEDED, pod=pod(exit_code=0))
+    o = observed(Phase.CONVERTING, convert_job=done)
+    decision = decide(o)
+    assert kinds(decision, Delete) == [("Job", "web01-convert")]
+    assert decide(later(o, decision, SETTINGS.start_deadline + 1)).status.failure.reason == "ResultLost"
+
+
+def test_digests_that_a_verdict_has_no_room_for_come_from_the_report():
+    report = {"converted": {"disks": [{"id": "scsi0:1", "digest": "from-report"}, {"id": "scsi0:0", "digest": "d0"}]}}
+    few = RESULT.replaced(disks=RESULT.disks[:1])
+    done = job(outcome=JobOutcome.SUCCEEDED, pod=pod(exit_code=0, result=few))
+    decision = decide(observed(Phase.CONVERTING, convert_job=done, report=(("report.json", json.dumps(report)),)))
+    assert [d.digest for d in decision.status.disks] == ["d0", "from-report"]
+    assert condition(decision, "Converted").message.startswith("2 disks")
+
+
+def test_success_leads_to_the_handoff():
+    done = job(outcome=JobOutcome.SUCCEEDED, pod=pod(exit_code=0, result=RESULT))
+    decision = decide(observed(Phase.CONVERTING, convert_job=done, report=(("report.json", "{}"),)))
+    assert decision.status.phase is Phase.HANDING_OFF
+    assert [d.digest for d in decision.status.disks] == ["d0", "d1"]
+    assert decision.status.report == "web01-report"
+    assert kinds(decision, Apply) == [("ConfigMap", "web01-report")]
+    assert condition(decision, "Validated").reason == "Booted"
+    assert "41 s (tcg)" in condition(decision, "Validated").message
+
+
+def test_a_failure_names_stage_cause_and_remedy():
+    error = GuestError(Reason.NO_OPERATING_SYSTEM, "scsi0:0 is empty", disk="scsi0:0")
+    error.stage = Stage.INSPECT
+    result = Result(outcome=Outcome.FAILED, failure=failure_of(error))
+    ended = job(outcome=JobOutcome.FAILED, pod=pod(exit_code=5, result=result))
+    decision = decide(observed(Phase.CONVERTING, convert_job=ended, report=(("report.json", "{}"),)))
+    assert decision.status.failure.stage == "Inspect"
+    assert error.hint in condition(decision, "Converted").message
+    assert kinds(decision, Apply) == [("ConfigMap", "web01-report")]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "exit_reason", "reason"),
+    [
+        (Trouble("BackoffLimitExceeded", "has reached"), "OOMKilled", "OutOfMemory"),
+        (Trouble("BackoffLimitExceeded", "has reached"), "Error", "RetriesExhausted"),
+        (Trouble("DeadlineExceeded", "was active longer"), "Error", "DeadlineExceeded"),
+    ],
+)
+def test_a_pod_without_a_verdict_still_has_a_reason(trouble, exit_reason, reason):
+    ended = job(outcome=JobOutcome.FAILED, trouble=trouble, pod=pod(exit_code=137, exit_reason=exit_reason))
+    assert decide(observed(Phase.CONVERTING, convert_job=ended)).status.failure.reason == reason
+
+
+def test_a_job_of_an_older_plan_is_made_anew():
+    done = job(outcome=JobOutcome.SUCCEEDED, digest="of another plan", pod=pod(result=RESULT))
+    decision = decide(observed(Phase.CONVERTING, convert_job=done))
+    assert kinds(decision, Delete) == [("Job", "web01-convert")]
+    assert decision.status.phase is Phase.CONVERTING
+
+
+def test_a_dry_run_ends_with_its_report():
+    status = make_status(Phase.CONVERTING, disks=[d.replaced(claim_name=None) for d in DISKS])
+    done = job(outcome=JobOutcome.SUCCEEDED, pod=pod(result=Result(outcome=Outcome.SUCCEEDED)))
+    spec = make_spec(mode=Mode.PLAN)
+    decision = decide(observed(spec=spec, status=status, convert_job=done, report=(("report.json", "{}"),)))
+    assert decision.status.phase is Phase.SUCCEEDED
+    assert kinds(decision, Apply) == [("ConfigMap", "web01-report")]

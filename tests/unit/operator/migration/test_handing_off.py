@@ -1,0 +1,168 @@
+from dataclasses import replace
+
+from hyper2kvm_api.machine import Firmware
+from hyper2kvm_api.migration import Phase
+from hyper2kvm_operator.build.imageserver import server_name
+from hyper2kvm_operator.kube.resources import Resources
+from hyper2kvm_operator.reconcile.migration.decide import decide
+from hyper2kvm_operator.reconcile.migration.decision import (
+    Delete,
+    Ensure,
+    IssueCertificate,
+    Merge,
+)
+from hyper2kvm_operator.reconcile.migration.observed import (
+    DataVolumeState,
+    Trouble,
+)
+from unit.operator.situations import (
+    CDI,
+    IMPORT,
+    KEY,
+    SETTINGS,
+    WITH_VM,
+    condition,
+    kinds,
+    later,
+    make_spec,
+    make_status,
+    observed,
+    pod,
+    volumes,
+)
+
+
+def test_adopting_releases_claims_then_makes_data_volumes():
+    decision = decide(observed(Phase.HANDING_OFF))
+    assert kinds(decision, Merge) == [
+        ("PersistentVolumeClaim", "web01-disk0"),
+        ("PersistentVolumeClaim", "web01-disk1"),
+    ]
+    release = decision.actions[0].patch["metadata"]
+    assert release["ownerReferences"] is None
+    assert release["annotations"] == {"cdi.kubevirt.io/storage.populatedFor": "web01-disk0"}
+    assert kinds(decision, Ensure) == [("DataVolume", "web01-disk0"), ("DataVolume", "web01-disk1")]
+    assert all(d.handed_off for d in decision.status.disks)
+
+
+def test_it_waits_until_every_data_volume_has_succeeded():
+    decision = decide(observed(Phase.HANDING_OFF, data_volumes=volumes("Succeeded", "Pending")))
+    assert decision.status.phase is Phase.HANDING_OFF
+    assert "web01-disk1 Pending" in condition(decision, "HandedOff").message
+    assert not decision.actions
+
+
+def test_without_a_virtual_machine_it_ends_there():
+    decision = decide(observed(Phase.HANDING_OFF, data_volumes=volumes("Succeeded", "Succeeded")))
+    assert decision.status.phase is Phase.SUCCEEDED
+    assert condition(decision, "HandedOff").reason == "Adopt"
+    assert condition(decision, "Ready").status == "True"
+
+
+def test_the_virtual_machine_comes_last_and_owns_the_disks():
+    status = make_status(Phase.HANDING_OFF, virtual_machine_name="web", firmware=Firmware.UEFI, boot_disk="scsi0:1")
+    done = volumes("Succeeded", "Succeeded")
+    making = decide(observed(spec=make_spec(**WITH_VM), status=status, data_volumes=done))
+    assert kinds(making, Ensure) == [("VirtualMachine", "web")]
+    assert making.status.phase is Phase.HANDING_OFF
+    made = decide(observed(spec=make_spec(**WITH_VM), status=status, data_volumes=done, virtual_machine="vm-uid"))
+    assert made.status.phase is Phase.SUCCEEDED
+    assert kinds(made, Merge) == [("DataVolume", "web01-disk0"), ("DataVolume", "web01-disk1")]
+    assert made.actions[0].patch["metadata"]["ownerReferences"][0]["uid"] == "vm-uid"
+
+
+def test_without_cdi_the_claims_themselves_are_the_disks():
+    status = make_status(Phase.HANDING_OFF, virtual_machine_name="web")
+    bare = replace(CDI, cdi=False)
+    decision = decide(observed(spec=make_spec(**WITH_VM), status=status, abilities=bare))
+    vm = next(a.value for a in decision.actions if isinstance(a, Ensure))
+    assert vm["spec"]["template"]["spec"]["volumes"][0] == {
+        "name": "disk0",
+        "persistentVolumeClaim": {"claimName": "web01-disk0"},
+    }
+    made = decide(observed(spec=make_spec(**WITH_VM), status=status, abilities=bare, virtual_machine="vm-uid"))
+    assert made.status.phase is Phase.SUCCEEDED
+    assert kinds(made, Merge) == [(kind, f"web01-disk{n}") for kind in 2 * ("PersistentVolumeClaim",) for n in (0, 1)]
+    assert condition(made, "HandedOff").message.endswith("CDI is not installed: the claims themselves are the disks")
+
+
+def test_an_import_serves_the_images_and_removes_the_server_afterwards():
+    spec = make_spec(**IMPORT)
+    first = decide(observed(Phase.HANDING_OFF, spec))
+    assert any(isinstance(a, IssueCertificate) for a in first.actions)
+    assert kinds(first, Ensure) == [
+        ("Pod", SERVER),
+        ("Service", SERVER),
+        ("DataVolume", "web01-disk0"),
+        ("DataVolume", "web01-disk1"),
+    ]
+    last = decide(observed(Phase.HANDING_OFF, spec, data_volumes=volumes("Succeeded", "Succeeded"), **SERVING))
+    assert last.status.phase is Phase.SUCCEEDED
+    assert [kind for kind, _ in kinds(last, Delete)] == SERVERS_PARTS
+    assert kinds(last, Merge) == [("DataVolume", "web01-disk0"), ("DataVolume", "web01-disk1")]
+
+
+SERVER = server_name(KEY)
+SERVING = {"serve_pod": pod(running=True), "certificate": True}
+SERVERS_PARTS = ["Secret", "ConfigMap", "Service", "Pod"]
+"""The pod goes last: as long as it is there, the rest is looked for."""
+
+
+def test_an_import_that_fails_again_and_again_is_a_failure_in_cdis_words_and_leaves_nothing_at_work():
+    broken = DataVolumeState("web01-disk0", "uid-0", "ImportInProgress", message="Unable to connect", restarts=9)
+    done = DataVolumeState("web01-disk1", "uid-1", "Succeeded")
+    o = observed(Phase.HANDING_OFF, make_spec(**IMPORT), data_volumes=(broken, done), **SERVING)
+    decision = decide(o)
+    assert decision.status.failure.reason == "HandoffFailed"
+    assert "Unable to connect" in decision.status.failure.message
+    assert kinds(decision, Delete) == [("DataVolume", "web01-disk0"), *((kind, SERVER) for kind in SERVERS_PARTS)]
+
+
+def test_a_failed_adoption_keeps_the_disks():
+    broken = DataVolumeState("web01-disk0", "uid-0", "Failed")
+    decision = decide(observed(Phase.HANDING_OFF, data_volumes=(broken, *volumes("", "Succeeded")[1:])))
+    assert decision.status.failure.reason == "HandoffFailed"
+    assert not kinds(decision, Delete)
+
+
+def test_a_server_whose_pod_has_ended_is_started_again():
+    o = observed(Phase.HANDING_OFF, make_spec(**IMPORT), serve_pod=pod(ended=True), certificate=True)
+    decision = decide(o)
+    assert decision.actions == (Delete(Resources.POD.value, "web01-convert-x", "uid-pod"),)
+    assert decision.requeue
+    assert kinds(decide(later(o, decision, 2, serve_pod=None)), Ensure)[0] == ("Pod", SERVER)
+
+
+def test_a_server_that_does_not_start_is_told_and_missed_in_the_end():
+    stuck = pod(age=25, trouble=Trouble("ImagePullBackOff", "no such image"))
+    o = observed(Phase.HANDING_OFF, make_spec(**IMPORT), serve_pod=stuck, certificate=True)
+    first = decide(o)
+    assert condition(first, "HandedOff").reason == "ImagePullFailed"
+    ended = decide(later(o, first, SETTINGS.start_deadline + 1))
+    assert ended.status.failure.reason == "ImagePullFailed"
+    assert [kind for kind, _ in kinds(ended, Delete)] == SERVERS_PARTS
+
+
+def test_cdi_is_waited_for_as_long_as_it_tells_something_new():
+    o = observed(Phase.HANDING_OFF, since=100_000, data_volumes=volumes("Pending", "Pending"))
+    first = decide(o)
+    assert first.status.failure is None
+    patience = 3 * SETTINGS.start_deadline
+    moved = later(o, first, patience - 1, data_volumes=volumes("ImportInProgress", "Pending"))
+    assert decide(later(moved, decide(moved), patience - 1)).status.failure is None
+    still = decide(later(moved, decide(moved), patience + 1))
+    assert still.status.failure.reason == "HandoffFailed"
+    assert "web01-disk0 ImportInProgress" in still.status.failure.message
+
+
+def test_without_a_handoff_the_images_stay():
+    decision = decide(observed(Phase.HANDING_OFF, make_spec(target={"handoff": "None"})))
+    assert decision.status.phase is Phase.SUCCEEDED
+
+
+def test_the_longest_name_of_a_machine_fits_into_the_status():
+    name = "v" * 63
+    status = make_status(Phase.HANDING_OFF, virtual_machine_name=name)
+    bare = replace(CDI, cdi=False)
+    o = observed(spec=make_spec(**WITH_VM), status=status, abilities=bare, virtual_machine="vm-uid")
+    assert name in decide(o).status.progress

@@ -1,0 +1,186 @@
+"""Which spec counts, what other migrations have taken, and what pods tell."""
+
+import datetime as dt
+
+import pytest
+import yaml
+
+from hyper2kvm_api.errors import SpecError
+from hyper2kvm_api.resolve import effective_spec
+from hyper2kvm_operator.kube.cache import Cache
+from hyper2kvm_operator.kube.errors import RefusedError, UnreachableError
+from hyper2kvm_operator.kube.resources import ROLE_LABEL, SUSPENDED, Resources
+from hyper2kvm_operator.reconcile.migration.abilities import AbilityReader
+from hyper2kvm_operator.reconcile.migration.observe import Observer, read_status
+from hyper2kvm_operator.settings import Settings
+from unit.operator.objects import Storage, migration, stored
+from unit.operator.situations import MACHINE
+
+NOW = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
+SETTINGS = Settings(conversion_image="example/conversion:1")
+
+
+def observer(storage, *cached):
+    cache = Cache()
+    for one in (*cached, *storage.objects["VirtualMachineMigration"].values()):
+        cache.put(Resources[KINDS[one["kind"]]].value, one)
+    return Observer(storage, cache, AbilityReader(storage), SETTINGS)
+
+
+KINDS = {one.value.kind: one.name for one in Resources}
+
+
+def look(value, *others, cached=(), storage=None):
+    storage = storage or Storage(value, *others)
+    for one in (value, *others):
+        storage.put(one)
+    return observer(storage, *cached).observe(value, NOW)
+
+
+def effective(value):
+    return yaml.safe_dump(effective_spec(value, ()).to_object())
+
+
+def working(phase="Converting", **changes):
+    plain = migration()
+    status = {"phase": phase, "effectiveSpec": effective(plain), "observedGeneration": 1}
+    return migration(generation=changes.pop("generation", 1), status=status, **changes)
+
+
+def test_the_spec_that_was_effective_when_planning_began_counts():
+    o = look(working(generation=2, guest={"trim": False}))
+    assert o.spec.guest.trim
+    assert o.edited
+
+
+def test_suspend_and_cancel_count_as_they_are_written_and_are_no_edit():
+    o = look(working(generation=3, suspend=True, cancel=True))
+    assert (o.suspend, o.cancel, o.spec.suspend, o.edited) == (True, True, True, False)
+
+
+def test_a_failed_migration_is_judged_by_what_is_written_now():
+    o = look(working("Failed", generation=2, guest={"trim": False}))
+    assert not o.spec.guest.trim
+
+
+def test_fields_that_a_later_version_has_added_to_what_is_stored_are_ignored():
+    value = working()
+    stored_spec = yaml.safe_load(value["status"]["effectiveSpec"])
+    value["status"]["effectiveSpec"] = yaml.safe_dump({**stored_spec, "fromTheFuture": 1})
+    value["status"]["alsoFromTheFuture"] = {"a": 1}
+    o = look(value)
+    assert not isinstance(o.spec, SpecError)
+    assert o.status.phase == "Converting"
+
+
+def test_a_status_that_is_not_understood_is_left_alone_and_shown_as_empty():
+    value = migration(status={"phase": "Teleporting"})
+    with pytest.raises(SpecError, match="phase"):
+        look(value)
+    assert read_status(value).phase is None
+
+
+def test_a_missing_profile_is_no_spec():
+    o = look(migration(profiles=["fast"]))
+    assert o.spec.reason == "ProfileNotFound"
+
+
+def job(role, **status):
+    value = stored(Resources.JOB, f"web01-{role}", owner="uid-web01", spec={}, status=status)
+    value["metadata"]["labels"][ROLE_LABEL] = role
+    return value
+
+
+def pod_of(owner, phase="Running", name="web01-plan-x"):
+    state = {"running": {}} if phase == "Running" else {"terminated": {"exitCode": 0}}
+    value = stored(
+        Resources.POD,
+        name,
+        owner="uid-web01",
+        status={"phase": phase, "containerStatuses": [{"name": "conversion", "state": state}]},
+    )
+    value["metadata"] |= {
+        "creationTimestamp": "2026-01-01T00:00:00Z",
+        "ownerReferences": [{"uid": owner["metadata"]["uid"]}],
+    }
+    return value
+
+
+PLANNED = {"conditions": [{"type": "Complete", "status": "True"}]}
+
+
+def planning(storage, *others, **spec):
+    value = migration(status={"phase": "Planning", "observedGeneration": 1}, **spec)
+    value["status"]["effectiveSpec"] = effective(value)
+    done = job("plan", **PLANNED)
+    told = f'{{"time":"t","type":"Machine","machine":{MACHINE.to_json()}}}'
+    storage.logs.setdefault("web01-plan-x", told)
+    return look(value, *others, cached=(done, pod_of(done, "Succeeded")), storage=storage)
+
+
+VM = {"target": {"virtualMachine": {"create": True, "name": "web"}}}
+MAC = "00:50:56:aa:bb:cc"
+
+
+def machine(name, namespace, mac):
+    devices = {"interfaces": [{"name": "net0", "macAddress": mac}]}
+    spec = {"template": {"spec": {"domain": {"devices": devices}}}}
+    return stored(Resources.VIRTUAL_MACHINE, name, namespace=namespace, spec=spec)
+
+
+def test_addresses_of_machines_that_are_there_are_known_in_any_spelling():
+    o = planning(Storage(), machine("db", "prod", MAC.upper().replace(":", "-")), **VM)
+    assert o.neighbours.macs == ((MAC, "the VirtualMachine prod/db"),)
+
+
+def test_names_and_addresses_that_other_migrations_have_taken_are_known():
+    status = {"phase": "Converting", "virtualMachineName": "web", "machine": MACHINE.to_object()}
+    o = planning(Storage(), migration("other", status=status), **VM)
+    assert o.neighbours.reserved_by == "other"
+    assert o.neighbours.macs == ((MAC, "the migration moves/other"),)
+
+
+def test_migrations_that_have_ended_have_taken_nothing():
+    status = {"phase": "Failed", "virtualMachineName": "web", "machine": MACHINE.to_object()}
+    o = planning(Storage(), migration("other", status=status), **VM)
+    assert (o.neighbours.reserved_by, o.neighbours.macs) == (None, ())
+
+
+def test_a_data_volume_of_somebody_else_is_found_and_ones_own_is_not():
+    o = planning(Storage(), stored(Resources.DATA_VOLUME, "web01-disk0"))
+    assert o.neighbours.data_volumes == ("web01-disk0",)
+
+
+UNKNOWN = [RefusedError(500, "InternalError", "no route to host", "GET"), UnreachableError("timed out")]
+
+
+@pytest.mark.parametrize("error", UNKNOWN, ids=["refused", "silent"])
+def test_a_node_that_does_not_answer_is_told_and_not_asked_again_at_once(error):
+    storage = Storage()
+    storage.logs["web01-convert-x"] = error
+    running = job("convert")
+    value = working()
+    storage.put(value)
+    watcher = observer(storage, running, pod_of(running, name="web01-convert-x"))
+    first, second = (watcher.observe(value, NOW) for _ in range(2))
+    assert first.untold == second.untold
+    assert str(first.untold) in {"no route to host", "timed out"}
+    assert storage.log_reads == 1
+
+
+def test_whoever_leaves_needs_no_log():
+    storage = Storage()
+    running = job("convert")
+    value = working(cancel=True)
+    storage.put(value)
+    observer(storage, running, pod_of(running, name="web01-convert-x")).observe(value, NOW)
+    assert storage.log_reads == 0
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_who_suspended_a_job_is_known(held):
+    suspended = job("convert")
+    suspended["spec"] = {"suspend": True}
+    suspended["metadata"]["annotations"] = {SUSPENDED: "true"} if held else {}
+    o = look(working(), cached=(suspended,))
+    assert (o.convert_job.suspended, o.convert_job.held) == (True, held)

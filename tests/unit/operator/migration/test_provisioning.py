@@ -1,0 +1,63 @@
+import pytest
+
+from hyper2kvm_api.migration import Phase
+from hyper2kvm_api.options import VolumeMode
+from hyper2kvm_operator.kube.resources import Resources
+from hyper2kvm_operator.reconcile.migration.decide import decide
+from hyper2kvm_operator.reconcile.migration.decision import (
+    Delete,
+    Ensure,
+)
+from unit.operator.situations import (
+    IMPORT,
+    claim,
+    kinds,
+    make_spec,
+    observed,
+)
+
+
+def test_claims_are_made():
+    decision = decide(observed(Phase.PROVISIONING))
+    assert kinds(decision, Ensure) == [
+        ("PersistentVolumeClaim", "web01-disk0"),
+        ("PersistentVolumeClaim", "web01-disk1"),
+        ("PersistentVolumeClaim", "web01-workspace"),
+    ]
+    assert decision.status.phase is Phase.CONVERTING
+
+
+def test_an_import_writes_to_claims_of_its_own():
+    decision = decide(observed(Phase.PROVISIONING, make_spec(**IMPORT)))
+    names = [name for kind, name in kinds(decision, Ensure) if kind == "PersistentVolumeClaim"]
+    assert names == ["web01-disk0-artifact", "web01-disk1-artifact", "web01-workspace"]
+
+
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("changes", "spec"),
+    [
+        ({"storage_class": "slow"}, {"target": {"disks": {"storageClassName": "fast"}}}),
+        ({"mode": VolumeMode.BLOCK}, {}),
+        ({"requested": GIB}, {}),
+        ({"going": True}, {}),
+    ],
+    ids=["class", "mode", "size", "going"],
+)
+def test_a_claim_that_was_made_for_an_earlier_spec_is_replaced(changes, spec):
+    """1 GiB is not enough for a disk of 1 GiB: the file system takes its share."""
+    old = claim("web01-disk0", **{"storage_class": "fast", "requested": 2 * GIB} | changes)
+    decision = decide(observed(Phase.PROVISIONING, make_spec(**spec), claims=(old,)))
+    assert decision.status.phase is Phase.PROVISIONING
+    assert decision.actions == (Delete(Resources.CLAIM.value, "web01-disk0", "uid-web01-disk0"),)
+    assert decision.requeue
+
+
+@pytest.mark.parametrize("requested", [2 * GIB, None])
+def test_a_claim_that_fits_is_kept_with_what_is_on_it(requested):
+    kept = claim("web01-disk0", storage_class="fast", requested=requested)
+    decision = decide(observed(Phase.PROVISIONING, claims=(kept,)))
+    assert decision.status.phase is Phase.CONVERTING
+    assert not kinds(decision, Delete)

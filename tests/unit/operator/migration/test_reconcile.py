@@ -1,0 +1,173 @@
+"""One look from end to end, over a storage in memory."""
+
+import threading
+import time
+
+import pytest
+
+from hyper2kvm_api.reasons import Reason
+from hyper2kvm_operator.kube.cache import Cache
+from hyper2kvm_operator.kube.errors import RefusedError
+from hyper2kvm_operator.kube.resources import Resources
+from hyper2kvm_operator.metrics import Metrics
+from hyper2kvm_operator.reconcile.loop import Loop
+from hyper2kvm_operator.reconcile.migration.abilities import AbilityReader
+from hyper2kvm_operator.reconcile.migration.observe import Observer
+from hyper2kvm_operator.reconcile.migration.reconcile import MigrationReconciler
+from hyper2kvm_operator.settings import Settings
+from unit.operator.objects import Storage, migration, stored
+from unit.operator.situations import MACHINE
+
+MIGRATION = Resources.MIGRATION.value
+SETTINGS = Settings(conversion_image="example/conversion:1")
+FORBIDDEN = RefusedError(403, "Forbidden", "no", "POST")
+
+
+def default_class():
+    value = stored(Resources.STORAGE_CLASS, "fast", namespace=None)
+    value["metadata"]["annotations"] = {"storageclass.kubernetes.io/is-default-class": "true"}
+    value["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    return value
+
+
+class Operator:
+    """A reconciler over a storage; what is stored is what its watches have told."""
+
+    def __init__(self, *objects):
+        self.storage = Storage(default_class(), *objects)
+        self.cache = Cache()
+        self.metrics = Metrics()
+        for kind in (Resources.MIGRATION, Resources.JOB, Resources.POD):
+            for one in self.storage.list(kind.value):
+                self.cache.put(kind.value, one)
+        watcher = Observer(self.storage, self.cache, AbilityReader(self.storage), SETTINGS)
+        self.reconciler = MigrationReconciler(self.storage, self.cache, watcher, self.metrics)
+
+    def look(self, name="web01"):
+        return self.reconciler.reconcile(self.cache.get(MIGRATION, "moves", name))
+
+    def status(self, name="web01"):
+        return self.storage.get(MIGRATION, "moves", name)["status"]
+
+
+def test_a_look_writes_status_finalizer_and_events():
+    operator = Operator(migration())
+    operator.look()
+    assert operator.status()["phase"] == "Planning"
+    assert operator.storage.get(MIGRATION, "moves", "web01")["metadata"]["finalizers"] == ["hyper2kvm.io/migration"]
+    assert [one["reason"] for one in operator.storage.list(Resources.EVENT.value)] == ["Planning"]
+
+
+def test_the_status_of_an_object_that_took_the_name_is_not_written():
+    operator = Operator(migration())
+    before = operator.cache.get(MIGRATION, "moves", "web01")
+    newer = migration()
+    newer["metadata"]["uid"] = "uid-newer"
+    operator.storage.put(newer)
+    with pytest.raises(RefusedError) as caught:
+        operator.reconciler.reconcile(before)
+    assert caught.value.stale
+    assert operator.status() == {}
+
+
+def test_events_that_are_refused_change_nothing():
+    operator = Operator(migration())
+    operator.storage.refusals["POST", "Event"] = FORBIDDEN
+    operator.look()
+    assert operator.status()["phase"] == "Planning"
+
+
+def test_a_refusal_is_told_with_the_condition_of_its_phase():
+    operator = Operator(migration())
+    operator.look()
+    operator.storage.refusals["POST", "Job"] = RefusedError(403, "Forbidden", "exceeded quota: limits", "POST")
+    operator.look()
+    status = operator.status()
+    assert (status["phase"], status["blocked"]["reason"]) == ("Planning", "QuotaExceeded")
+    assert {one["type"]: one["reason"] for one in status["conditions"]}["Planned"] == "QuotaExceeded"
+    del operator.storage.refusals["POST", "Job"]
+    operator.look()
+    assert "blocked" not in operator.status()
+
+
+VM = {"target": {"virtualMachine": {"create": True, "name": "web"}}}
+
+
+def described(name):
+    """A migration whose plan Job has told its machine."""
+    job = stored(Resources.JOB, f"{name}-plan", owner=f"uid-{name}", spec={})
+    job["metadata"]["labels"]["hyper2kvm.io/role"] = "plan"
+    job["status"] = {"conditions": [{"type": "Complete", "status": "True"}]}
+    pod = stored(Resources.POD, f"{name}-plan-x", owner=f"uid-{name}", status={"phase": "Succeeded"})
+    pod["metadata"] |= {
+        "creationTimestamp": "2026-01-01T00:00:00Z",
+        "ownerReferences": [{"uid": job["metadata"]["uid"]}],
+    }
+    return migration(name, status={"phase": "Planning", "observedGeneration": 1}, **VM), job, pod
+
+
+def test_of_two_that_are_planned_at_the_same_time_one_gets_the_name_and_the_address():
+    names = ("web01", "web02")
+    operator = Operator(*(one for name in names for one in described(name)))
+    machines = operator.storage.list
+
+    def slowly(resource, *arguments, **named):
+        found = machines(resource, *arguments, **named)
+        if resource is Resources.VIRTUAL_MACHINE.value:
+            time.sleep(0.2)
+        return found
+
+    operator.storage.list = slowly
+    for name in names:
+        operator.storage.logs[f"{name}-plan-x"] = f'{{"time":"t","type":"Machine","machine":{MACHINE.to_json()}}}'
+    both = [threading.Thread(target=operator.look, args=(name,)) for name in names]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    ended = sorted(
+        (operator.status(name)["phase"], operator.status(name).get("failure", {}).get("reason")) for name in names
+    )
+    assert ended == [("Failed", "VirtualMachineExists"), ("Provisioning", None)]
+
+
+class Failing:
+    """A reconciler that fails, and what it was asked to tell."""
+
+    def __init__(self, error):
+        self.error = error
+        self.told = []
+
+    def reconcile(self, migration):
+        raise self.error
+
+    def tell(self, migration, reason, message):
+        self.told.append((reason, message))
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (RefusedError(500, "InternalError", "failed calling webhook", "POST"), Reason.REQUEST_REFUSED),
+        (ValueError("surprise"), Reason.OPERATOR_ERROR),
+    ],
+)
+def test_an_error_that_stays_is_told_to_the_user(error, told):
+    cache, failing = Cache(), Failing(error)
+    cache.put(MIGRATION, {**migration(), "metadata": {**migration()["metadata"], "resourceVersion": "1"}})
+    loop = Loop(failing, cache, Metrics(), workers=1, limit=1, clock=lambda: 0.0)
+    key = ("moves", "web01")
+    for _ in range(5):
+        loop._reconcile(key)
+    assert [reason for reason, _ in failing.told] == [told, told]
+    assert str(error.args[0] if isinstance(error, ValueError) else error.message) in failing.told[0][1]
+
+
+def test_what_is_told_stands_in_the_status_until_a_look_succeeds():
+    operator = Operator(migration())
+    operator.reconciler.tell(operator.cache.get(MIGRATION, "moves", "web01"), Reason.OPERATOR_ERROR, "surprise")
+    status = operator.status()
+    assert status["blocked"]["reason"] == "OperatorError"
+    assert [one["message"] for one in status["conditions"] if one["type"] == "Ready"] == ["surprise"]
+    operator.look()
+    assert "blocked" not in operator.status()
