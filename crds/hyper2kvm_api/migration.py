@@ -15,7 +15,7 @@ from hyper2kvm_api.kubernetes_types import (
 )
 from hyper2kvm_api.machine import Firmware, Machine
 from hyper2kvm_api.options import MigrationOptions
-from hyper2kvm_api.scalars import ObjectName
+from hyper2kvm_api.scalars import ObjectName, Remark
 
 GROUP = "hyper2kvm.io"
 VERSION = "v1alpha1"
@@ -133,6 +133,17 @@ class Failure(Document):
     """File concerned, in the source or in the guest."""
 
 
+class Blocked(Document):
+    """What a migration waits for: it goes on by itself once that is gone."""
+
+    reason: str = Field(max_length=64)
+    """Stable CamelCase word; the documentation lists all of them."""
+    message: str = Field(max_length=4096)
+    """What is in the way."""
+    since: str = Field(max_length=64)
+    """Since when (RFC 3339)."""
+
+
 class BootStatus(Document):
     """How the migrated guest came up on the throw-away overlay."""
 
@@ -179,9 +190,11 @@ class VirtualMachineMigrationStatus(Document):
     """The disk that the firmware starts, as the guest shows."""
     failure: Failure | None = None
     """Why it failed."""
+    blocked: Blocked | None = None
+    """What keeps it from going on at the moment."""
     boot: BootStatus | None = None
     """The boot proof."""
-    warnings: list[str] = Field(default=[], max_length=64)
+    warnings: list[Remark] = Field(default=[], max_length=64)
     """What a user should know and what did not stop the migration."""
     virtual_machine_name: str | None = Field(default=None, max_length=253)
     """The VirtualMachine that was made."""
