@@ -17,7 +17,17 @@ from hyper2kvm_api.structural import Schema, structural
 MUTABLE_WHILE_RUNNING = ("suspend", "cancel")
 """Fields of the spec that may change at any time; the others are fixed once conversion starts."""
 
-_FIXED_PHASES = "['Converting','HandingOff','Succeeded']"
+_FIXED = (
+    (
+        "oldSelf.status.phase in ['Converting', 'HandingOff']",
+        "spec is fixed once conversion has started (suspend and cancel are not)",
+    ),
+    (
+        "oldSelf.status.phase == 'Succeeded' && (!has(oldSelf.spec.mode) || oldSelf.spec.mode != 'Plan')",
+        "spec is fixed once the migration has succeeded: apply another migration",
+    ),
+)
+"""When a spec is fixed, and what is said then. A dry run that has succeeded may become a migration."""
 
 _MIGRATION_COLUMNS = [
     ("Phase", "string", ".status.phase", 0),
@@ -41,7 +51,7 @@ def migration_crd() -> Schema:
         spec=spec,
         status=structural(VirtualMachineMigrationStatus),
         columns=_MIGRATION_COLUMNS,
-        rules=[_rule(_fixed_while_running(), "spec is fixed once conversion has started (suspend and cancel are not)")],
+        rules=[_rule(_fixed_while(when), message) for when, message in _FIXED],
     )
 
 
@@ -100,15 +110,15 @@ def exactly_one(schema: Schema, besides: tuple[str, ...] = ()) -> None:
     schema["x-kubernetes-validations"] = [_rule(f"{count} == 1", f"exactly one of {', '.join(members)} is needed")]
 
 
-def _fixed_while_running() -> str:
+def _fixed_while(when: str) -> str:
     fields = VirtualMachineMigrationSpec.model_fields
     fixed = [str(f.alias or name) for name, f in fields.items() if (f.alias or name) not in MUTABLE_WHILE_RUNNING]
     same = [
         f"has(self.spec.{n}) == has(oldSelf.spec.{n}) && (!has(self.spec.{n}) || self.spec.{n} == oldSelf.spec.{n})"
         for n in fixed
     ]
-    running = f"has(oldSelf.status) && has(oldSelf.status.phase) && oldSelf.status.phase in {_FIXED_PHASES}"
-    return f"!({running}) || ({' && '.join(same)})"
+    fixed_now = f"has(oldSelf.status) && has(oldSelf.status.phase) && {when}"
+    return f"!({fixed_now}) || ({' && '.join(same)})"
 
 
 def _rule(rule: str, message: str) -> Schema:

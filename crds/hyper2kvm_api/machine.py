@@ -44,13 +44,13 @@ class Cpu(Document):
 class Nic(Document):
     """A network adapter."""
 
-    id: str
+    id: str = Field(max_length=64)
     """Name of the adapter in the source, such as `ethernet0`."""
     mac: MacAddress | None = None
     """Ethernet address; absent where the source does not state one."""
-    model: str | None = None
+    model: str | None = Field(default=None, max_length=64)
     """The source's adapter type in lower case, such as `vmxnet3` or `e1000e`."""
-    network: str | None = None
+    network: str | None = Field(default=None, max_length=253)
     """Name of the network it is attached to in the source."""
     connected: bool = True
     """Whether it is attached when the machine starts."""
@@ -61,7 +61,7 @@ class Nic(Document):
 class MachineDisk(Document):
     """A disk, by its place on a controller."""
 
-    id: str = Field(pattern=r"^[a-z]+[0-9]+:[0-9]+$")
+    id: str = Field(pattern=r"^[a-z]+[0-9]+:[0-9]+$", max_length=64)
     """Bus, controller number and unit, such as `scsi0:1`: unique in the machine and stable."""
     bus: DiskBus
     """Kind of the controller."""
@@ -71,11 +71,11 @@ class MachineDisk(Document):
     """Unit on the controller."""
     capacity: int = Field(gt=0)
     """Virtual size in bytes."""
-    format: str
+    format: str = Field(max_length=16)
     """Format of the image in the source, such as `vmdk` or `qcow2`."""
-    file: str
+    file: str = Field(max_length=255)
     """The disk's file (for a snapshot chain: the newest), relative to the source."""
-    wwn: str | None = None
+    wwn: str | None = Field(default=None, max_length=64)
     """World-wide name in lower-case hexadecimal without prefix, as the guest's `/dev/disk/by-id` shows it."""
 
 
@@ -93,9 +93,9 @@ class Machine(Document):
     """Whether the firmware enforces Secure Boot."""
     tpm: bool = False
     """Whether the machine has a TPM (its content does not travel)."""
-    guest_os: str | None = None
+    guest_os: str | None = Field(default=None, max_length=253)
     """The source's own name for the guest's operating system, such as `debian12-64`."""
-    uuid: str | None = None
+    uuid: str | None = Field(default=None, max_length=64)
     """System UUID that the guest reads from its firmware tables."""
     disks: tuple[MachineDisk, ...] = Field(min_length=1, max_length=64)
     """Disks in the order in which the guest's kernel numbers them."""

@@ -44,30 +44,24 @@ def parse(model: type[Model], value: object, where: str) -> Model:
     try:
         return model.model_validate(value)
     except pydantic.ValidationError as error:
-        unknown = [e for e in error.errors() if e["type"] == "extra_forbidden"]
-        if unknown:
-            lines = [_unknown(model, tuple(e["loc"])) for e in unknown]
-            raise SpecError(Reason.UNKNOWN_FIELD, f"{where}: {'; '.join(lines)}") from None
-        lines = [f"{_path(tuple(e['loc']))}: {_problem(e)}" for e in error.errors()]
-        raise SpecError(Reason.INVALID_SPEC, f"{where}: {'; '.join(lines)}") from None
+        raise _refusal(model, error, where) from None
 
 
 def parse_stored(model: type[Model], value: object, where: str) -> Model:
-    """Read a document back that another version of this program may have written: fields that are not known are ignored.
+    """Read a document that this project has stored, perhaps in a newer version: unknown fields are ignored.
 
     Args:
         model: the document's type.
         value: the JSON value.
-        where: what it is, for messages.
+        where: what it is, for messages, such as `status`.
 
     Raises:
-        SpecError: InvalidSpec, when what is known of it has another form.
+        SpecError: InvalidSpec: a value is of another form, or a word that this version does not know.
     """
     try:
         return model.model_validate(value, extra="ignore")
     except pydantic.ValidationError as error:
-        lines = [f"{_path(tuple(e['loc']))}: {_problem(e)}" for e in error.errors()]
-        raise SpecError(Reason.INVALID_SPEC, f"{where}: {'; '.join(lines)}") from None
+        raise _refusal(model, error, where) from None
 
 
 def read_manifests(texts: Sequence[tuple[str, str]]) -> Manifests:
@@ -108,6 +102,15 @@ def _documents(name: str, text: str) -> Iterator[JsonObject]:
         if not isinstance(value, dict):
             raise SpecError(Reason.MANIFEST_UNREADABLE, f"{name}: a document is no mapping")
         yield value
+
+
+def _refusal(model: type[Document], error: pydantic.ValidationError, where: str) -> SpecError:
+    unknown = [e for e in error.errors() if e["type"] == "extra_forbidden"]
+    if unknown:
+        lines = [_unknown(model, tuple(e["loc"])) for e in unknown]
+        return SpecError(Reason.UNKNOWN_FIELD, f"{where}: {'; '.join(lines)}")
+    lines = [f"{_path(tuple(e['loc']))}: {_problem(e)}" for e in error.errors()]
+    return SpecError(Reason.INVALID_SPEC, f"{where}: {'; '.join(lines)}")
 
 
 def _path(location: tuple[int | str, ...]) -> str:

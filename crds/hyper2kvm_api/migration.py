@@ -15,7 +15,7 @@ from hyper2kvm_api.kubernetes_types import (
 )
 from hyper2kvm_api.machine import Firmware, Machine
 from hyper2kvm_api.options import MigrationOptions
-from hyper2kvm_api.scalars import ObjectName
+from hyper2kvm_api.scalars import ObjectName, Remark
 
 GROUP = "hyper2kvm.io"
 VERSION = "v1alpha1"
@@ -196,7 +196,7 @@ class VirtualMachineMigrationStatus(Document):
     """What keeps it from going on at the moment; absent when nothing does."""
     boot: BootStatus | None = None
     """The boot proof."""
-    warnings: list[str] = Field(default=[], max_length=64)
+    warnings: list[Remark] = Field(default=[], max_length=64)
     """What a user should know and what did not stop the migration."""
     virtual_machine_name: str | None = Field(default=None, max_length=253)
     """The VirtualMachine that was made."""

@@ -8,7 +8,7 @@ from pydantic import Field
 from hyper2kvm_api.document import Document
 from hyper2kvm_api.kubernetes_types import Labels, Resources, Toleration
 from hyper2kvm_api.machine import Cpu, Firmware
-from hyper2kvm_api.scalars import Duration, ObjectName, Quantity
+from hyper2kvm_api.scalars import DnsLabel, Duration, ObjectName, Quantity
 
 
 class InitramfsPolicy(StrEnum):
@@ -76,6 +76,13 @@ class RunStrategy(StrEnum):
     MANUAL = "Manual"
     RERUN_ON_FAILURE = "RerunOnFailure"
     ONCE = "Once"
+
+
+class NicModel(StrEnum):
+    """Models of network adapters that guests of KVM find."""
+
+    VIRTIO = "virtio"
+    E1000E = "e1000e"
 
 
 class KvmMode(StrEnum):
@@ -195,12 +202,14 @@ class VirtualMachineOptions(Document):
 
     create: bool = False
     """Whether to create it."""
-    name: ObjectName | None = None
-    """Its name; made from the source's when absent."""
+    name: DnsLabel | None = None
+    """Its name, which is its host name too: a DNS label. Made from the source's when absent."""
     run_strategy: RunStrategy = RunStrategy.HALTED
     """Whether it is started."""
     networks: list[NetworkMapping] = Field(default=[], max_length=32)
     """Where the network adapters go; all to the pod network when empty."""
+    network_model: NicModel | None = None
+    """Model of the network adapters. When absent: virtio, or e1000e where the guest is copied unchanged."""
     labels: Labels = {}
     """Labels of the VirtualMachine and its pods."""
     annotations: Labels = {}
@@ -232,6 +241,8 @@ class BootValidation(Document):
     """Whether to start the guest."""
     timeout: Duration = "10m"
     """How long the guest may take."""
+    memory: Quantity = "2Gi"
+    """The most memory that the guest is started with; the machine's own where that is less."""
 
 
 class ValidationOptions(Document):

@@ -98,6 +98,7 @@ def resolve(migration: JsonObject, profiles: Sequence[JsonObject], machine: Mach
         boot=PlannedBoot(
             enabled=spec.validation.boot.enabled and spec.mode is Mode.MIGRATE,
             timeout=duration_seconds(spec.validation.boot.timeout),
+            memory=quantity_bytes(spec.validation.boot.memory),
         ),
         domain_xml=f"{places.output}/{metadata.name}.xml" if places.domain else None,
     )

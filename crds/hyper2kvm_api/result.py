@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from hyper2kvm_api.document import Document
 from hyper2kvm_api.errors import Hyper2kvmError
 from hyper2kvm_api.machine import Firmware
@@ -36,11 +38,11 @@ def failure_of(error: Hyper2kvmError) -> Failure:
 class DiskResult(Document):
     """A finished disk."""
 
-    id: str
+    id: str = Field(max_length=64)
     """The disk's id in the Machine."""
     capacity: int
     """Virtual size in bytes."""
-    digest: str
+    digest: str = Field(max_length=128)
     """Digest of the target's content (see docs/reference/digests)."""
 
 
@@ -55,7 +57,7 @@ class Result(Document):
     """Whether the same run may succeed when it is started again."""
     firmware: Firmware | None = None
     """The firmware that the guest boots with."""
-    boot_disk: str | None = None
+    boot_disk: str | None = Field(default=None, max_length=64)
     """Id of the disk that the firmware starts."""
     disks: tuple[DiskResult, ...] = ()
     """The finished disks."""

@@ -3,12 +3,15 @@
 import re
 from typing import Annotated
 
-from pydantic import StringConstraints
+from pydantic import BeforeValidator, StringConstraints
 
 QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)?$"
 DURATION_PATTERN = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
 MAC_PATTERN = r"^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$"
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+LABEL_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+REMARK_LENGTH = 1024
+"""Characters of one remark for a user."""
 
 Quantity = Annotated[str, StringConstraints(pattern=QUANTITY_PATTERN, max_length=32)]
 """An amount of bytes in Kubernetes' notation, such as `512Mi` or `40G`."""
@@ -25,6 +28,14 @@ MacAddress = Annotated[str, StringConstraints(pattern=MAC_PATTERN)]
 ObjectName = Annotated[str, StringConstraints(pattern=NAME_PATTERN, min_length=1, max_length=253)]
 """The name of a Kubernetes object (RFC 1123 subdomain)."""
 
+DnsLabel = Annotated[str, StringConstraints(pattern=LABEL_PATTERN, min_length=1, max_length=63)]
+"""A name that is a host name too (RFC 1123 label): no dots."""
+
+Remark = Annotated[
+    str, BeforeValidator(lambda text: cut(text, REMARK_LENGTH)), StringConstraints(max_length=REMARK_LENGTH)
+]
+"""A sentence for a user. It may quote a source or a guest: what is too long is cut, as it must not fail a status."""
+
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """A SHA-256 digest in lower-case hexadecimal."""
 
@@ -34,6 +45,11 @@ _FACTORS: dict[str, int] = {
     **{unit: 1000**power for power, unit in enumerate("kMGTP", 1)},
 }
 _SECONDS = {"h": 3600, "m": 60, "s": 1}
+
+
+def cut(text: object, limit: int) -> object:
+    """A text of at most `limit` characters, an ellipsis for what is left out; what is no text as it is."""
+    return text if not isinstance(text, str) or len(text) <= limit else text[: limit - 1] + "…"
 
 
 def quantity_bytes(text: str) -> int:

@@ -2,7 +2,8 @@ import pytest
 import yaml
 
 from hyper2kvm_api.errors import SpecError
-from hyper2kvm_api.manifest import read_manifests
+from hyper2kvm_api.manifest import parse_stored, read_manifests
+from hyper2kvm_api.migration import VirtualMachineMigrationStatus
 from hyper2kvm_api.reasons import Reason
 
 MIGRATION = """
@@ -106,3 +107,22 @@ def test_what_holds_no_migration_is_unreadable(text, said):
     error = refusal(text)
     assert error.reason is Reason.MANIFEST_UNREADABLE
     assert said in error.message
+
+
+def test_a_stored_document_of_a_newer_version_is_read_without_what_is_unknown():
+    stored = {
+        "phase": "Converting",
+        "fromTheFuture": 1,
+        "disks": [{"id": "scsi0:0", "colour": "red"}],
+        "failure": {"reason": "FutureReason", "message": "m", "severity": "high"},
+    }
+    status = parse_stored(VirtualMachineMigrationStatus, stored, "status")
+    assert (status.phase, status.disks[0].id, status.failure.reason) == ("Converting", "scsi0:0", "FutureReason")
+
+
+@pytest.mark.parametrize("stored", [{"phase": "Pondering"}, {"disks": [{"capacity": 1}]}, {"percent": 101}])
+def test_a_stored_document_with_words_or_values_of_another_form_is_refused(stored):
+    with pytest.raises(SpecError) as caught:
+        parse_stored(VirtualMachineMigrationStatus, stored, "status")
+    assert caught.value.reason is Reason.INVALID_SPEC
+    assert caught.value.message.startswith("status: ")

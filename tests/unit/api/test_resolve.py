@@ -2,7 +2,7 @@ import pytest
 
 from hyper2kvm_api.errors import SpecError
 from hyper2kvm_api.machine import DiskBus, Firmware, Machine, MachineDisk, Nic
-from hyper2kvm_api.options import Compression, DiskFormat
+from hyper2kvm_api.options import Compression, DiskFormat, NicModel
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_api.resolve import Places, effective_spec, resolve
 
@@ -43,7 +43,7 @@ def test_a_minimal_migration_has_sensible_defaults():
         ("scsi0:1", "/out/web01-disk1.raw", DiskFormat.RAW, 2 << 30),
     ]
     assert plan.boot.enabled
-    assert plan.boot.timeout == 600
+    assert (plan.boot.timeout, plan.boot.memory) == (600, 2 << 30)
     assert plan.domain_xml == "/out/web01.xml"
     assert plan.keys_folder is None
 
@@ -73,6 +73,18 @@ def test_overrides_replace_what_the_source_says():
     options = {"memory": "4Gi", "firmware": "bios", "cpu": {"sockets": 2, "cores": 2}, "tpm": True}
     machine = resolve(migration(machine=options), [], MACHINE, PLACES).machine
     assert (machine.memory, machine.firmware, machine.cpu.count, machine.tpm) == (4 << 30, Firmware.BIOS, 4, True)
+
+
+def test_the_boot_check_may_have_more_memory():
+    assert resolve(migration(validation={"boot": {"memory": "8Gi"}}), [], MACHINE, PLACES).boot.memory == 8 << 30
+
+
+def test_a_virtual_machine_is_named_by_a_host_name():
+    for name in ("web01.example", "a" * 64, "Web01"):
+        with pytest.raises(SpecError, match=r"virtualMachine\.name"):
+            effective_spec(migration(target={"virtualMachine": {"name": name}}), [])
+    options = effective_spec(migration(target={"virtualMachine": {"name": "w" * 63, "networkModel": "e1000e"}}), [])
+    assert options.target.virtual_machine.network_model is NicModel.E1000E
 
 
 def test_targets_may_be_claims():

@@ -170,3 +170,19 @@ def test_nothing_is_written_beside_the_source(folder):
     before = digests(vmx_folder(folder))
     fetched(folder)
     assert digests(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("key", "field"),
+    [
+        ("displayName", "name"),
+        ("guestOS", "guest_os"),
+        ("ethernet0.networkName", "network"),
+        ("ethernet0.virtualDev", "model"),
+    ],
+)
+def test_text_of_a_megabyte_is_the_fault_of_the_file_that_has_it(folder, key, field):
+    error = refusal(vmx_folder(folder, more_vmx(f'{key} = "{"x" * 500_000}"')))
+    assert error.reason is Reason.MACHINE_DESCRIPTION_INVALID
+    assert (error.file, len(error.message) < 200) == ("web01.vmx", True)
+    assert field in error.message.lower()
