@@ -1,5 +1,6 @@
 """Order, time limits and progress of all tests."""
 
+import signal
 import sys
 import time
 from collections.abc import Generator
@@ -7,6 +8,9 @@ from collections.abc import Generator
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+# A shell ignores SIGINT for what it starts in the background, and so would every program that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LIMITS = {None: 120, "appliance": 300, "guest": 1500, "cluster": 900}
 """Mark → seconds that a test may take with its fixtures, unless it says otherwise.
