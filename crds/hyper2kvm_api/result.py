@@ -57,6 +57,8 @@ class Result(Document):
     """The firmware that the guest boots with."""
     boot_disk: str | None = None
     """Id of the disk that the firmware starts."""
+    repaired: bool | None = None
+    """Whether the guest was repaired for KVM; false where it was copied unchanged, absent for a dry run."""
     disks: tuple[DiskResult, ...] = ()
     """The finished disks."""
     boot: BootStatus | None = None

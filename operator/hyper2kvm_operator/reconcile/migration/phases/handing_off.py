@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from hyper2kvm_api.devices import chosen_devices
 from hyper2kvm_api.errors import SpecError
 from hyper2kvm_api.machine import Firmware
 from hyper2kvm_api.migration import DiskStatus, Phase, VirtualMachineMigrationSpec
@@ -125,13 +126,14 @@ def _virtual_machine(
                 id=disk.id,
                 claim=disk.claim_name or "",
                 data_volume=data_volumes,
-                bus=spec.target.disks.bus,
                 serial=disk_serial(index),
                 boot=disk.id == (o.status.boot_disk or _disks(o)[0].id),
             )
             for index, disk in enumerate(_disks(o))
         ]
-        value = virtual_machine(o.key, machine, o.status.firmware or Firmware.BIOS, disks, spec.target.virtual_machine)
+        devices = chosen_devices(spec.target, repaired=o.status.repaired is not False)
+        firmware = o.status.firmware or Firmware.BIOS
+        value = virtual_machine(o.key, machine, firmware, disks, spec.target.virtual_machine, devices)
         return Decision(o.status, (*before, Ensure(Resources.VIRTUAL_MACHINE.value, value)), requeue=1.0)
     owned = Resources.DATA_VOLUME if data_volumes else Resources.CLAIM
     done = _finished(o, spec, f"VirtualMachine {o.status.virtual_machine_name}{_degraded(o, spec)}")
