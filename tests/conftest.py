@@ -6,11 +6,16 @@ import time
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 # A shell ignores SIGINT for what it starts in the background, and so would every program that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 LIMITS = {None: 120, "appliance": 300, "guest": 1500, "cluster": 900}
 """Mark → seconds that a test may take with its fixtures, unless it says otherwise.

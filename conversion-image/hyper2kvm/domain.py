@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from hyper2kvm.boot.qemu import system_uuid
 from hyper2kvm_api.machine import Firmware, Machine
-from hyper2kvm_api.options import TargetBus
+from hyper2kvm_api.options import NicModel, TargetBus
 from hyper2kvm_api.plan import PlannedDisk
 
 NETWORK = "default"
@@ -32,7 +32,12 @@ class DomainDisk:
 
 
 def domain_xml(
-    name: str, machine: Machine, firmware: Firmware, boot_disk: str | None, disks: tuple[DomainDisk, ...]
+    name: str,
+    machine: Machine,
+    firmware: Firmware,
+    boot_disk: str | None,
+    disks: tuple[DomainDisk, ...],
+    network_model: NicModel = NicModel.VIRTIO,
 ) -> str:
     """The domain as XML.
 
@@ -42,6 +47,7 @@ def domain_xml(
         firmware: the firmware that the disks are made for.
         boot_disk: id of the disk that is started first; the first one when None.
         disks: the disks in the machine's order.
+        network_model: model of the network adapters.
     """
     domain = Element("domain", type="kvm")
     _add(domain, "name", name)
@@ -56,7 +62,7 @@ def domain_xml(
         _add(domain, event, action)
     devices = _add(domain, "devices")
     _disks(devices, boot_disk, disks)
-    _networks(devices, machine)
+    _networks(devices, machine, network_model)
     _consoles(devices)
     if machine.tpm:
         _add(_add(devices, "tpm", model="tpm-crb"), "backend", type="emulator", version="2.0")
@@ -111,13 +117,13 @@ def _disks(devices: Element, boot_disk: str | None, disks: tuple[DomainDisk, ...
         _add(devices, "controller", type="scsi", index="0", model="virtio-scsi")
 
 
-def _networks(devices: Element, machine: Machine) -> None:
+def _networks(devices: Element, machine: Machine, model: NicModel) -> None:
     for nic in machine.nics:
         interface = _add(devices, "interface", type="network")
         if nic.mac:
             _add(interface, "mac", address=nic.mac.lower())
         _add(interface, "source", network=NETWORK)
-        _add(interface, "model", type="virtio")
+        _add(interface, "model", type=str(model))
         if not nic.connected:
             _add(interface, "link", state="down")
 

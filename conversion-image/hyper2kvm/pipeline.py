@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from hyper2kvm.disk.targets.opening import refuse_existing
@@ -59,6 +60,7 @@ def migrate(work: Work, fetched: Fetched) -> Validated | None:
         fixed = repair(work, guest, opened)
     if work.plan.mode is Mode.PLAN:
         return None
+    work = replace(work, plan=work.plan.for_guest(repaired=fixed.applied))
     converted = _stage(
         work.workspace,
         work.events,

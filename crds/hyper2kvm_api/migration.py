@@ -190,6 +190,8 @@ class VirtualMachineMigrationStatus(Document):
     """The firmware that the guest boots with, as its disks show."""
     boot_disk: str | None = Field(default=None, max_length=64)
     """The disk that the firmware starts, as the guest shows."""
+    repaired: bool | None = None
+    """Whether the guest was repaired for KVM; false where it was copied unchanged."""
     failure: Failure | None = None
     """Why it failed."""
     blocked: Blocked | None = None

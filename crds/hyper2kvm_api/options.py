@@ -148,8 +148,8 @@ class DiskOptions(Document):
     """Format of the files."""
     compression: Compression = Compression.NONE
     """Compression of qcow2 clusters."""
-    bus: TargetBus = TargetBus.VIRTIO
-    """Bus of the disks."""
+    bus: TargetBus | None = None
+    """Bus of the disks. When absent: virtio, or sata where the guest is copied unchanged."""
     storage_class_name: ObjectName | None = None
     """Storage class of the volumes; the cluster's default when absent."""
     volume_mode: VolumeMode | None = None
@@ -207,7 +207,8 @@ class VirtualMachineOptions(Document):
     run_strategy: RunStrategy = RunStrategy.HALTED
     """Whether it is started."""
     networks: list[NetworkMapping] = Field(default=[], max_length=32)
-    """Where the network adapters go; all to the pod network when empty."""
+    """Where the network adapters go. When empty the first goes to the pod network, which takes one, and the others are
+    left out."""
     network_model: NicModel | None = None
     """Model of the network adapters. When absent: virtio, or e1000e where the guest is copied unchanged."""
     labels: Labels = {}

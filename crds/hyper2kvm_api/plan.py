@@ -1,13 +1,14 @@
 """Plan: everything the pipeline needs to know, resolved. The operator writes it, `h2k run` reads it."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field
 
+from hyper2kvm_api.devices import FOR_COPIED, FOR_REPAIRED, Devices
 from hyper2kvm_api.document import Document
 from hyper2kvm_api.machine import Machine
 from hyper2kvm_api.migration import ImageFormat, Mode
-from hyper2kvm_api.options import Compression, DiskFormat, GuestOptions, TargetBus
+from hyper2kvm_api.options import Compression, DiskFormat, GuestOptions, NicModel, TargetBus
 
 
 class PlannedSource(Document):
@@ -66,6 +67,10 @@ class Plan(Document):
     """The target's hardware: the source's with the user's overrides, and a MAC address for every adapter."""
     disks: tuple[PlannedDisk, ...] = Field(min_length=1)
     """The disks, in the machine's order."""
+    network_model: NicModel = FOR_REPAIRED.network_model
+    """Model of the network adapters in the target."""
+    copied: Devices = FOR_COPIED
+    """The devices in their place where the guest is copied unchanged."""
     guest: GuestOptions
     """What may be changed inside the guest."""
     keys_folder: str | None = None
@@ -76,3 +81,10 @@ class Plan(Document):
     """The boot check."""
     domain_xml: str | None = Field(default=None, pattern=r"^/")
     """Absolute path of the libvirt domain to write beside the disks; none when absent."""
+
+    def for_guest(self, *, repaired: bool) -> Self:
+        """The plan with the devices that the guest gets: FIX has repaired it, or it is copied unchanged."""
+        if repaired:
+            return self
+        disks = tuple(disk.replaced(bus=self.copied.bus) for disk in self.disks)
+        return self.replaced(disks=disks, network_model=self.copied.network_model)

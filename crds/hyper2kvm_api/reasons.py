@@ -118,6 +118,8 @@ class Reason(StrEnum):
     RESULT_LOST = "ResultLost"
     OPERATOR_ERROR = "OperatorError"
     REQUEST_REFUSED = "RequestRefused"
+    OBJECT_NOT_FOUND = "ObjectNotFound"
+    KUBECONFIG_MISSING = "KubeconfigMissing"
 
 
 @dataclass(frozen=True)
@@ -495,6 +497,14 @@ REASONS: dict[Reason, ReasonText] = {
             Reason.REQUEST_REFUSED: (
                 "The API server refused something that the operator asked for.",
                 "The message has the server's own words: usually a missing permission or a policy of the cluster.",
+            ),
+            Reason.OBJECT_NOT_FOUND: (
+                "A command asked for something that the cluster does not have.",
+                "Look for its name with `h2k status`, which lists the migrations of all namespaces.",
+            ),
+            Reason.KUBECONFIG_MISSING: (
+                "A command for a cluster found no kubeconfig that says where the cluster is.",
+                "Set KUBECONFIG to the file that your cluster gave you, or put it to ~/.kube/config.",
             ),
         },
     ),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import cast
 
+from hyper2kvm_api.devices import chosen_devices
 from hyper2kvm_api.errors import SpecError
 from hyper2kvm_api.machine import Firmware, Machine, Nic
 from hyper2kvm_api.manifest import parse
@@ -73,6 +74,7 @@ def resolve(migration: JsonObject, profiles: Sequence[JsonObject], machine: Mach
     metadata = Metadata.model_validate(migration["metadata"])
     target = with_overrides(machine, spec.machine, f"{metadata.namespace}/{metadata.name}")
     options = spec.target.disks
+    devices = chosen_devices(spec.target, repaired=True)
     return Plan(
         name=metadata.name,
         namespace=metadata.namespace,
@@ -87,11 +89,13 @@ def resolve(migration: JsonObject, profiles: Sequence[JsonObject], machine: Mach
                 or f"{places.output}/{metadata.name}-{disk_suffix(index)}.{options.format.value}",
                 format=options.format,
                 compression=options.compression,
-                bus=options.bus,
+                bus=devices.bus,
                 serial=disk_serial(index),
             )
             for index, disk in enumerate(machine.disks)
         ),
+        network_model=devices.network_model,
+        copied=chosen_devices(spec.target, repaired=False),
         guest=spec.guest,
         keys_folder=places.keys if spec.guest.keys else None,
         owner=places.owner,

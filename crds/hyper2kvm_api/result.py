@@ -59,6 +59,8 @@ class Result(Document):
     """The firmware that the guest boots with."""
     boot_disk: str | None = Field(default=None, max_length=64)
     """Id of the disk that the firmware starts."""
+    repaired: bool | None = None
+    """Whether the guest was repaired for KVM; false where it was copied unchanged, absent for a dry run."""
     disks: tuple[DiskResult, ...] = ()
     """The finished disks."""
     boot: BootStatus | None = None

@@ -1,57 +1,18 @@
-"""Writes what is made from the operator: the chart's rights and CRDs, the pages of metrics and settings."""
+"""Writes what is made from the operator: the chart's values, rights and CRDs, the pages of metrics and settings."""
 
 import sys
-from collections.abc import Sequence
 
-import yaml
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from hyper2kvm_api.generate import GENERATED as API_GENERATED
 from hyper2kvm_api.generated import Table, header, main
-from hyper2kvm_operator.chartfiles import values_page, values_schema, values_yaml
-from hyper2kvm_operator.kube.resources import Resource, Resources
+from hyper2kvm_operator.chart.files import values_page, values_schema, values_yaml
+from hyper2kvm_operator.chart.rights import rules_template
 from hyper2kvm_operator.metrics import Metrics
 from hyper2kvm_operator.settings import PREFIX, Settings
 
 HEADER = header("operator/hyper2kvm_operator")
-
-_WATCHING = Resource("v1", "Namespace", "namespaces", ("list", "watch"), namespaced=False)
-_DISCOVERING = Resource(
-    "apiextensions.k8s.io/v1",
-    "CustomResourceDefinition",
-    "customresourcedefinitions",
-    ("list", "watch"),
-    namespaced=False,
-)
-"""kopf looks for the namespaces and kinds that it is to watch."""
-
-
-def rules(resources: Sequence[Resource]) -> list[dict[str, list[str]]]:
-    """RBAC rules that allow exactly what the table of resources says."""
-    made = []
-    for resource in resources:
-        made.append(_rule(resource.group, resource.plural, resource.verbs))
-        made += [_rule(resource.group, f"{resource.plural}/{name}", verbs) for name, verbs in resource.subresources]
-    return made
-
-
-def _rule(group: str, plural: str, verbs: Sequence[str]) -> dict[str, list[str]]:
-    return {"apiGroups": [group], "resources": [plural], "verbs": list(verbs)}
-
-
-def rules_template() -> str:
-    """The chart's template with the operator's rights."""
-    kinds = [kind.value for kind in Resources]
-    parts = {
-        "hyper2kvm.rules": [kind for kind in kinds if kind.namespaced],
-        "hyper2kvm.clusterRules": [*(kind for kind in kinds if not kind.namespaced), _WATCHING, _DISCOVERING],
-    }
-    text = f"{{{{- /* {HEADER} */}}}}\n"
-    for name, resources in parts.items():
-        body = yaml.safe_dump(rules(resources), default_flow_style=None, sort_keys=False, width=200).rstrip()
-        text += f'{{{{- define "{name}" -}}}}\n{body}\n{{{{- end }}}}\n'
-    return text
 
 
 def metrics_page() -> str:
@@ -99,7 +60,7 @@ def _shown(default: object) -> str:
 
 
 GENERATED: Table = {
-    "charts/hyper2kvm/templates/_rules.tpl": rules_template,
+    "charts/hyper2kvm/templates/_rules.tpl": lambda: rules_template(HEADER),
     **{
         f"charts/hyper2kvm/files/{path}": make
         for path, make in API_GENERATED.items()

@@ -9,7 +9,7 @@ from defusedxml.ElementTree import fromstring as parse
 
 from hyper2kvm.domain import DomainDisk, domain_xml
 from hyper2kvm_api.machine import Cpu, DiskBus, Firmware, Machine, MachineDisk, Nic
-from hyper2kvm_api.options import Compression, DiskFormat, TargetBus
+from hyper2kvm_api.options import Compression, DiskFormat, NicModel, TargetBus
 from hyper2kvm_api.plan import PlannedDisk
 
 GOLDEN = Path(__file__).parent / "domains"
@@ -57,8 +57,9 @@ def make_xml(
     firmware: Firmware = Firmware.BIOS,
     boot_disk: str | None = "scsi0:1",
     name: str = "web01",
+    network_model: NicModel = NicModel.VIRTIO,
 ) -> str:
-    return domain_xml(name, machine or make_machine(), firmware, boot_disk, disks or (make_disk(0),))
+    return domain_xml(name, machine or make_machine(), firmware, boot_disk, disks or (make_disk(0),), network_model)
 
 
 DOMAINS = {
@@ -69,6 +70,7 @@ DOMAINS = {
     "secure-boot": make_xml(
         make_disk(0, format_=DiskFormat.VDI), firmware=Firmware.UEFI, machine=make_machine(secure_boot=True)
     ),
+    "copied": make_xml(make_disk(0, TargetBus.SATA), network_model=NicModel.E1000E),
     "tpm": make_xml(firmware=Firmware.UEFI, machine=make_machine(tpm=True, secure_boot=True)),
 }
 
@@ -106,7 +108,7 @@ def test_domains_are_as_recorded(name):
     assert record.read_text() == DOMAINS[name]
 
 
-@pytest.mark.parametrize("name", ["bios", "uefi", "secure-boot"])
+@pytest.mark.parametrize("name", ["bios", "uefi", "secure-boot", "copied"])
 def test_virsh_defines_them(name, virsh):
     """A TPM is left out: libvirt compares it with the host's swtpm, which a machine that only tests does not have."""
     text = DOMAINS[name]

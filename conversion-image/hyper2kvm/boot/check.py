@@ -28,6 +28,7 @@ from hyper2kvm.stages.documents import BootProof
 from hyper2kvm.workspace import Workspace
 from hyper2kvm_api.errors import HostError, ValidationError
 from hyper2kvm_api.machine import Firmware, Machine
+from hyper2kvm_api.options import NicModel
 from hyper2kvm_api.reasons import Reason
 
 SERIAL_LOG = "boot-serial.log"
@@ -49,6 +50,7 @@ class Candidate:
         guest: what is inside of them.
         timeout: seconds that it may take.
         keys: folder whose files are tried as keys of encrypted disks, or None.
+        network_model: model of its network adapters.
     """
 
     machine: Machine
@@ -56,6 +58,7 @@ class Candidate:
     guest: Guest
     timeout: float
     keys: Path | None = None
+    network_model: NicModel = NicModel.VIRTIO
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,7 @@ def _assemble(candidate: Candidate, folder: Path) -> BootHardware:
     flash = None
     if candidate.guest.firmware is Firmware.UEFI:
         flash = fresh_flash(find_firmware(secure_boot=candidate.machine.secure_boot), folder)
-    return hardware(candidate.machine, disks, flash)
+    return hardware(candidate.machine, disks, flash, candidate.network_model)
 
 
 def _watch(start: _Start, timeout: float) -> Ending:

@@ -13,7 +13,7 @@ from pathlib import Path
 from hyper2kvm.accelerator import CPU, QEMU, Accelerator
 from hyper2kvm.boot.firmware import Flash
 from hyper2kvm_api.machine import Machine
-from hyper2kvm_api.options import TargetBus
+from hyper2kvm_api.options import NicModel, TargetBus
 
 MAX_CPUS = 2
 MIN_MEMORY = 512 * 2**20
@@ -21,6 +21,7 @@ MAX_MEMORY = 2 * 2**30
 """Bytes. A guest is to show that it comes up, not to do its work: more would only compete with the conversion of other
 machines. Less than the minimum and kernels with a large initramfs do not unpack it."""
 
+_CARDS = {NicModel.VIRTIO: "virtio-net-pci", NicModel.E1000E: "e1000e"}
 _SATA_PORTS = 6
 _PORT_SLOT = 4
 _FUNCTIONS = 8
@@ -56,6 +57,7 @@ class BootHardware:
         flash: UEFI firmware; None for BIOS.
         secure_boot: whether the firmware enforces Secure Boot.
         uuid: system UUID, or None.
+        network_model: model of the adapters.
         macs: MAC addresses of the adapters.
         disks: the disks in the guest's order.
     """
@@ -65,6 +67,7 @@ class BootHardware:
     flash: Flash | None
     secure_boot: bool
     uuid: str | None
+    network_model: NicModel
     macs: tuple[str, ...]
     disks: tuple[BootDisk, ...]
 
@@ -84,7 +87,9 @@ class BootFiles:
     control: Path
 
 
-def hardware(machine: Machine, disks: tuple[BootDisk, ...], flash: Flash | None) -> BootHardware:
+def hardware(
+    machine: Machine, disks: tuple[BootDisk, ...], flash: Flash | None, network_model: NicModel = NicModel.VIRTIO
+) -> BootHardware:
     """The machine to start: the migrated one's hardware, with as much of it as a start needs."""
     return BootHardware(
         cpus=min(machine.cpu.count, MAX_CPUS),
@@ -92,6 +97,7 @@ def hardware(machine: Machine, disks: tuple[BootDisk, ...], flash: Flash | None)
         flash=flash,
         secure_boot=machine.secure_boot and flash is not None,
         uuid=system_uuid(machine),
+        network_model=network_model,
         macs=tuple(nic.mac.lower() for nic in machine.nics if nic.mac),
         disks=disks,
     )
@@ -147,7 +153,7 @@ def _devices(machine: BootHardware) -> Arguments:
     for number, mac in enumerate(machine.macs):
         made += ["-netdev", f"user,id=net{number},restrict=on"]
         # Without a boot ROM, firmware does not try the network for minutes when the disks do not boot.
-        card: Options = {"driver": "virtio-net-pci", "netdev": f"net{number}", "mac": mac, "romfile": ""}
+        card: Options = {"driver": _CARDS[machine.network_model], "netdev": f"net{number}", "mac": mac, "romfile": ""}
         made += [*ports.next(), *_option("-device", card | {"bus": ports.bus})]
     if any(disk.bus is TargetBus.SCSI for disk in machine.disks):
         made += [*ports.next(), *_option("-device", {"driver": "virtio-scsi-pci", "id": "scsi", "bus": ports.bus})]

@@ -17,7 +17,7 @@ from hyper2kvm.history import History
 from hyper2kvm.pipeline import migrate
 from hyper2kvm.prepare import Request, read_request, start
 from hyper2kvm.report.write import write_report
-from hyper2kvm.stages.documents import Converted, Validated
+from hyper2kvm.stages.documents import Converted, Fixed, Validated
 from hyper2kvm.workspace import Workspace
 from hyper2kvm_api.errors import Hyper2kvmError
 from hyper2kvm_api.event import EventType
@@ -88,6 +88,7 @@ def _migrate(request: Request, workspace: Workspace, events: Events) -> Validate
 def _succeeded(workspace: Workspace, validated: Validated | None, events: Events) -> Result:
     converted = workspace.read(Converted, Stage.CONVERT.document) if validated else None
     guest = workspace.read(Guest, Stage.INSPECT.document)
+    fixed = workspace.read(Fixed, Stage.FIX.document) if validated else None
     proof = validated.boot if validated else None
     boot = BootStatus(verdict="Skipped")
     if proof is not None:
@@ -101,6 +102,7 @@ def _succeeded(workspace: Workspace, validated: Validated | None, events: Events
         boot=boot,
         firmware=guest.firmware if guest else None,
         boot_disk=guest.boot_disk if guest else None,
+        repaired=fixed.applied if fixed else None,
         warnings=warnings(events),
     )
 

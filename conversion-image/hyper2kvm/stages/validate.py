@@ -68,6 +68,7 @@ def _start(work: Work, guest: Guest, converted: Converted) -> BootProof:
         guest=guest,
         timeout=plan.boot.timeout,
         keys=Path(plan.keys_folder) if plan.keys_folder else None,
+        network_model=plan.network_model,
     )
     proof = boot(candidate, work.workspace, work.events)
     if proof.missing_addresses:
@@ -93,7 +94,7 @@ def _target(plan: Plan, copied: CopiedDisk) -> TargetDisk:
 def _domain(plan: Plan, guest: Guest, converted: Converted) -> str:
     blocks = {copied.id: standing(copied).is_block_device() for copied in converted.disks}
     disks = tuple(DomainDisk(planned, blocks[planned.id]) for planned in plan.disks)
-    return domain_xml(plan.name, plan.machine, guest.firmware, guest.boot_disk, disks)
+    return domain_xml(plan.name, plan.machine, guest.firmware, guest.boot_disk, disks, plan.network_model)
 
 
 def _check_free(plan: Plan, domain: str) -> None:

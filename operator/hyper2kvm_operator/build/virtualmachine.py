@@ -6,9 +6,10 @@ Source: https://kubevirt.io/api-reference/ (VirtualMachine v1)
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hyper2kvm_api.devices import Devices
 from hyper2kvm_api.machine import Cpu, Firmware, Machine, Nic
 from hyper2kvm_api.names import rfc1123
-from hyper2kvm_api.options import NetworkMapping, TargetBus, VirtualMachineOptions
+from hyper2kvm_api.options import NetworkMapping, NicModel, TargetBus, VirtualMachineOptions
 from hyper2kvm_operator.build.metadata import Json, MigrationKey, new_object
 from hyper2kvm_operator.kube.resources import Resources
 
@@ -23,7 +24,6 @@ class AttachedDisk:
         id: the disk's id in the machine.
         claim: name of its claim (and of its DataVolume).
         data_volume: whether a DataVolume stands over the claim.
-        bus: bus of the disk.
         serial: serial number that the guest sees.
         boot: whether the firmware starts from it.
     """
@@ -31,7 +31,6 @@ class AttachedDisk:
     id: str
     claim: str
     data_volume: bool
-    bus: TargetBus
     serial: str
     boot: bool
 
@@ -102,6 +101,7 @@ def virtual_machine(
     firmware: Firmware,
     disks: Sequence[AttachedDisk],
     options: VirtualMachineOptions,
+    devices: Devices,
 ) -> Json:
     """The VirtualMachine. It is not owned by the migration: it outlives it.
 
@@ -111,6 +111,7 @@ def virtual_machine(
         firmware: what the guest boots with.
         disks: the finished disks, in the machine's order.
         options: what the user asks for.
+        devices: what the guest reaches disks and networks through.
     """
     name = machine_name(machine, options)
     made = new_object(
@@ -128,10 +129,12 @@ def virtual_machine(
         "firmware": _firmware(machine, firmware),
         "features": {"acpi": {}} | ({"smm": {"enabled": True}} if _secure(machine, firmware) else {}),
         "devices": {
-            "disks": [_disk(disk, index) for index, disk in enumerate(disks)],
-            "interfaces": [_interface(n, a) for n, a in zip(names, networks, strict=True)],
+            "disks": [_disk(disk, index, devices.bus) for index, disk in enumerate(disks)],
+            "interfaces": [_interface(n, a, devices.network_model) for n, a in zip(names, networks, strict=True)],
             "rng": {},
         }
+        # Without an interface KubeVirt would add one on the pod network.
+        | ({} if networks else {"autoattachPodInterface": False})
         | ({"tpm": {"persistent": True}} if machine.tpm else {}),
     }
     if options.instancetype is None:
@@ -169,8 +172,8 @@ def _firmware(machine: Machine, firmware: Firmware) -> Json:
     return {"bootloader": loader} | ({"uuid": machine.uuid} if machine.uuid else {})
 
 
-def _disk(disk: AttachedDisk, index: int) -> Json:
-    made: Json = {"name": f"disk{index}", "disk": {"bus": disk.bus.value}, "serial": disk.serial}
+def _disk(disk: AttachedDisk, index: int, bus: TargetBus) -> Json:
+    made: Json = {"name": f"disk{index}", "disk": {"bus": bus.value}, "serial": disk.serial}
     return made | ({"bootOrder": 1} if disk.boot else {})
 
 
@@ -181,9 +184,9 @@ def _volume(disk: AttachedDisk, index: int) -> Json:
     return {"name": f"disk{index}", **source}
 
 
-def _interface(name: str, attachment: Attachment) -> Json:
+def _interface(name: str, attachment: Attachment, model: NicModel) -> Json:
     binding: Json = {"masquerade": {}} if attachment.multus is None else {"bridge": {}}
-    made: Json = {"name": name, "model": "virtio", **binding}
+    made: Json = {"name": name, "model": model.value, **binding}
     if attachment.nic.mac:
         made["macAddress"] = attachment.nic.mac
     return made | ({} if attachment.nic.connected else {"state": "down"})

@@ -1,13 +1,18 @@
 """A small client: objects as JSON by kind and name, server-side apply, typed refusals."""
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias, cast
 
 import urllib3
+import yaml
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
+from hyper2kvm_api.errors import ClusterError
+from hyper2kvm_api.reasons import Reason
 from hyper2kvm_operator.kube.errors import RefusedError, UnreachableError, refused
 from hyper2kvm_operator.kube.resources import MANAGER, Resource
 
@@ -34,7 +39,11 @@ class KubeClient:
     """
 
     def __init__(self, api: client.ApiClient | None = None) -> None:
-        """`api` is a configured ApiClient; the pod's service account or the user's kubeconfig when None."""
+        """`api` is a configured ApiClient; the user's kubeconfig or the pod's service account when None.
+
+        Raises:
+            ClusterError: KubeconfigMissing.
+        """
         self._api = api or _configured()
         self.on_request: Callable[[], None] = _nothing
         """Called before each request, by the thread that sends it."""
@@ -207,11 +216,23 @@ def _nothing() -> None:
 
 
 def _configured() -> client.ApiClient:
-    try:
-        config.load_incluster_config()
-    except config.ConfigException:
-        config.load_kube_config()
-    configuration = client.Configuration.get_default_copy()
-    # Whoever asks knows when to ask again; urllib3 would repeat a request that timed out three times.
-    configuration.retries = False
-    return client.ApiClient(configuration)
+    """By the kubeconfig that KUBECONFIG names; without one by the pod's service account, else by ~/.kube/config.
+
+    Raises:
+        ClusterError: KubeconfigMissing.
+    """
+    named = os.environ.get("KUBECONFIG")
+    ways: list[Callable[[], None]] = [] if named else [config.load_incluster_config]
+    ways.append(partial(config.load_kube_config, named or None))
+    told = ""
+    for load in ways:
+        try:
+            load()
+        except (config.ConfigException, yaml.YAMLError, OSError) as error:
+            told = str(error)
+            continue
+        configuration = client.Configuration.get_default_copy()
+        # Whoever asks knows when to ask again; urllib3 would repeat a request that timed out three times.
+        configuration.retries = False
+        return client.ApiClient(configuration)
+    raise ClusterError(Reason.KUBECONFIG_MISSING, f"no cluster to talk to: {told}")

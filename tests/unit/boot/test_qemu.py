@@ -10,12 +10,13 @@ from hyper2kvm.accelerator import QEMU
 from hyper2kvm.boot.firmware import Flash
 from hyper2kvm.boot.qemu import MAX_MEMORY, MIN_MEMORY, BootDisk, BootFiles, BootHardware, arguments, hardware
 from hyper2kvm_api.machine import Cpu, Nic
-from hyper2kvm_api.options import TargetBus
+from hyper2kvm_api.options import NicModel, TargetBus
 from unit.boot.situations import MAC, make_machine
 
 GOLDEN = Path(__file__).parent / "golden"
 FILES = BootFiles(Path("/evidence/serial.log"), Path("/scratch/report"), Path("/run/h2k/control"))
 FLASH = Flash(Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/scratch/nvram.fd"))
+CARDS = {NicModel.VIRTIO: "virtio-net-pci", NicModel.E1000E: "e1000e"}
 UUID = "564d1a2b-0000-1111-2222-333344445555"
 
 
@@ -64,8 +65,9 @@ def test_every_adapter_has_its_mac_and_a_network_of_its_own():
     given = arguments(hardware(make_machine(nics=nics), (), None), FILES, "kvm")
     networks = [value for option, value in pairwise(given) if option == "-netdev"]
     assert networks == ["user,id=net0,restrict=on", "user,id=net1,restrict=on"]
-    cards = [json.loads(word) for word in given if "virtio-net-pci" in word]
+    cards = [json.loads(word) for word in given if "netdev" in word and word.startswith("{")]
     assert [card["mac"] for card in cards] == [MAC, "52:54:00:aa:bb:02"]
+    assert {card["driver"] for card in cards} == {"virtio-net-pci"}
 
 
 def test_secure_boot_needs_uefi():
@@ -82,13 +84,16 @@ def test_a_comma_in_a_path_does_not_end_it():
     assert "file,id=serial,path=/a,,b/serial" in arguments(hardware(make_machine(), (), None), files, "kvm")
 
 
-@pytest.mark.parametrize("bus", TargetBus)
-def test_qemu_takes_a_machine_with_many_disks_and_adapters(bus, tmp_path):
+@pytest.mark.parametrize(
+    ("bus", "model"), [*((bus, NicModel.VIRTIO) for bus in TargetBus), (TargetBus.SATA, NicModel.E1000E)]
+)
+def test_qemu_takes_a_machine_with_many_disks_and_adapters(bus, model, tmp_path):
     """With 64 disks and 64 adapters: `-S` and no accelerator's work, so that nothing runs; QMP ends it."""
     disks = tuple(BootDisk({"driver": "null-co", "read-zeroes": True}, bus, f"h2k-{n}", n) for n in range(64))
     nics = tuple(Nic(id=f"n{n}", mac=f"52:54:00:00:00:{n:02x}") for n in range(64))
     files = BootFiles(tmp_path / "serial", tmp_path / "report", tmp_path / "control")
-    given = arguments(hardware(make_machine(nics=nics), disks, None), files, "tcg")
+    given = arguments(hardware(make_machine(nics=nics), disks, None, model), files, "tcg")
+    assert sum(f'"{CARDS[model]}"' in word for word in given) == 64
     monitor = given.index("chardev=control,mode=control")
     given[monitor - 1 : monitor + 1] = ["-qmp", "stdio"]
     commands = '{"execute": "qmp_capabilities"}\n{"execute": "quit"}\n'

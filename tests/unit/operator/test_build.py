@@ -1,10 +1,11 @@
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
 
-from hyper2kvm_api.machine import Cpu, Firmware, Nic
+from hyper2kvm_api.machine import Nic
 from hyper2kvm_api.options import NetworkMapping, VirtualMachineOptions, VolumeMode
 from hyper2kvm_api.resolve import Places, resolve
 from hyper2kvm_operator.build import imageserver
@@ -13,7 +14,8 @@ from hyper2kvm_operator.build.configmap import plan_config, report_config, reque
 from hyper2kvm_operator.build.datavolume import adopting, importing
 from hyper2kvm_operator.build.job import Kvm, TargetVolume, convert_job, plan_job
 from hyper2kvm_operator.build.metadata import MigrationKey
-from hyper2kvm_operator.build.virtualmachine import AttachedDisk, machine_name, map_networks, virtual_machine
+from hyper2kvm_operator.build.virtualmachine import machine_name, map_networks
+from unit.operator.machines import MACHINES, built
 from unit.operator.situations import KEY, MACHINE, SETTINGS, SOURCE, make_spec
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -35,12 +37,6 @@ FULL_JOB = {
 TARGETS = (
     TargetVolume("scsi0:0", "web01-disk0", VolumeMode.FILESYSTEM, "disk.img"),
     TargetVolume("scsi0:1", "web01-disk1", VolumeMode.BLOCK, "disk.img"),
-)
-DISKS = tuple(
-    AttachedDisk(
-        f"scsi0:{n}", f"web01-disk{n}", data_volume=True, bus=make_spec().target.disks.bus, serial=f"s{n}", boot=n == 0
-    )
-    for n in range(2)
 )
 
 
@@ -87,29 +83,7 @@ BUILT = {
     ),
     "image-server-pod": lambda: imageserver.pod(KEY, SETTINGS, ["web01-disk0-artifact"]),
     "image-server-service": lambda: imageserver.service(KEY),
-    "virtual-machine-bios": lambda: virtual_machine(KEY, MACHINE, Firmware.BIOS, DISKS, attached()),
-    "virtual-machine-uefi": lambda: virtual_machine(
-        KEY,
-        MACHINE.replaced(
-            firmware=Firmware.UEFI,
-            secure_boot=True,
-            tpm=True,
-            uuid="564d1234-0000-0000-0000-000000000001",
-            cpu=Cpu(sockets=2, cores=4, threads=2),
-            nics=(*MACHINE.nics, Nic(id="ethernet1", mac="00:50:56:aa:bb:cd", network="DMZ", connected=False)),
-        ),
-        Firmware.UEFI,
-        DISKS,
-        attached(
-            name="web",
-            runStrategy="Always",
-            labels={"app": "web"},
-            networks=[
-                {"source": "DMZ", "multus": {"networkName": "nets/dmz"}},
-                {"pod": {}},
-            ],
-        ),
-    ),
+    **{f"virtual-machine-{name}": partial(build, KEY) for name, build in MACHINES.items()},
 }
 
 
@@ -202,3 +176,12 @@ def test_adapters_are_mapped(mappings, attached_ids, ignored, unmapped, crowded)
 def test_names_of_virtual_machines_are_made_valid(source, name):
     assert machine_name(MACHINE.replaced(name=source), attached()) == name
     assert machine_name(MACHINE, attached(name="mine")) == "mine"
+
+
+@pytest.mark.parametrize("nics", [(), MACHINE.nics])
+def test_a_machine_without_an_attached_adapter_gets_none_from_kubevirt(nics):
+    """KubeVirt adds an interface on the pod network to a machine that has none, unless it is told not to."""
+    made = built(MACHINE.replaced(nics=nics), networks=[{"ignore": {}}])(KEY)["spec"]["template"]["spec"]
+    assert made["networks"] == []
+    assert made["domain"]["devices"]["autoattachPodInterface"] is False
+    assert "autoattachPodInterface" not in built()(KEY)["spec"]["template"]["spec"]["domain"]["devices"]

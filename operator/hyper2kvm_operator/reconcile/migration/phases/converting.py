@@ -146,6 +146,7 @@ def _success(o: Observed, spec: VirtualMachineMigrationSpec, result: Result, rep
         "boot": result.boot,
         "firmware": result.firmware or o.status.firmware,
         "boot_disk": result.boot_disk,
+        "repaired": result.repaired,
         "warnings": _merged(o.status, result.warnings),
         "disks": [_told(o, disk).replaced(digest=digests.get(disk.id)) for disk in o.status.disks],
     }

@@ -1,5 +1,6 @@
 """The VirtualMachine that a migration ends in, as it stands in the status."""
 
+from hyper2kvm_api.devices import chosen_devices
 from hyper2kvm_api.machine import Firmware
 from hyper2kvm_api.migration import DiskStatus, VirtualMachineMigrationSpec, VirtualMachineMigrationStatus
 from hyper2kvm_api.names import disk_serial
@@ -27,13 +28,14 @@ def wanted_machine(
             id=disk.id,
             claim=disk.claim_name or "",
             data_volume=data_volumes,
-            bus=spec.target.disks.bus,
             serial=disk_serial(index),
             boot=disk.id == boot,
         )
         for index, disk in enumerate(known)
     ]
-    return virtual_machine(key, status.machine, status.firmware or Firmware.BIOS, attached, spec.target.virtual_machine)
+    devices = chosen_devices(spec.target, repaired=status.repaired is not False)
+    firmware = status.firmware or Firmware.BIOS
+    return virtual_machine(key, status.machine, firmware, attached, spec.target.virtual_machine, devices)
 
 
 def disks(status: VirtualMachineMigrationStatus) -> list[DiskStatus]:

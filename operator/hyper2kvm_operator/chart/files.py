@@ -8,7 +8,7 @@ import yaml
 from pydantic.fields import FieldInfo
 
 from hyper2kvm_api.document import Document
-from hyper2kvm_operator.chartvalues import (
+from hyper2kvm_operator.chart.values import (
     ConversionValues,
     CrdValues,
     DashboardValues,
