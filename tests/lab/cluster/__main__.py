@@ -9,7 +9,7 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from hyper2kvm_api.errors import Hyper2kvmError  # noqa: E402 -- after the path
-from lab.cluster import cgroups, lifecycle, namespace  # noqa: E402
+from lab.cluster import addons, cgroups, lifecycle, namespace  # noqa: E402
 from lab.cluster.addons import Addon  # noqa: E402
 from lab.cluster.binaries import HELM, KUBERNETES, ensure_built  # noqa: E402
 from lab.cluster.layout import Layout  # noqa: E402
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _addons(options: argparse.Namespace) -> list[Addon]:
-    return [*([] if options.without_cdi else [Addon.CDI]), *([Addon.KUBEVIRT] if options.kubevirt else [])]
+    return [*([] if options.without_cdi else [addons.CDI]), *([addons.KUBEVIRT] if options.kubevirt else [])]
 
 
 def _status(layout: Layout) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import running
-from lab.cluster.addons import Addon
+from lab.cluster import addons
 from lab.cluster.cluster import Cluster
 from lab.cluster.progress import say
 from lab.command import h2k
@@ -26,7 +26,7 @@ def main() -> int:
     """Carry the demonstration out; the exit code."""
     guest = ensure_guest("debian12-bios")
     cluster = Cluster()
-    cluster.up(Addon.CDI, Addon.KUBEVIRT)
+    cluster.up(addons.CDI, addons.KUBEVIRT)
     Installation(cluster).install()
     project = Project(cluster, NAMESPACE)
     cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=180s", deadline=200)
