@@ -98,7 +98,8 @@ def helm(cluster: Cluster, *arguments: str, deadline: float = 400) -> str:
         HostError: ProgramFailed with Helm's words.
     """
     ensure_built(HELM)
-    return run([str(HELM.program("helm")), f"--kubeconfig={cluster.kubeconfig}", *arguments], deadline=deadline).text
+    command = [str(HELM.program("helm")), f"--kubeconfig={cluster.kubeconfig}", *arguments]
+    return run(command, deadline=deadline, environment=cluster.kubectl.environment).text
 
 
 def _files() -> list[Path]:

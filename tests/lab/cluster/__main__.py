@@ -12,6 +12,7 @@ from hyper2kvm_api.errors import Hyper2kvmError  # noqa: E402 -- after the path
 from lab.cluster import addons, cgroups, lifecycle, namespace  # noqa: E402
 from lab.cluster.addons import Addon  # noqa: E402
 from lab.cluster.binaries import HELM, KUBERNETES, ensure_built  # noqa: E402
+from lab.cluster.kubectl import Kubectl  # noqa: E402
 from lab.cluster.layout import Layout  # noqa: E402
 from lab.cluster.progress import say  # noqa: E402
 
@@ -62,8 +63,9 @@ def _become(program: str, arguments: list[str]) -> int:
     group = HELM if program == "helm" else KUBERNETES
     ensure_built(group)
     path = str(group.program(program))
-    os.environ["KUBECONFIG"] = str(Layout().kubeconfig)
-    os.execv(path, [path, *arguments])  # noqa: S606 -- the user's own arguments
+    kubectl = Kubectl(Layout().kubeconfig)
+    environment = {**os.environ, **kubectl.environment, "KUBECONFIG": str(kubectl.kubeconfig)}
+    os.execve(path, [path, *arguments], environment)  # noqa: S606 -- the user's own arguments
 
 
 if __name__ == "__main__":

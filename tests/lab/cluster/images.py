@@ -12,8 +12,8 @@ from lab.cluster.digest import digest
 from lab.cluster.layout import CACHE
 from lab.cluster.progress import say
 
-REPOSITORY = "docker.io/hyper2kvm-lab"
-"""No such registry path exists, and nothing is ever pulled: the kubelet only needs a full name."""
+REPOSITORY = "localhost/hyper2kvm-lab"
+"""Nothing is ever pulled: the kubelet only needs a full name."""
 
 _CAP_NET_BIND_SERVICE = 10
 _QEMU = 107

@@ -51,9 +51,23 @@ def wait_for(
 
 
 def run_long(
-    arguments: Sequence[str], *, what: str, log: Path, deadline: float, environment: Mapping[str, str] | None = None
+    arguments: Sequence[str],
+    *,
+    what: str,
+    log: Path,
+    deadline: float,
+    environment: Mapping[str, str] | None = None,
+    hint: str = "",
 ) -> None:
     """Run a program that takes minutes; its output goes to `log`, of which the newest line is shown now and then.
+
+    Args:
+        arguments: program and arguments.
+        what: what it does, for a person.
+        log: takes its output.
+        deadline: seconds.
+        environment: variables added to this process's.
+        hint: what a user can do when it fails, beside reading the log.
 
     Raises:
         HostError: ProgramFailed or ProgramTimedOut, with the log's last lines; ProgramMissing.
@@ -72,7 +86,8 @@ def run_long(
                 )
             say(f"{what}: {seconds:.0f} s, {last_lines(tail(log), 1)[:100]}")
     if code != 0:
-        raise HostError(Reason.PROGRAM_FAILED, f"{what} ended with {code}{_quote(log)}", hint=f"Read {log}.")
+        advice = f"{hint} Read {log}." if hint else f"Read {log}."
+        raise HostError(Reason.PROGRAM_FAILED, f"{what} ended with {code}{_quote(log)}", hint=advice)
     say(f"{what}: done in {time.monotonic() - began:.0f} s")
 
 
