@@ -8,13 +8,12 @@ from pathlib import Path
 # Run as a folder, Python puts this folder first on the path; the package's parent belongs there.
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from hyper2kvm_api.errors import Hyper2kvmError  # noqa: E402 -- after the path
-from lab.cluster import addons, cgroups, lifecycle, namespace  # noqa: E402
+from lab.cluster import addons, cgroups, lifecycle, namespace  # noqa: E402 -- after the path
 from lab.cluster.addons import Addon  # noqa: E402
 from lab.cluster.binaries import HELM, KUBERNETES, ensure_built  # noqa: E402
 from lab.cluster.kubectl import Kubectl  # noqa: E402
 from lab.cluster.layout import Layout  # noqa: E402
-from lab.cluster.progress import say  # noqa: E402
+from lab.cluster.progress import exit_code, say  # noqa: E402
 
 
 def main(arguments: list[str]) -> int:
@@ -69,9 +68,4 @@ def _become(program: str, arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except Hyper2kvmError as error:
-        say(f"{error.reason}: {error.message}")
-        say(f"→ {error.hint}")
-        sys.exit(error.exit_code)
+    sys.exit(exit_code(lambda: main(sys.argv[1:])))

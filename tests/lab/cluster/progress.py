@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from hyper2kvm.run import Service, last_lines, scrub
-from hyper2kvm_api.errors import HostError
+from hyper2kvm_api.errors import HostError, Hyper2kvmError
 from hyper2kvm_api.reasons import Reason
 
 PERIOD = 10.0
@@ -17,6 +17,16 @@ _STARTED = time.monotonic()
 def say(text: str) -> None:
     """One line, with the seconds since this process started."""
     print(f"[{time.monotonic() - _STARTED:5.0f} s] {text}", flush=True)  # noqa: T201 -- the command's output
+
+
+def exit_code(command: Callable[[], int]) -> int:
+    """Carry out a command; its exit code. An error is told in a line, and what to do about it in another."""
+    try:
+        return command()
+    except Hyper2kvmError as error:
+        say(f"{error.reason}: {error.message}")
+        say(f"→ {error.hint}")
+        return error.exit_code
 
 
 def wait_for(
