@@ -10,6 +10,7 @@ PYTEST := $(PYTHON) -m pytest
 CLUSTER := $(PYTHON) tests/lab/cluster
 GENERATORS := hyper2kvm_api.generate hyper2kvm.cli.reference hyper2kvm_operator.generate
 CACHE := $(or $(HYPER2KVM_CACHE),$(HOME)/.cache/hyper2kvm)
+export PIP_CACHE_DIR := $(CACHE)/pip
 
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(CACHE)/pip-tools/bin/pip-compile --quiet --generate-hashes --strip-extras \
   --allow-unsafe --no-emit-index-url --no-emit-find-links --build-deps-for wheel
@@ -30,8 +31,8 @@ test: bootstrap lint ## everything: lint, unit, contract, appliance, guests, clu
 	$(PYTEST) -n 2 -m "appliance or guest"
 	$(CLUSTER) prepare --kubevirt
 	$(PYTHON) -m lab.product
-	$(CLUSTER) up --kubevirt
-	$(PYTEST) -n 2 -m "cluster and not alone" && $(PYTEST) -m "cluster and alone"; code=$$?; $(CLUSTER) down; exit $$code
+	@$(CLUSTER) status >/dev/null || trap '$(CLUSTER) down' EXIT; set -x; \
+	$(CLUSTER) up --kubevirt && $(PYTEST) -n 2 -m "cluster and not alone" && $(PYTEST) -m "cluster and alone"
 
 .PHONY: lint
 lint: bootstrap ## ruff, mypy, the contracts between packages, drift of generated files
@@ -68,12 +69,13 @@ lock: bootstrap ## choose the newest versions that pyproject.toml allows; the im
 	$(COMPILE) --constraint requirements.lock --extra conversion --output-file conversion-image/requirements.lock pyproject.toml
 
 .PHONY: cluster
-cluster: bootstrap ## start Kubernetes with CDI and KubeVirt on this machine
-	$(CLUSTER) up --kubevirt
+cluster: bootstrap ## start Kubernetes with CDI on this machine, and with KUBEVIRT=1 KubeVirt too
+	$(CLUSTER) up $(if $(KUBEVIRT),--kubevirt)
 
 .PHONY: cluster-down
-cluster-down: bootstrap ## remove it and every trace of it
-	$(CLUSTER) down
+cluster-down: ## remove it and every trace of it
+	@if [ -x $(PYTHON) ]; then $(CLUSTER) down; \
+	elif [ -e "$(CACHE)/cluster/run" ]; then echo "there is a cluster and no .venv: run make bootstrap first"; exit 1; fi
 
 .PHONY: clean
 clean: ## remove what tools left in the checkout

@@ -25,12 +25,12 @@ _LOOPBACK = IPv4Address("127.0.0.1")
 class _Loopback(Layout):
     """Keys and kubeconfigs of an API server on loopback."""
 
-    home: Path = Path()
+    place: Path = Path()
     port: int = 0
 
     @property
     def folder(self) -> Path:
-        return self.home
+        return self.place
 
     @property
     def node_address(self) -> IPv4Address:
@@ -51,7 +51,7 @@ class ControlPlane:
 
     def __init__(self, folder: Path) -> None:
         """`folder` takes all that it writes."""
-        self.layout = _Loopback(home=folder, port=free_port())
+        self.layout = _Loopback(place=folder, port=free_port())
         self.kubectl = Kubectl(self.layout.kubeconfig)
         self._stack = ExitStack()
 

@@ -53,6 +53,8 @@ class Shared(LoadScopeScheduling):
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell starts what runs in its background with SIGINT ignored, and every program below inherits that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and not sys.stdout.isatty() and config.get_verbosity() == 0:
         config.pluginmanager.register(Lines(reporter))

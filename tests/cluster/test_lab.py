@@ -14,7 +14,7 @@ import pytest
 
 from hyper2kvm.run import run
 from hyper2kvm_api.errors import HostError
-from lab.cluster import health, namespace, traces, volumes
+from lab.cluster import health, kernel, namespace, traces, volumes
 from lab.cluster.cluster import Cluster
 from lab.cluster.layout import Layout
 
@@ -295,14 +295,36 @@ def names(folder: Path) -> str:
 
 def host() -> dict[str, str]:
     """What a cluster could leave on the host, apart from loop devices, which come and go with other clusters' volumes."""
-    rules = run(["iptables-save"], deadline=30).text.splitlines()
     return {
         "links": run(["ip", "-brief", "link"], deadline=30).text,
         "routes": run(["ip", "route"], deadline=30).text,
-        "rules": "\n".join(line for line in rules if not line.startswith("#")),
+        "rules": rules("iptables-save"),
+        "rules of IPv6": rules("ip6tables-save"),
         "folders": names(Path("/var/lib")),
         "groups": names(Path("/sys/fs/cgroup")),
+        "kernel": "\n".join(f"{path}: {path.read_text()}" for path in KERNEL),
+        "home": names(Path.home()),
+        **{f"home/{name}": tree(Path.home() / name) for name in (".kube", ".config", ".local", ".docker", "go")},
     }
+
+
+KERNEL = [
+    *(Path("/proc/sys") / name for name in (*kernel.CHANGED_BY_KUBELET, *kernel.RAISED)),
+    *(Path("/proc/sys/net") / name for name in ("ipv4/ip_forward", "ipv4/conf/all/route_localnet")),
+    *Path("/proc/sys/net/bridge").glob("bridge-nf-*"),
+    *Path("/proc/sys/net/netfilter").glob("nf_conntrack_[mt]*"),
+]
+"""Settings of the host that programs of Kubernetes are known to change."""
+
+
+def rules(program: str) -> str:
+    """Rules without comments and counters."""
+    lines = run([program], deadline=30).text.splitlines()
+    return "\n".join(line.partition("[")[0] for line in lines if not line.startswith("#"))
+
+
+def tree(folder: Path) -> str:
+    return "\n".join(sorted(str(path) for path in folder.rglob("*")))
 
 
 def devices(cluster: Cluster) -> set[tuple[Path, tuple[int, int]]]:

@@ -1,96 +1,234 @@
-"""What the documentation says exists: the files that it links to, fields of examples, commands and their options."""
+"""What the documentation says exists: files that it links to, objects and fields, commands with their options and paths."""
 
 import re
-import shlex
-import textwrap
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import pytest
 import yaml
 
 from hyper2kvm.cli.reference import commands
+from hyper2kvm_api.errors import SpecError
 from hyper2kvm_api.manifest import parse
 from hyper2kvm_api.merge import without_nulls
 from hyper2kvm_api.migration import MigrationProfile, VirtualMachineMigration
+from hyper2kvm_operator.chartvalues import Values
+from lab.documentation import REPOSITORY, Page, pages
 
-REPOSITORY = Path(__file__).parents[2]
-PAGES = [
-    page
-    for page in sorted(REPOSITORY.rglob("*.md"))
-    if not {part for part in page.relative_to(REPOSITORY).parts if part.startswith(".") or part == "out"}
+PAGES = pages()
+KINDS = {model.__name__: model for model in (VirtualMachineMigration, MigrationProfile)}
+PLAIN = {
+    ("v1", "Namespace"),
+    ("v1", "PersistentVolumeClaim"),
+    ("v1", "Pod"),
+    ("v1", "Secret"),
+    ("apps/v1", "DaemonSet"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
+}
+"""Kubernetes' own objects that pages show. A test on the cluster has the API server judge them."""
+
+FILES = {
+    "kubectl": ("-f", "--filename", "-k", "--kustomize"),
+    "podman": ("-f", "--file"),
+    "docker": ("-f", "--file"),
+    "helm": ("-f", "--values"),
+}
+"""Program → its options whose value is a file. One without a folder is the reader's own."""
+
+CHART_VERBS = {"install": 1, "upgrade": 1, "template": 1, "lint": 0, "package": 0}
+"""Helm's verb → how many words stand before the chart."""
+
+FLAGS = {"--create-namespace", "--install", "--wait", "--strict"}
+"""Helm's options without a value."""
+
+CHART = yaml.safe_load((REPOSITORY / "charts/hyper2kvm/values.yaml").read_text())
+SCHEMAS = [
+    version["schema"]["openAPIV3Schema"]
+    for path in sorted((REPOSITORY / "crds").glob("*.yaml"))
+    for version in yaml.safe_load(path.read_text())["spec"]["versions"]
 ]
-KINDS = {model.model_fields["kind"].default: model for model in (VirtualMachineMigration, MigrationProfile)}
 
-_FENCE = re.compile(r"^([ ]*)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-_INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _TARGET = re.compile(r"^([a-z][a-z-]*):", re.MULTILINE)
+_FIELD = re.compile(r"(spec|status)(\.[a-z]\w*)+")
+_VALUE = re.compile(r"([a-z]\w*)((\.[a-z]\w*)+)")
 
 
-def blocks(page: Path, *languages: str) -> list[str]:
-    return [textwrap.dedent(body) for _, language, body in _FENCE.findall(page.read_text()) if language in languages]
-
-
-def told(page: Path, program: str) -> Iterator[list[str]]:
-    """The words of every command line of a program, in blocks of shell and between backticks."""
-    text = page.read_text()
-    lines = [
-        line for block in blocks(page, "sh", "bash", "console") for line in block.replace("\\\n", " ").splitlines()
-    ]
-    lines += _INLINE.findall(_FENCE.sub("", text))
-    for line in lines:
-        words = shlex.split(line.strip().removeprefix("$ ").split(" | ")[0], comments=True)
-        if words[:1] == [program]:
-            yield words
-
-
-def named(page: Path) -> str:
-    return str(page.relative_to(REPOSITORY))
-
-
-def anchors(page: Path) -> set[str]:
-    """Names of a page's headings, as GitHub makes them."""
-    headings = re.findall(r"^#+ (.+)$", _FENCE.sub("", page.read_text()), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-@pytest.mark.parametrize("page", PAGES, ids=named)
-def test_links_lead_to_what_is_there(page):
-    broken = []
-    for link in _LINK.findall(_FENCE.sub("", page.read_text())):
+def broken_links(page: Page) -> Iterator[str]:
+    for link in page.links:
         path, _, anchor = link.partition("#")
+        target = (page.path.parent / path).resolve() if path else page.path
         if "://" in link:
             continue
-        target = (page.parent / path).resolve() if path else page
-        if not target.exists() or (anchor and anchor not in anchors(target)):
-            broken.append(link)
-    assert broken == []
+        if not target.exists():
+            yield f"{link}: there is no such file"
+        elif anchor and anchor not in (page if target == page.path else Page(target, target.read_text())).anchors:
+            yield f"{link}: there is no such heading"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=named)
-def test_examples_are_valid(page):
-    for block in blocks(page, "yaml"):
-        for value in yaml.safe_load_all(block):
-            if isinstance(value, dict) and value.get("kind") in KINDS:
-                parse(KINDS[value["kind"]], without_nulls(value), named(page))
+def wrong_examples(page: Page) -> Iterator[str]:
+    """An example is an object of ours, one of Kubernetes' own, or values of the chart."""
+    for value in page.documents:
+        kind = value.get("kind") if isinstance(value, dict) else None
+        if kind is not None and (value.get("apiVersion"), kind) in PLAIN:
+            continue
+        if kind is not None and kind not in KINDS:
+            yield f"{value.get('apiVersion')} {kind} is no known kind"
+            continue
+        try:
+            parse(KINDS.get(kind, Values), without_nulls(value) if isinstance(value, dict) else value, page.name)
+        except SpecError as error:
+            yield error.message
 
 
-@pytest.mark.parametrize("page", PAGES, ids=named)
-def test_commands_and_options_exist(page):
+def wrong_commands(page: Page) -> Iterator[str]:
     known = {
         name: {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
         for name, command in commands().items()
     }
-    for words in told(page, "h2k"):
-        options = [word.split("=")[0] for word in words[1:] if word.startswith("-")]
+    for words in page.commands("h2k"):
         names = [word for word in words[1:2] if not word.startswith("-")]
-        assert set(names) <= set(known), words
-        allowed = set().union(*(known[name] for name in names or known), {"--help", "--version"})
-        assert set(options) <= allowed, words
+        allowed = {"--help", "--version"}.union(*(known.get(name, set()) for name in names or known))
+        options = {word.split("=")[0] for word in words[1:] if word.startswith("-")}
+        yield from (f"h2k has no command {name}" for name in names if name not in known)
+        yield from (f"{' '.join(words[:2])} has no option {option}" for option in sorted(options - allowed))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=named)
-def test_targets_of_make_exist(page):
+def wrong_targets(page: Page) -> Iterator[str]:
     targets = set(_TARGET.findall((REPOSITORY / "Makefile").read_text()))
-    assert {word for words in told(page, "make") for word in words[1:] if "=" not in word} <= targets
+    for words in page.commands("make"):
+        yield from (f"make has no target {word}" for word in words[1:] if "=" not in word and word not in targets)
+
+
+def wrong_paths(page: Page) -> Iterator[str]:
+    for program, options in FILES.items():
+        for words in page.commands(program):
+            yield from _missing(option_values(words, *options))
+    for words in page.commands("helm"):
+        before = CHART_VERBS.get("".join(words[1:2]))
+        if before is not None:
+            yield from _missing(positional(words[2:])[before : before + 1])
+    for words in page.commands("python", "python3", "pytest"):
+        yield from _missing(word for word in words[1:] if not word.startswith("-") and " " not in word)
+
+
+def wrong_values(page: Page) -> Iterator[str]:
+    """Values of the chart that are set on a command line, or named between backticks."""
+    for words in page.commands("helm"):
+        for setting in option_values(words, "--set", "--set-string"):
+            path = setting.partition("=")[0]
+            if not has(CHART, path.split(".")):
+                yield f"the chart has no value {path}"
+    for text in page.inline:
+        found = _VALUE.match(text)
+        if found and found[1] in CHART and not has(CHART, found[0].split(".")):
+            yield f"the chart has no value {found[0]}"
+
+
+def wrong_fields(page: Page) -> Iterator[str]:
+    """Fields of our objects that are named between backticks."""
+    for text in page.inline:
+        found = _FIELD.match(text)
+        if found and not any(declared(schema, found[0].split(".")) for schema in SCHEMAS):
+            yield f"no object has the field {found[0]}"
+
+
+CHECKS: tuple[Callable[[Page], Iterator[str]], ...] = (
+    broken_links,
+    wrong_examples,
+    wrong_commands,
+    wrong_targets,
+    wrong_paths,
+    wrong_values,
+    wrong_fields,
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_what_a_page_names_exists(check, page):
+    assert list(check(page)) == []
+
+
+@pytest.mark.parametrize(
+    ("check", "text"),
+    [
+        (broken_links, "[page](nowhere.md)"),
+        (broken_links, "[heading](README.md#nowhere)"),
+        (wrong_examples, "```yaml\nkind: VirtualMachineMigration\nmetadata: {name: a}\nspec: {sorce: {}}\n```"),
+        (wrong_examples, "   ```yaml\n   apiVersion: v1\n   kind: Pd\n   ```"),
+        (wrong_examples, "```yaml\napiVersion: v2\nkind: Pod\n```"),
+        (wrong_examples, "```yaml\noperator: {imag: {}}\n```"),
+        (wrong_commands, "`h2k runn`"),
+        (wrong_commands, "```sh\nh2k run --nonsense\n```"),
+        (wrong_commands, "```sh\ncd /tmp && h2k run --nonsense\n```"),
+        (wrong_targets, "```sh\nmake lint; make nonsense\n```"),
+        (wrong_paths, "`kubectl apply -f manifests/nonsense.yaml`"),
+        (wrong_paths, "`kubectl apply --filename=manifests/nonsense.yaml`"),
+        (wrong_paths, "```sh\npodman build -t a -f nonsense/Containerfile .\n```"),
+        (wrong_paths, "```sh\nhelm install \\\n  a --namespace b charts/nonsense\n```"),
+        (wrong_paths, "`REGENERATE=1 pytest tests/nonsense`"),
+        (wrong_values, "```sh\nhelm install a charts/hyper2kvm --set operator.imag.name=b\n```"),
+        (wrong_values, "```sh\nhelm upgrade a charts/hyper2kvm --set=nonsense=1\n```"),
+        (wrong_values, "`conversion.startDedline`"),
+        (wrong_fields, "`spec.guest.whenUnsuported: Copy`"),
+    ],
+)
+def test_a_broken_page_is_found(check, text):
+    assert len(list(check(Page(REPOSITORY / "broken.md", text)))) == 1
+
+
+def test_every_page_is_linked_from_another():
+    linked = {(page.path.parent / link.partition("#")[0]).resolve() for page in PAGES for link in page.links}
+    lost = [page.name for page in PAGES if page.path not in linked and page.name != "README.md"]
+    assert lost == []
+
+
+def option_values(words: list[str], *options: str) -> Iterator[str]:
+    """Values of options, as `--option value` or `--option=value`."""
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        name, separator, value = word.partition("=")
+        if name in options:
+            yield value if separator else following
+
+
+def positional(words: list[str]) -> list[str]:
+    """Words that are no options; an option's value is taken for one of its own unless it is joined by `=`."""
+    found, skip = [], False
+    for word in words:
+        if word.startswith("-"):
+            skip = "=" not in word and word not in FLAGS
+        elif skip:
+            skip = False
+        else:
+            found.append(word)
+    return found
+
+
+def _missing(paths: Iterable[str]) -> Iterator[str]:
+    yield from (f"there is no {path}" for path in paths if "/" in path and not _there(path))
+
+
+def _there(path: str) -> bool:
+    return "://" in path or (REPOSITORY / path).exists()
+
+
+def has(value: Any, path: list[str]) -> bool:
+    """Whether a path leads somewhere in a document; an empty map takes anything."""
+    for name in path:
+        if value == {}:
+            return True
+        if not isinstance(value, dict) or name not in value:
+            return False
+        value = value[name]
+    return True
+
+
+def declared(schema: dict[str, Any], path: list[str]) -> bool:
+    """Whether a structural schema has a field; items of lists and values of maps are passed through."""
+    for name in path:
+        while "items" in schema:
+            schema = schema["items"]
+        if name not in schema.get("properties", {}):
+            return "additionalProperties" in schema
+        schema = schema["properties"][name]
+    return True

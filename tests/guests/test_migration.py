@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.command import h2k, h2k_until, manifest
+from lab.demo import local as demo
 from lab.guests.disks import appliance
 
 pytestmark = pytest.mark.guest
@@ -77,14 +78,18 @@ def test_a_vmx_with_a_snapshot_boots_after_its_migration(bios_guest, tmp_path):
     ]
 
 
-def test_an_ova_boots_after_its_migration(uefi_guest, tmp_path):
+def test_an_ova_boots_after_its_migration(uefi_guest, tmp_path, capfd):
+    """As `make demo-local` migrates one."""
     before = digests(uefi_guest.ova)
-    file = manifest(tmp_path, "web02", uefi_guest.folder, uefi_guest.ova.name)
-    ended = h2k("run", file, "--output", tmp_path)
-    assert ended.code == 0, ended.stderr
-    disks = [tmp_path / f"web02-disk{number}.raw" for number in (0, 1)]
-    check_result(uefi_guest, tmp_path / "web02.h2k", disks, "raw")
+    assert demo.migrate(uefi_guest, tmp_path) == 0
+    told = capfd.readouterr().out
+    disks = [tmp_path / f"{uefi_guest.name}-disk{number}.qcow2" for number in (0, 1)]
+    workspace = tmp_path / f"{uefi_guest.name}.h2k"
+    check_result(uefi_guest, workspace, disks, "qcow2")
     assert digests(uefi_guest.ova) == before
+    for path in (*disks, workspace / "report.html", workspace / document(workspace, "validate")["boot"]["screenshot"]):
+        assert str(path) in told
+    assert "data:image/png;base64," in (workspace / "report.html").read_text()
 
 
 def test_a_dry_run_shows_every_change_and_writes_no_target(bios_guest, tmp_path):

@@ -3,24 +3,21 @@
 It runs before any Python package is installed: whatever it imports needs the standard library alone.
 """
 
-import fcntl
 import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY / folder) for folder in ("crds", "conversion-image", "tests")]
 
-from hyper2kvm_api.errors import Hyper2kvmError  # noqa: E402 -- after the path
-from lab import packages  # noqa: E402
+from lab import packages  # noqa: E402 -- after the path
 from lab.cluster.layout import CACHE  # noqa: E402
+from lab.cluster.lock import alone  # noqa: E402
 from lab.cluster.packages import PACKAGES, install, missing  # noqa: E402
-from lab.cluster.progress import run_long, say  # noqa: E402
+from lab.cluster.progress import exit_code, run_long, say  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
 """Debian's own: the bindings of libguestfs and libnbd are made for it."""
@@ -122,27 +119,13 @@ def _run(what: str, *arguments: str) -> None:
     run_long(arguments, what=what, log=CACHE / "bootstrap.log", deadline=_SECONDS, environment={"CI": "true"})
 
 
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Two commands at the same time make one environment after the other."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "bootstrap.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def main(arguments: list[str]) -> int:
     """Carry out the command; its exit code."""
-    try:
-        with _alone():
-            ensure_packages(benchmarks="--benchmarks" in arguments)
-            ensure_environment()
-    except Hyper2kvmError as error:
-        say(f"{error.reason}: {error.message}")
-        say(f"→ {error.hint}")
-        return error.exit_code
+    with alone(CACHE / "bootstrap.lock", "whoever else makes this machine ready"):
+        ensure_packages(benchmarks="--benchmarks" in arguments)
+        ensure_environment()
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(exit_code(lambda: main(sys.argv[1:])))

@@ -16,6 +16,8 @@ from hyper2kvm.run import run  # noqa: E402 -- as above
 from hyper2kvm_api.generated import Table, header, main  # noqa: E402 -- as above
 from lab import product  # noqa: E402 -- as above
 from lab.cluster.binaries import HELM, ensure_built  # noqa: E402 -- as above
+from lab.cluster.kubectl import caches  # noqa: E402 -- as above
+from lab.cluster.layout import CACHE  # noqa: E402 -- as above
 
 PATH = "manifests/install.yaml"
 _RELEASE = "hyper2kvm"
@@ -32,7 +34,7 @@ def install_manifest() -> str:
     ensure_built(HELM)
     helm = str(HELM.program("helm"))
     command = [helm, "template", _RELEASE, str(product.CHART), f"--namespace={product.NAMESPACE}"]
-    rendered = yaml.safe_load_all(run(command, deadline=60).text)
+    rendered = yaml.safe_load_all(run(command, deadline=60, environment=caches(CACHE / "helm")).text)
     objects = [_without_helm(one) for one in rendered if one]
     metadata = {"name": product.NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}

@@ -11,6 +11,7 @@ from lab.cluster.binaries import HELM, ensure_built
 from lab.cluster.cluster import Cluster
 from lab.cluster.containerfiles import Build, build_image, trim_build_storage
 from lab.cluster.layout import CACHE
+from lab.cluster.lock import BUILDS, alone
 from lab.cluster.progress import say
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -98,7 +99,8 @@ def helm(cluster: Cluster, *arguments: str, deadline: float = 400) -> str:
         HostError: ProgramFailed with Helm's words.
     """
     ensure_built(HELM)
-    return run([str(HELM.program("helm")), f"--kubeconfig={cluster.kubeconfig}", *arguments], deadline=deadline).text
+    command = [str(HELM.program("helm")), f"--kubeconfig={cluster.kubeconfig}", *arguments]
+    return run(command, deadline=deadline, environment=cluster.kubectl.environment).text
 
 
 def _files() -> list[Path]:
@@ -113,7 +115,9 @@ def _files() -> list[Path]:
 def _archive(name: str, reference: str) -> Path:
     folder = CACHE / "cluster" / "images"
     archive = folder / f"hyper2kvm-{name}-{reference.partition(':')[2]}.tar"
-    if not archive.exists():
+    if archive.exists():
+        return archive
+    with alone(BUILDS, "whoever else builds images"):
         for older in folder.glob(f"hyper2kvm-{name}-*"):
             older.unlink()
         trim_build_storage()

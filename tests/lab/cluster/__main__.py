@@ -8,12 +8,12 @@ from pathlib import Path
 # Run as a folder, Python puts this folder first on the path; the package's parent belongs there.
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from hyper2kvm_api.errors import Hyper2kvmError  # noqa: E402 -- after the path
-from lab.cluster import cgroups, lifecycle, namespace  # noqa: E402
+from lab.cluster import addons, cgroups, lifecycle, namespace  # noqa: E402 -- after the path
 from lab.cluster.addons import Addon  # noqa: E402
 from lab.cluster.binaries import HELM, KUBERNETES, ensure_built  # noqa: E402
+from lab.cluster.kubectl import Kubectl  # noqa: E402
 from lab.cluster.layout import Layout  # noqa: E402
-from lab.cluster.progress import say  # noqa: E402
+from lab.cluster.progress import exit_code, say  # noqa: E402
 
 
 def main(arguments: list[str]) -> int:
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _addons(options: argparse.Namespace) -> list[Addon]:
-    return [*([] if options.without_cdi else [Addon.CDI]), *([Addon.KUBEVIRT] if options.kubevirt else [])]
+    return [*([] if options.without_cdi else [addons.CDI]), *([addons.KUBEVIRT] if options.kubevirt else [])]
 
 
 def _status(layout: Layout) -> int:
@@ -62,14 +62,10 @@ def _become(program: str, arguments: list[str]) -> int:
     group = HELM if program == "helm" else KUBERNETES
     ensure_built(group)
     path = str(group.program(program))
-    os.environ["KUBECONFIG"] = str(Layout().kubeconfig)
-    os.execv(path, [path, *arguments])  # noqa: S606 -- the user's own arguments
+    kubectl = Kubectl(Layout().kubeconfig)
+    environment = {**os.environ, **kubectl.environment, "KUBECONFIG": str(kubectl.kubeconfig)}
+    os.execve(path, [path, *arguments], environment)  # noqa: S606 -- the user's own arguments
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except Hyper2kvmError as error:
-        say(f"{error.reason}: {error.message}")
-        say(f"→ {error.hint}")
-        sys.exit(error.exit_code)
+    sys.exit(exit_code(lambda: main(sys.argv[1:])))

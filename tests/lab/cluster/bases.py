@@ -35,7 +35,7 @@ class Base:
 
 
 PLAIN = Base("bookworm")
-"""Stands in for docker.io/library/debian under the project's own Containerfiles."""
+"""Stands in for a registry's Debian under the project's own Containerfiles."""
 
 TOOLS = Base(
     "bookworm",

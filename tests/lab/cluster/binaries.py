@@ -8,6 +8,7 @@ from pathlib import Path
 from hyper2kvm.run import run
 from lab.cluster.digest import digest, digest_tree
 from lab.cluster.layout import CACHE
+from lab.cluster.lock import BUILDS, alone
 from lab.cluster.progress import run_long, say
 from lab.cluster.toolchain import GO_CACHE, ensure_go, environment
 
@@ -162,11 +163,13 @@ def ensure_built(*groups: Group) -> None:
     Raises:
         HostError: ProgramFailed with the compiler's last lines; ProgramMissing.
     """
-    lacking = [group for group in groups if not group.folder.exists()]
-    for group in lacking:
-        _build(group)
-        shutil.rmtree(GO_CACHE / "build", ignore_errors=True)
-    if lacking:
+    if all(group.folder.exists() for group in groups):
+        return
+    with alone(BUILDS, "whoever else builds programs"):
+        for group in groups:
+            if not group.folder.exists():
+                _build(group)
+                shutil.rmtree(GO_CACHE / "build", ignore_errors=True)
         say("dropping Go's modules, which only builds need")
         shutil.rmtree(GO_CACHE, ignore_errors=True)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.cluster.addons import Addon
+from lab.cluster import addons
 from lab.cluster.cluster import Cluster
 
 
@@ -16,7 +16,7 @@ def cluster() -> Iterator[Cluster]:
     """The cluster. One that ran before the tests goes on after them."""
     found = Cluster()
     was_running = found.running
-    found.up(Addon.CDI)
+    found.up(addons.CDI)
     yield found
     if not was_running:
         found.down()
@@ -25,5 +25,5 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def kubevirt_cluster(cluster: Cluster) -> Cluster:
     """The same cluster, with KubeVirt."""
-    cluster.up(Addon.CDI, Addon.KUBEVIRT)
+    cluster.up(addons.CDI, addons.KUBEVIRT)
     return cluster

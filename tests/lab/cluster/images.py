@@ -10,10 +10,11 @@ from lab.cluster.bases import HYPERVISOR, TOOLS, Base, ensure_base
 from lab.cluster.binaries import CDI, KUBERNETES, KUBEVIRT, VIRT_CHROOT
 from lab.cluster.digest import digest
 from lab.cluster.layout import CACHE
+from lab.cluster.lock import BUILDS, alone
 from lab.cluster.progress import say
 
-REPOSITORY = "docker.io/hyper2kvm-lab"
-"""No such registry path exists, and nothing is ever pulled: the kubelet only needs a full name."""
+REPOSITORY = "localhost/hyper2kvm-lab"
+"""Nothing is ever pulled: the kubelet only needs a full name."""
 
 _CAP_NET_BIND_SERVICE = 10
 _QEMU = 107
@@ -93,8 +94,13 @@ def kubevirt() -> ImageSet:
 
 def ensure_packed(images: ImageSet) -> Path:
     """The archive of a set, packed when it is not cached. Older ones of the same name go."""
-    if images.path.exists():
-        return images.path
+    if not images.path.exists():
+        with alone(BUILDS, "whoever else packs images"):
+            _pack(images)
+    return images.path
+
+
+def _pack(images: ImageSet) -> None:
     images.path.parent.mkdir(parents=True, exist_ok=True)
     layers = [ensure_base(images.base)] if images.base else []
     upper = images.path.with_suffix(".layer")
@@ -110,7 +116,6 @@ def ensure_packed(images: ImageSet) -> Path:
         older.unlink()
     unfinished.rename(images.path)
     say(f"packed {images.name}: {images.path.stat().st_size >> 20} MiB")
-    return images.path
 
 
 def _pause_layer() -> list[Entry]:

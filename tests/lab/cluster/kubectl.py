@@ -19,6 +19,11 @@ class Kubectl:
 
     kubeconfig: Path
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables for kubectl, and for Helm on the same cluster: what they cache lies beside the kubeconfig."""
+        return caches(self.kubeconfig.with_name("home"))
+
     def run(self, *arguments: str, stdin: str | None = None, deadline: float = 60, check: bool = True) -> Completed:
         """Run kubectl to its end.
 
@@ -29,6 +34,7 @@ class Kubectl:
             [str(KUBERNETES.program("kubectl")), f"--kubeconfig={self.kubeconfig}", *arguments],
             stdin=stdin.encode() if stdin is not None else None,
             deadline=deadline,
+            environment=self.environment,
             check=check,
         )
 
@@ -93,6 +99,16 @@ class Kubectl:
         for part in path.split("."):
             value = value.get(part) if isinstance(value, dict) else None
         return "" if value is None else str(value)
+
+
+def caches(folder: Path) -> dict[str, str]:
+    """Variables that make kubectl and Helm write into a folder instead of the user's home."""
+    return {
+        "KUBECACHEDIR": str(folder / "kube"),
+        "HELM_CACHE_HOME": str(folder / "helm/cache"),
+        "HELM_CONFIG_HOME": str(folder / "helm/config"),
+        "HELM_DATA_HOME": str(folder / "helm/data"),
+    }
 
 
 def _held_up(status: dict[str, Any]) -> str:

@@ -37,6 +37,11 @@ class Layout:
         return self.folder / "logs"
 
     @property
+    def home(self) -> Path:
+        """The home folder of everything that runs for the cluster: nothing is written into the user's."""
+        return self.folder / "home"
+
+    @property
     def audit(self) -> Path:
         """What the product's service accounts asked of the API server, a line of JSON each."""
         return self.logs / "audit.jsonl"

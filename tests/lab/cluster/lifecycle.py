@@ -1,24 +1,24 @@
 """Up and down: the order in which a cluster comes to be, each step waited for."""
 
-import fcntl
 import os
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from typing import TextIO
+from collections.abc import Collection
 
 from hyper2kvm_api.errors import HostError
 from hyper2kvm_api.reasons import Reason
 from lab.cluster import cgroups, configuration, images, kernel, namespace, network, pki, services, traces
 from lab.cluster.addons import Addon
-from lab.cluster.binaries import KUBERNETES, ensure_built
+from lab.cluster.binaries import HELM, KUBERNETES, ensure_built
 from lab.cluster.health import wait_until_healthy
 from lab.cluster.images import ImageSet, ensure_packed
 from lab.cluster.kubectl import Kubectl
 from lab.cluster.layout import Layout
+from lab.cluster.lock import alone
 from lab.cluster.packages import ensure_packages
-from lab.cluster.progress import say, wait_for
+from lab.cluster.progress import say
 from lab.cluster.runtime import ensure_loaded
 from lab.cluster.storage import CLASSES
+
+_OTHERS = "whoever else starts or ends the cluster"
 
 
 def prepare(addons: Collection[Addon]) -> None:
@@ -28,14 +28,14 @@ def prepare(addons: Collection[Addon]) -> None:
         HostError: ProgramMissing, ProgramFailed or ProgramTimedOut of a step.
     """
     ensure_packages()
-    ensure_built(KUBERNETES, *(group for addon in addons for group in addon.groups))
+    ensure_built(KUBERNETES, HELM, *(group for addon in addons for group in addon.groups))
     for one in image_sets(addons):
         ensure_packed(one)
 
 
 def image_sets(addons: Collection[Addon]) -> list[ImageSet]:
     """The images that the cluster's own pods and the tests' pods run."""
-    return [images.pause(), images.tools(), *(addon.images for addon in addons)]
+    return [images.pause(), images.tools(), *(addon.images() for addon in addons)]
 
 
 def up(layout: Layout, addons: Collection[Addon]) -> None:
@@ -45,7 +45,7 @@ def up(layout: Layout, addons: Collection[Addon]) -> None:
         HostError: WorkspaceUnusable without root; ProgramFailed or ProgramTimedOut with the log of what failed.
     """
     _require_root()
-    with _alone(layout):
+    with alone(layout.lock, _OTHERS):
         prepare(addons)
         pid = namespace.find(layout) or _start(layout)
         wait_until_healthy(layout, pid)
@@ -68,7 +68,7 @@ def down(layout: Layout) -> None:
         HostError: WorkspaceUnusable without root; ProgramTimedOut when something does not go away.
     """
     _require_root()
-    with _alone(layout):
+    with alone(layout.lock, _OTHERS):
         traces.remove(layout)
     say("no trace of the cluster is left")
 
@@ -91,21 +91,3 @@ def _start(layout: Layout) -> int:
     configuration.write(layout, images.pause().references[0])
     cgroups.create(layout.cgroup)
     return namespace.start(layout, services.node(layout), lambda pid: network.connect(layout, pid))
-
-
-@contextmanager
-def _alone(layout: Layout) -> Iterator[None]:
-    layout.lock.parent.mkdir(parents=True, exist_ok=True)
-    with layout.lock.open("w") as lock:
-        if _taken(lock):
-            wait_for("whoever else starts or ends the cluster", lambda: _taken(lock), deadline=3600)
-        yield
-
-
-def _taken(lock: TextIO) -> str | None:
-    """Take the lock; what is missing when somebody holds it."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return f"{lock.name} is held"
-    return None

@@ -52,7 +52,7 @@ def _spawn(layout: Layout, stdin: int, log: Path) -> None:
     ]
     environment = {
         "PATH": os.environ["PATH"],
-        "HOME": str(Path.home()),
+        "HOME": str(layout.home),
         "PYTHONPATH": str(Path(__file__).parents[2]),
         "PYTHONDONTWRITEBYTECODE": "1",
     }

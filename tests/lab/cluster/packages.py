@@ -30,8 +30,17 @@ PACKAGES = {
 }
 """Package → what it is for."""
 
+SERVICES = {"etcd-server": "etcd", "containerd": "containerd"}
+"""Package → the service that it would start now and at every boot. The cluster starts its own."""
+
 _POLICY = Path("/usr/sbin/policy-rc.d")
 """Asked by Debian's packages before they start a service (invoke-rc.d(8)); exit code 101 forbids it."""
+
+_SYSTEMD = Path("/run/systemd/system")
+"""Exists where systemd runs (sd_booted(3))."""
+
+_INSTALL = ("--no-remove", "--no-install-recommends")
+"""Nothing that the machine has is given up: Docker's containerd.io, for one, would go for containerd."""
 
 
 def missing(packages: Iterable[str]) -> list[str]:
@@ -57,27 +66,31 @@ def ensure_packages() -> None:
 
 
 def install(packages: Sequence[str]) -> None:
-    """Install packages. The services that come along (etcd, containerd) are not started.
+    """Install packages. Their services are not started, now or later; those of other packages are left alone.
 
     Raises:
-        HostError: ProgramMissing when this is not root; ProgramFailed.
+        HostError: ProgramMissing when this is not root; ProgramFailed, as when another package is in the way.
     """
     if os.geteuid() != 0:
         raise HostError(
             Reason.PROGRAM_MISSING,
             f"these packages are not installed: {' '.join(packages)}",
-            hint=f"As root: apt-get install --no-install-recommends {' '.join(packages)}",
+            hint=f"As root: apt-get install {' '.join((*_INSTALL, *packages))}",
         )
     log = CACHE / "cluster" / "apt.log"
     with _services_stay_down():
         run_long(["apt-get", "update"], what="apt-get update", log=log, deadline=300)
         run_long(
-            ["apt-get", "install", "--yes", "--no-install-recommends", *packages],
+            ["apt-get", "install", "--yes", *_INSTALL, *packages],
             what=f"apt-get install {' '.join(packages)}",
             log=log,
             deadline=900,
             environment={"DEBIAN_FRONTEND": "noninteractive"},
+            hint="Nothing was removed. See what is in the way with `apt-get install --simulate` and the same packages.",
         )
+    services = [SERVICES[package] for package in packages if package in SERVICES]
+    if services and _SYSTEMD.exists():
+        run(["systemctl", "disable", "--quiet", *services], deadline=60)
 
 
 @contextmanager
@@ -91,5 +104,3 @@ def _services_stay_down() -> Iterator[None]:
         yield
     finally:
         _POLICY.unlink()
-        if Path("/run/systemd/system").exists():
-            run(["systemctl", "disable", "--quiet", "etcd", "containerd"], deadline=60, check=False)

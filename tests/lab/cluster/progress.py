@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from hyper2kvm.run import Service, last_lines, scrub
-from hyper2kvm_api.errors import HostError
+from hyper2kvm_api.errors import HostError, Hyper2kvmError
 from hyper2kvm_api.reasons import Reason
 
 PERIOD = 10.0
@@ -17,6 +17,16 @@ _STARTED = time.monotonic()
 def say(text: str) -> None:
     """One line, with the seconds since this process started."""
     print(f"[{time.monotonic() - _STARTED:5.0f} s] {text}", flush=True)  # noqa: T201 -- the command's output
+
+
+def exit_code(command: Callable[[], int]) -> int:
+    """Carry out a command; its exit code. An error is told in a line, and what to do about it in another."""
+    try:
+        return command()
+    except Hyper2kvmError as error:
+        say(f"{error.reason}: {error.message}")
+        say(f"→ {error.hint}")
+        return error.exit_code
 
 
 def wait_for(
@@ -51,9 +61,23 @@ def wait_for(
 
 
 def run_long(
-    arguments: Sequence[str], *, what: str, log: Path, deadline: float, environment: Mapping[str, str] | None = None
+    arguments: Sequence[str],
+    *,
+    what: str,
+    log: Path,
+    deadline: float,
+    environment: Mapping[str, str] | None = None,
+    hint: str = "",
 ) -> None:
     """Run a program that takes minutes; its output goes to `log`, of which the newest line is shown now and then.
+
+    Args:
+        arguments: program and arguments.
+        what: what it does, for a person.
+        log: takes its output.
+        deadline: seconds.
+        environment: variables added to this process's.
+        hint: what a user can do when it fails, beside reading the log.
 
     Raises:
         HostError: ProgramFailed or ProgramTimedOut, with the log's last lines; ProgramMissing.
@@ -72,7 +96,8 @@ def run_long(
                 )
             say(f"{what}: {seconds:.0f} s, {last_lines(tail(log), 1)[:100]}")
     if code != 0:
-        raise HostError(Reason.PROGRAM_FAILED, f"{what} ended with {code}{_quote(log)}", hint=f"Read {log}.")
+        advice = f"{hint} Read {log}." if hint else f"Read {log}."
+        raise HostError(Reason.PROGRAM_FAILED, f"{what} ended with {code}{_quote(log)}", hint=advice)
     say(f"{what}: done in {time.monotonic() - began:.0f} s")
 
 

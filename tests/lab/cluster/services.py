@@ -22,15 +22,15 @@ def node(layout: Layout) -> Node:
         prepare=mounts(layout),
         logs=layout.logs,
         services=(
-            _service("etcd", _etcd(layout)),
-            _service("containerd", _containerd(layout)),
-            _service("kube-apiserver", _api_server(layout), _ETCD),
-            _service("kube-controller-manager", _controller_manager(layout), server),
-            _service("kube-scheduler", _scheduler(layout), server),
-            _service("kubelet", _kubelet(layout), server, CONTAINERD_SOCKET),
-            _service("kube-proxy", _proxy(layout), server),
-            _service("coredns", _dns(layout), server),
-            _service("provisioner", _provisioner(layout), server),
+            _service(layout, "etcd", _etcd(layout)),
+            _service(layout, "containerd", _containerd(layout)),
+            _service(layout, "kube-apiserver", _api_server(layout), _ETCD),
+            _service(layout, "kube-controller-manager", _controller_manager(layout), server),
+            _service(layout, "kube-scheduler", _scheduler(layout), server),
+            _service(layout, "kubelet", _kubelet(layout), server, CONTAINERD_SOCKET),
+            _service(layout, "kube-proxy", _proxy(layout), server),
+            _service(layout, "coredns", _dns(layout), server),
+            _service(layout, "provisioner", _provisioner(layout), server),
         ),
     )
 
@@ -56,12 +56,24 @@ def mounts(layout: Layout) -> tuple[tuple[str, ...], ...]:
 
 def make_folders(layout: Layout) -> None:
     """Make the folders that services and mounts expect."""
-    for name in ("logs", "etcd", "containerd", "kubelet", "var-lib", "var-lib-work", "var-log", "volumes", "etc/cni"):
+    inside = (
+        "logs",
+        "home",
+        "etcd",
+        "containerd",
+        "kubelet",
+        "var-lib",
+        "var-lib-work",
+        "var-log",
+        "volumes",
+        "etc/cni",
+    )
+    for name in inside:
         (layout.folder / name).mkdir(parents=True, exist_ok=True)
 
 
-def _service(name: str, arguments: list[str], *after: str) -> Service:
-    environment = {"PATH": os.environ["PATH"], "HOME": "/root", "LANG": "C.UTF-8"}
+def _service(layout: Layout, name: str, arguments: list[str], *after: str) -> Service:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(layout.home), "LANG": "C.UTF-8"}
     if name == "provisioner":
         environment["PYTHONPATH"] = str(Path(__file__).parents[2])
     return Service(name=name, arguments=tuple(arguments), after=after, environment=environment)

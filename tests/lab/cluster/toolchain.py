@@ -1,6 +1,5 @@
 """The Go that builds the cluster's programs: the machine's own, or one from the module proxy."""
 
-import json
 import os
 import re
 import shutil
@@ -10,27 +9,37 @@ from pathlib import Path
 from hyper2kvm.run import run
 from hyper2kvm_api.errors import HostError
 from hyper2kvm_api.reasons import Reason
+from lab.cluster.gomodule import Module, fetch
 from lab.cluster.layout import CACHE
-from lab.cluster.packages import install
-from lab.cluster.progress import say
 
 WANTED = (1, 26)
 """The oldest Go that builds the newest of the modules (Helm)."""
 
-TOOLCHAIN = "golang.org/toolchain@v0.0.1-go1.26.8.linux-amd64"
-"""Go as a module, which go ≥ 1.21 fetches by itself (https://go.dev/ref/mod#toolchain)."""
+TOOLCHAIN = Module(
+    "golang.org/toolchain", "v0.0.1-go1.26.8.linux-amd64", "h1:ZOmGe1OnfREDMIdb1Qi4G9JSuDPBLGExZMQ4nis1RXM="
+)
+"""Go as a module (https://go.dev/ref/mod#toolchain), with the digest that sum.golang.org has of it."""
 
 GO_CACHE = CACHE / "go"
-"""Modules and compiled packages. Only a build needs them."""
+"""Modules, compiled packages, a fetched Go. Only a build needs them."""
 
-_OLDER = (Path("/usr/local/go/bin/go"), Path("/usr/lib/go/bin/go"))
+_PROGRAMS = ("bin/*", "pkg/tool/**/*", "lib/go_?*_?*_exec")
+"""What is executable: a module's archive does not say it (cmd/go/internal/toolchain, allowExec)."""
 
 
 def environment() -> Mapping[str, str]:
-    """What every call of go gets: caches of its own, no other toolchain, go.mod and go.sum as committed."""
+    """What every call of go gets: caches of its own, no other toolchain, go.mod and go.sum as committed.
+
+    Nothing is written into the user's folders; the settings that `go env -w` left there still count.
+    """
+    configuration = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
     return {
+        "GOPATH": str(GO_CACHE / "path"),
         "GOMODCACHE": str(GO_CACHE / "mod"),
         "GOCACHE": str(GO_CACHE / "build"),
+        "GOENV": os.environ.get("GOENV") or str(configuration / "go/env"),
+        # go counts its own calls below the user's configuration, and no variable of its own says where.
+        "XDG_CONFIG_HOME": str(GO_CACHE / "config"),
         "GOTOOLCHAIN": "local",
         "GOFLAGS": "-mod=readonly -modcacherw -buildvcs=false",
         "GOWORK": "off",
@@ -44,36 +53,32 @@ def parse_version(text: str) -> tuple[int, int]:
 
 
 def ensure_go() -> Path:
-    """A go that is new enough, fetched as a module by Debian's older one when the machine has none.
+    """A go that is new enough: that on PATH, else one from the module proxy.
 
     Raises:
-        HostError: ProgramMissing without root and without any go; ProgramFailed when the module cannot be had.
+        HostError: ProgramFailed when the module cannot be had.
     """
-    found = _installed()
-    if found and parse_version(run([str(found), "version"], deadline=30, environment=environment()).text) >= WANTED:
-        return found
-    if found is None:
-        install(["golang-go"])
-        found = Path(shutil.which("go") or "/usr/lib/go/bin/go")
-    return _fetch(found)
-
-
-def _installed() -> Path | None:
-    on_path = shutil.which("go")
-    if on_path:
-        return Path(on_path)
-    return next((path for path in _OLDER if os.access(path, os.X_OK)), None)
-
-
-def _fetch(go: Path) -> Path:
-    """Fetch the toolchain module. Modules carry no executable bits, so they are set here."""
-    say(f"fetching {TOOLCHAIN}")
-    told = run([str(go), "mod", "download", "-json", TOOLCHAIN], deadline=600, environment=environment())
-    folder = Path(json.loads(told.stdout)["Dir"])
-    for program in [*folder.glob("bin/*"), *folder.glob("pkg/tool/*/*")]:
-        program.chmod(0o755)
+    installed = shutil.which("go")
+    if installed and _version(Path(installed)) >= WANTED:
+        return Path(installed)
+    folder = GO_CACHE / TOOLCHAIN.version
+    if not folder.exists():
+        fetch(TOOLCHAIN, folder)
+    _make_usable(folder)
     fetched = folder / "bin/go"
-    version = run([str(fetched), "version"], deadline=30, environment=environment()).text
-    if parse_version(version) < WANTED:
-        raise HostError(Reason.PROGRAM_FAILED, f"{fetched} is {version.strip()}", hint="Install go 1.26 or newer.")
+    if _version(fetched) < WANTED:
+        raise HostError(Reason.PROGRAM_FAILED, f"{fetched} does not run", hint="Install go 1.26 or newer.")
     return fetched
+
+
+def _make_usable(folder: Path) -> None:
+    """What a module's archive cannot hold: executable programs, and modules inside of a module."""
+    for pattern in _PROGRAMS:
+        for program in folder.glob(pattern):
+            program.chmod(0o755)
+    for kept in folder.rglob("_go.mod"):
+        shutil.copyfile(kept, kept.with_name("go.mod"))
+
+
+def _version(go: Path) -> tuple[int, int]:
+    return parse_version(run([str(go), "version"], deadline=30, environment=environment()).text)

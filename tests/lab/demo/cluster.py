@@ -2,76 +2,124 @@
 
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from lab import running
-from lab.cluster.addons import Addon
+from hyper2kvm import accelerator
+from hyper2kvm_api.errors import HostError
+from hyper2kvm_api.reasons import Reason
+from lab import product, running
+from lab.cluster import addons
 from lab.cluster.cluster import Cluster
 from lab.cluster.progress import say
 from lab.command import h2k
+from lab.demo.ending import carried_out
 from lab.guests.build import ensure_guest
+from lab.guests.sample import SampleGuest
 from lab.product import REPOSITORY
-from lab.scenario.installation import Installation
-from lab.scenario.project import FINAL, Project
+from lab.scenario.project import FINAL, Json, Project
 
 NAMESPACE = "demo"
 EXAMPLE = REPOSITORY / "manifests/examples/ova-to-kubevirt.yaml"
 FOLDER = REPOSITORY / "out/demo"
 _NAME = "web01"
 _DEADLINE = 1800.0
+_AFTERWARDS = "look around with `python tests/lab/cluster kubectl …`; `make cluster-down` removes everything"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a demonstration has to show.
+
+    Attributes:
+        status: the migration's.
+        screen: picture of the machine that KubeVirt runs.
+        report: the report as a page.
+    """
+
+    status: Json
+    screen: Path
+    report: Path
 
 
 def main() -> int:
     """Carry the demonstration out; the exit code."""
+    return carried_out(_demonstrate, _AFTERWARDS)
+
+
+def _demonstrate() -> int:
     guest = ensure_guest("debian12-bios")
     cluster = Cluster()
-    cluster.up(Addon.CDI, Addon.KUBEVIRT)
-    Installation(cluster).install()
-    project = Project(cluster, NAMESPACE)
+    cluster.up(addons.CDI, addons.KUBEVIRT)
+    product.install(cluster, f"kvm={'Auto' if accelerator.proven() == 'kvm' else 'None'}")
     cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=180s", deadline=200)
     cluster.kubectl.make_namespace(NAMESPACE)
+    migrate(Project(cluster, NAMESPACE), guest, FOLDER)
+    return 0
+
+
+def migrate(project: Project, guest: SampleGuest, folder: Path) -> Shown:
+    """Migrate a guest's OVA by the example, and wait until KubeVirt has run it to its login.
+
+    Args:
+        project: a namespace on a cluster with the product, CDI and KubeVirt.
+        guest: the BIOS guest, which the example names.
+        folder: takes the picture and the report.
+
+    Raises:
+        HostError: ProgramFailed with the migration's failure; ProgramTimedOut.
+    """
     say(f"{guest.ova.name}, as VMware exports it, onto the claim exports")
     project.source({guest.ova.name: guest.ova}, size="1Gi")
-    say(f"kubectl apply --namespace {NAMESPACE} -f {EXAMPLE.relative_to(REPOSITORY)}")
+    say(f"kubectl apply --namespace {project.namespace} -f {EXAMPLE.relative_to(REPOSITORY)}")
     project.kubectl("apply", f"--filename={EXAMPLE}")
     status = _watched(project)
     print(project.kubectl("get", "vmig,datavolume,virtualmachine"), flush=True)  # noqa: T201 -- what a user would see
-    if status.get("phase") != "Succeeded":
-        print(project.kubectl("describe", "vmig", _NAME), flush=True)  # noqa: T201 -- as above
-        return 1
     machine = str(status["virtualMachineName"])
-    running.wait_running(cluster, NAMESPACE, machine)
-    running.wait_console(cluster, NAMESPACE, machine, f"{guest.name} ttyS0")
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    screen = FOLDER / "kubevirt-screen.png"
-    running.screenshot(cluster, NAMESPACE, machine, screen)
-    told = h2k("report", "--namespace", NAMESPACE, _NAME, "--output", FOLDER, KUBECONFIG=str(cluster.kubeconfig))
+    running.wait_running(project.cluster, project.namespace, machine)
+    # The banner over the login prompt.
+    running.wait_console(project.cluster, project.namespace, machine, f"{guest.name} ttyS0")
     say("the guest runs under KubeVirt and asks for a login")
-    _tell("screen", screen)
-    for line in told.stdout.split():
-        _tell("report", Path(line))
-    say("look around with `python tests/lab/cluster kubectl …`; `make cluster-down` removes everything")
-    return told.code
+    folder.mkdir(parents=True, exist_ok=True)
+    screen = folder / "kubevirt-screen.png"
+    running.screenshot(project.cluster, project.namespace, machine, screen)
+    say(f"{'screen':<10} {screen}")
+    return Shown(status, screen, _report(project, folder))
 
 
-def _watched(project: Project) -> dict[str, Any]:
-    """Tell each change until the migration has ended; its status."""
+def _watched(project: Project) -> Json:
+    """Tell each change until the migration has succeeded; its status."""
     before, began = "", time.monotonic()
-    status: dict[str, Any] = {}
-    while time.monotonic() - began < _DEADLINE and status.get("phase") not in FINAL:
+    status: Json = {}
+    while status.get("phase") not in FINAL:
+        if time.monotonic() - began > _DEADLINE:
+            raise HostError(
+                Reason.PROGRAM_TIMED_OUT,
+                f"{_NAME} is still {before} after {_DEADLINE / 60:.0f} min",
+                hint="Look at its pods and at the operator's log.",
+            )
         status = project.status(_NAME)
         told = " · ".join(str(status[key]) for key in ("phase", "progress") if status.get(key))
         if told != before:
             say(f"{_NAME}: {told}")
             before = told
         time.sleep(1)
+    if status["phase"] != "Succeeded":
+        failure = status.get("failure", {"reason": status["phase"], "message": before, "hint": "Look at its events."})
+        raise HostError(
+            Reason.PROGRAM_FAILED, f"{_NAME}: {failure['reason']}: {failure['message']}", hint=failure["hint"]
+        )
     return status
 
 
-def _tell(what: str, path: Path) -> None:
-    if path.exists():
-        say(f"{what:<10} {path}")
+def _report(project: Project, folder: Path) -> Path:
+    kubeconfig = str(project.cluster.kubeconfig)
+    told = h2k("report", "--namespace", project.namespace, _NAME, "--output", folder, KUBECONFIG=kubeconfig)
+    pages = [Path(line) for line in told.stdout.splitlines() if line.endswith(".html")]
+    if not pages:
+        raise HostError(Reason.PROGRAM_FAILED, f"h2k report: {told.stderr}", hint="Look at the operator's log.")
+    say(f"{'report':<10} {pages[0]}")
+    return pages[0]
 
 
 if __name__ == "__main__":

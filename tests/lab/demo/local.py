@@ -7,7 +7,9 @@ from pathlib import Path
 
 from lab.cluster.progress import say
 from lab.command import H2K
+from lab.demo.ending import carried_out
 from lab.guests.build import ensure_guest
+from lab.guests.sample import SampleGuest
 
 GUEST = "debian12-bios"
 FOLDER = Path(__file__).resolve().parents[3] / "out/demo"
@@ -31,14 +33,22 @@ spec:
 
 
 def main() -> int:
-    """Build the guest, migrate its OVA and start what came out; the exit code."""
-    guest = ensure_guest(GUEST)
+    """Carry the demonstration out; the exit code."""
+    return carried_out(_demonstrate, f"all of it is in {FOLDER}; the same command begins anew")
+
+
+def _demonstrate() -> int:
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
-    manifest = FOLDER / f"{guest.name}.yaml"
+    return migrate(ensure_guest(GUEST), FOLDER)
+
+
+def migrate(guest: SampleGuest, folder: Path) -> int:
+    """Migrate a guest's OVA into a folder, and start what came out; the command's exit code."""
+    manifest = folder / f"{guest.name}.yaml"
     manifest.write_text(_MANIFEST.format(guest=guest.name, folder=guest.folder, ova=guest.ova.name))
     say(f"an OVA as VMware exports it: {guest.ova}")
-    command = [H2K, "run", str(manifest), "--output", str(FOLDER)]
+    command = [H2K, "run", str(manifest), "--output", str(folder)]
     say(f"h2k {' '.join(command[1:])}")
     return subprocess.run(command, check=False, stdin=subprocess.DEVNULL).returncode
 

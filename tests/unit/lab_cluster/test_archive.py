@@ -37,12 +37,12 @@ def test_a_file_capability_is_what_setcap_writes(tmp_path):
 
 def test_an_archives_images_share_their_layers(tmp_path):
     write_layer(tmp_path / "layer", [Entry("file", b"content")])
-    images = [Image("docker.io/lab/a:1", ["/a"], "1001"), Image("docker.io/lab/b:1")]
+    images = [Image("localhost/lab/a:1", ["/a"], "1001"), Image("localhost/lab/b:1")]
     write_archive(tmp_path / "archive.tar", [tmp_path / "layer"], images)
     with tarfile.open(tmp_path / "archive.tar") as archive:
         content = {member.name: archive.extractfile(member).read() for member in archive}
     manifest = json.loads(content["manifest.json"])
-    assert [one["RepoTags"] for one in manifest] == [["docker.io/lab/a:1"], ["docker.io/lab/b:1"]]
+    assert [one["RepoTags"] for one in manifest] == [["localhost/lab/a:1"], ["localhost/lab/b:1"]]
     digest = hashlib.sha256((tmp_path / "layer").read_bytes()).hexdigest()
     for one in manifest:
         assert one["Layers"] == [f"{digest}.tar"]

@@ -76,7 +76,7 @@ def test_a_digest_tells_where_a_part_ends(tmp_path):
 @pytest.mark.parametrize("images_of", [images.pause, images.tools, images.cdi, images.kubevirt])
 def test_images_have_full_names_with_their_content_as_tag(images_of):
     for reference in images_of().references:
-        assert reference.startswith("docker.io/hyper2kvm-lab/")
+        assert reference.startswith("localhost/hyper2kvm-lab/")
         assert reference.endswith(f":{images_of().digest}")
 
 

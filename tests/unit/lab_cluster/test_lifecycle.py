@@ -4,8 +4,7 @@ import pytest
 
 from hyper2kvm_api.errors import HostError
 from hyper2kvm_api.reasons import Reason
-from lab.cluster import lifecycle, namespace, traces
-from lab.cluster.addons import Addon
+from lab.cluster import addons, lifecycle, namespace, traces
 from lab.cluster.cluster import Cluster
 from lab.cluster.layout import Layout
 from lab.cluster.lifecycle import image_sets
@@ -13,7 +12,7 @@ from lab.cluster.lifecycle import image_sets
 NOWHERE = Layout("absent", 19)
 
 
-@pytest.mark.parametrize("change", [lambda: lifecycle.up(NOWHERE, [Addon.CDI]), lambda: lifecycle.down(NOWHERE)])
+@pytest.mark.parametrize("change", [lambda: lifecycle.up(NOWHERE, [addons.CDI]), lambda: lifecycle.down(NOWHERE)])
 def test_a_cluster_needs_root(monkeypatch, change):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(HostError) as caught:
@@ -36,7 +35,12 @@ def test_what_needs_a_running_cluster_says_how_to_start_one():
 
 def test_an_addon_brings_its_images():
     assert [images.name for images in image_sets([])] == ["pause", "tools"]
-    assert [images.name for images in image_sets([Addon.CDI, Addon.KUBEVIRT])] == ["pause", "tools", "cdi", "kubevirt"]
+    assert [images.name for images in image_sets([addons.CDI, addons.KUBEVIRT])] == [
+        "pause",
+        "tools",
+        "cdi",
+        "kubevirt",
+    ]
 
 
 def test_a_process_is_a_member_of_its_own_tree():

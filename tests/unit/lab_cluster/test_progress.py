@@ -2,7 +2,7 @@ import pytest
 
 from hyper2kvm_api.errors import HostError
 from hyper2kvm_api.reasons import Reason
-from lab.cluster import packages, progress
+from lab.cluster import progress
 
 
 def test_waiting_ends_when_nothing_is_missing(capsys):
@@ -46,16 +46,3 @@ def test_a_long_program_that_fails_is_quoted(tmp_path, monkeypatch, script, reas
         progress.run_long(["bash", "-c", script], what="the build", log=tmp_path / "log", deadline=0.5)
     assert caught.value.reason is reason
     assert str(tmp_path / "log") in caught.value.hint
-
-
-def test_a_package_that_debian_does_not_have_is_missing():
-    assert packages.missing(["base-files", "no-such-package-anywhere"]) == ["no-such-package-anywhere"]
-
-
-def test_missing_packages_without_root_are_named(monkeypatch):
-    monkeypatch.setattr(packages, "missing", lambda _: ["etcd-server"])
-    monkeypatch.setattr(packages.os, "geteuid", lambda: 1000)
-    with pytest.raises(HostError) as caught:
-        packages.ensure_packages()
-    assert caught.value.reason is Reason.PROGRAM_MISSING
-    assert "apt-get install --no-install-recommends etcd-server" in caught.value.hint

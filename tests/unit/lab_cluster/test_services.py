@@ -1,12 +1,12 @@
 import json
 import tomllib
-from pathlib import Path
 
 import pytest
 import yaml
 
 from lab.cluster import configuration, network, services
 from lab.cluster.layout import Layout
+from lab.product import REPOSITORY
 
 LAYOUT = Layout()
 NODE = services.node(LAYOUT)
@@ -18,6 +18,10 @@ def test_services_start_after_what_they_call():
     for name in ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "coredns", "provisioner"):
         assert "198.18.0.2:6443" in after[name]
     assert services.CONTAINERD_SOCKET in after["kubelet"]
+
+
+def test_no_service_writes_into_the_users_home():
+    assert {service.environment["HOME"] for service in NODE.services} == {str(LAYOUT.home)}
 
 
 def test_the_kubelets_folder_is_mounted_after_the_overlay_that_would_hide_it():
@@ -38,7 +42,7 @@ def test_no_service_has_a_secret_on_its_command_line():
     [("containerd.toml", tomllib.loads), ("10-lab.conflist", json.loads), ("kubelet.yaml", yaml.safe_load)],
 )
 def test_configuration_files_are_well_formed(template, parse):
-    text = configuration.render(template, LAYOUT, "docker.io/lab/pause:1")
+    text = configuration.render(template, LAYOUT, "localhost/lab/pause:1")
     assert parse(text)
     assert "$" not in text
 
@@ -51,7 +55,7 @@ def test_pods_get_their_addresses_and_their_dns_from_the_layout():
 
 def test_configuration_is_written_below_the_clusters_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(Layout, "folder", property(lambda _: tmp_path))
-    configuration.write(LAYOUT, "docker.io/lab/pause:1")
+    configuration.write(LAYOUT, "localhost/lab/pause:1")
     written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert {"etc/containerd.toml", "etc/cni/10-lab.conflist", "etc/kubelet.yaml", "etc/Corefile"} < written
 
@@ -72,7 +76,14 @@ def test_the_node_has_no_default_route():
     assert not any("default" in command for command in network.node_commands(LAYOUT))
 
 
-def test_manifests_name_no_registry_that_exists():
-    for path in (Path(services.__file__).parent / "manifests").iterdir():
-        images = [line for line in path.read_text().splitlines() if "docker.io/" in line]
-        assert all("hyper2kvm-lab" in line for line in images)
+REGISTRIES = ("docker.io", "quay.io", "ghcr.io", "gcr.io", "registry.k8s.io", "mcr.microsoft.com")
+BUILT = ("operator", "conversion-image", "charts", "manifests", "tests/lab", "Makefile", ".ci")
+"""What images are built and run from."""
+
+
+def test_no_registry_is_named():
+    files = [path for each in BUILT for path in (REPOSITORY / each, *(REPOSITORY / each).rglob("*"))]
+    # Paths of Go modules look like registries.
+    texts = {path: path.read_text(errors="replace") for path in files if path.is_file() and "/go/" not in str(path)}
+    assert len(texts) > 100
+    assert [(str(path), name) for path, text in texts.items() for name in REGISTRIES if name in text] == []
