@@ -45,7 +45,10 @@ def decide(o: Observed) -> Decision:
         return not_started(o, o.plan_job, "Planned")
     if o.machine is None:
         return Decision(o.status).also(Delete(Resources.JOB.value, o.plan_job.name))
-    machine = with_overrides(o.machine, o.spec.machine, f"{o.key.namespace}/{o.key.name}")
+    try:
+        machine = with_overrides(o.machine, o.spec.machine, f"{o.key.namespace}/{o.key.name}")
+    except SpecError as refused:
+        return failed_by(o, refused)
     error = conflict(o.spec, machine, o.neighbours or Neighbours(), o.key.uid)
     if error is not None:
         return failed_by(o, error)
