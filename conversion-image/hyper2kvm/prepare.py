@@ -77,7 +77,7 @@ def read_request(files: Sequence[Path], mapped: Mapped) -> Request:
     profiles = tuple(_profile(manifests, name) for name in profile_names(manifests.migration))
     spec = effective_spec(manifests.migration, profiles)
     places = _places(spec, mapped)
-    metadata = Metadata.model_validate(manifests.migration["metadata"])
+    metadata = parse(Metadata, manifests.migration["metadata"], "metadata")
     return Request(
         metadata.name,
         planned_source(spec, places),

@@ -1,11 +1,18 @@
 """Machine: the hardware of a virtual machine as its source describes it, free of any hypervisor's notation."""
 
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import Field
 
 from hyper2kvm_api.document import Document
 from hyper2kvm_api.scalars import MacAddress
+
+MAX_INTEGER = 2**63 - 1
+"""The largest number of Kubernetes' API."""
+
+Number = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Bytes = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
 
 
 class Firmware(StrEnum):
@@ -54,7 +61,7 @@ class Nic(Document):
     """Name of the network it is attached to in the source."""
     connected: bool = True
     """Whether it is attached when the machine starts."""
-    slot: int | None = Field(default=None, ge=0)
+    slot: Number | None = None
     """PCI slot number as the guest saw it: udev names an interface `ens192` after slot 192."""
 
 
@@ -65,11 +72,11 @@ class MachineDisk(Document):
     """Bus, controller number and unit, such as `scsi0:1`: unique in the machine and stable."""
     bus: DiskBus
     """Kind of the controller."""
-    controller: int = Field(ge=0)
+    controller: Number
     """Number of the controller among those of its kind."""
-    unit: int = Field(ge=0)
+    unit: Number
     """Unit on the controller."""
-    capacity: int = Field(gt=0)
+    capacity: Bytes
     """Virtual size in bytes."""
     format: str = Field(max_length=16)
     """Format of the image in the source, such as `vmdk` or `qcow2`."""
@@ -85,7 +92,7 @@ class Machine(Document):
     name: str = Field(min_length=1, max_length=253)
     """Display name in the source."""
     cpu: Cpu = Cpu()
-    memory: int = Field(gt=0)
+    memory: Bytes
     """Memory in bytes."""
     firmware: Firmware | None = None
     """Firmware; absent where the source does not say (the guest's disks decide then)."""

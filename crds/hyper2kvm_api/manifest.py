@@ -1,9 +1,11 @@
 """Manifests: objects as users write them. Unknown keys are refused by path, with the nearest known key."""
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import pydantic
 import yaml
@@ -31,7 +33,7 @@ class Manifests:
 
 
 def parse(model: type[Model], value: object, where: str) -> Model:
-    """Validate a JSON value as a document.
+    """Validate what a user wrote, as strictly as the API server does: no other spelling, no other type will do.
 
     Args:
         model: the document's type.
@@ -41,10 +43,8 @@ def parse(model: type[Model], value: object, where: str) -> Model:
     Raises:
         SpecError: UnknownField or InvalidSpec, naming every wrong field by its path.
     """
-    try:
-        return model.model_validate(value)
-    except pydantic.ValidationError as error:
-        raise _refusal(model, error, where) from None
+    with refusing(where, model):
+        return model.model_validate_json(json.dumps(value), strict=True, by_alias=True, by_name=False)
 
 
 def parse_stored(model: type[Model], value: object, where: str) -> Model:
@@ -58,8 +58,15 @@ def parse_stored(model: type[Model], value: object, where: str) -> Model:
     Raises:
         SpecError: InvalidSpec: a value is of another form, or a word that this version does not know.
     """
-    try:
+    with refusing(where, model):
         return model.model_validate(value, extra="ignore")
+
+
+@contextmanager
+def refusing(where: str, model: type[Document] = Document) -> Iterator[None]:
+    """Turn a document's ValidationError into a SpecError that names its fields; `model` knows the known ones."""
+    try:
+        yield
     except pydantic.ValidationError as error:
         raise _refusal(model, error, where) from None
 
@@ -76,25 +83,35 @@ def read_manifests(texts: Sequence[tuple[str, str]]) -> Manifests:
     migrations: list[JsonObject] = []
     profiles: dict[str, JsonObject] = {}
     for name, text in texts:
-        for value in _documents(name, text):
+        for value in documents(name, text):
             kind = value.get("kind")
             if kind == "VirtualMachineMigration":
                 parse(VirtualMachineMigration, without_nulls(value), name)
                 migrations.append(value)
             elif kind == "MigrationProfile":
-                profile = parse(MigrationProfile, without_nulls(value), name)
-                profiles[profile.metadata.name] = value
+                profile = parse(MigrationProfile, without_nulls(value), name).metadata.name
+                if profile in profiles:
+                    raise SpecError(Reason.INVALID_SPEC, f"{name}: there are two MigrationProfiles {profile!r}")
+                profiles[profile] = value
             else:
                 raise SpecError(Reason.MANIFEST_UNREADABLE, f"{name}: kind {kind!r} is not one that is read here")
     if len(migrations) != 1:
         raise SpecError(Reason.MANIFEST_UNREADABLE, f"{len(migrations)} VirtualMachineMigrations given, one is needed")
+    for name, value in profiles.items():
+        _check_namespace(name, value, migrations[0])
     return Manifests(migrations[0], profiles)
 
 
-def _documents(name: str, text: str) -> Iterator[JsonObject]:
+def documents(name: str, text: str) -> Iterator[JsonObject]:
+    """The documents of a YAML file, as JSON values.
+
+    Raises:
+        SpecError: ManifestUnreadable: no YAML, a key that stands twice, or something that JSON cannot hold.
+    """
     try:
-        values = list(yaml.safe_load_all(text))
-    except yaml.YAMLError as error:
+        values = list(yaml.load_all(text, _Loader))
+        json.dumps(values, allow_nan=False)
+    except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
         raise SpecError(Reason.MANIFEST_UNREADABLE, f"{name}: {' '.join(str(error).split())}") from None
     for value in values:
         if value is None:
@@ -102,6 +119,41 @@ def _documents(name: str, text: str) -> Iterator[JsonObject]:
         if not isinstance(value, dict):
             raise SpecError(Reason.MANIFEST_UNREADABLE, f"{name}: a document is no mapping")
         yield value
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as kubectl reads it: times are text, and a key stands once."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 -- PyYAML's own
+        """The mapping, with keys that are text and stand once."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.tag == _MERGE:
+                continue
+            if key.tag != _TEXT:
+                raise yaml.constructor.ConstructorError(None, None, "this key is no text: quote it", key.start_mark)
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} stands twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_MERGE, _TEXT, _TIME = (f"tag:yaml.org,2002:{name}" for name in ("merge", "str", "timestamp"))
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIME]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _check_namespace(name: str, profile: JsonObject, migration: JsonObject) -> None:
+    """A migration takes profiles of its own namespace; one that is not stated is the other's."""
+    stated = [cast("JsonObject", value["metadata"]).get("namespace") for value in (profile, migration)]
+    if None not in stated and stated[0] != stated[1]:
+        raise SpecError(
+            Reason.INVALID_SPEC,
+            f"the MigrationProfile {name!r} is of the namespace {stated[0]}, the migration of {stated[1]}",
+            hint="A migration takes profiles of its own namespace: correct metadata.namespace of one of them.",
+        )
 
 
 def _refusal(model: type[Document], error: pydantic.ValidationError, where: str) -> SpecError:

@@ -9,7 +9,7 @@ from typing import cast
 from hyper2kvm_api.devices import chosen_devices
 from hyper2kvm_api.errors import SpecError
 from hyper2kvm_api.machine import Firmware, Machine, Nic
-from hyper2kvm_api.manifest import parse
+from hyper2kvm_api.manifest import parse, refusing
 from hyper2kvm_api.merge import JsonObject, merge
 from hyper2kvm_api.migration import Metadata, Mode, VirtualMachineMigrationSpec
 from hyper2kvm_api.names import disk_serial, disk_suffix
@@ -71,7 +71,12 @@ def resolve(migration: JsonObject, profiles: Sequence[JsonObject], machine: Mach
         SpecError: InvalidSpec or UnknownField.
     """
     spec = effective_spec(migration, profiles)
-    metadata = Metadata.model_validate(migration["metadata"])
+    with refusing("spec"):
+        return _plan(spec, migration, machine, places)
+
+
+def _plan(spec: VirtualMachineMigrationSpec, migration: JsonObject, machine: Machine, places: Places) -> Plan:
+    metadata = parse(Metadata, migration["metadata"], "metadata")
     target = with_overrides(machine, spec.machine, f"{metadata.namespace}/{metadata.name}")
     options = spec.target.disks
     devices = chosen_devices(spec.target, repaired=True)
@@ -125,15 +130,34 @@ def with_overrides(machine: Machine, options: MachineOptions, identity: str) -> 
 
     An address that the source does not state is derived from `identity` and the adapter's id, in the locally
     administered range of QEMU (52:54:00), so that it is the same in every run.
+
+    Raises:
+        SpecError: InvalidSpec, when there is no such machine.
     """
-    return machine.replaced(
-        cpu=options.cpu or machine.cpu,
-        memory=quantity_bytes(options.memory) if options.memory else machine.memory,
-        firmware=options.firmware or machine.firmware,
-        secure_boot=machine.secure_boot if options.secure_boot is None else options.secure_boot,
-        tpm=machine.tpm if options.tpm is None else options.tpm,
-        nics=tuple(_with_mac(nic, identity) for nic in machine.nics),
-    )
+    with refusing("spec.machine"):
+        return machine.replaced(
+            cpu=options.cpu or machine.cpu,
+            memory=quantity_bytes(options.memory) if options.memory else machine.memory,
+            firmware=options.firmware or machine.firmware,
+            secure_boot=_secure_boot(machine, options),
+            tpm=machine.tpm if options.tpm is None else options.tpm,
+            nics=tuple(_with_mac(nic, identity) for nic in machine.nics),
+        )
+
+
+def _secure_boot(machine: Machine, options: MachineOptions) -> bool:
+    """Whether the target enforces Secure Boot. BIOS cannot, so that asking for BIOS gives it up."""
+    wanted = machine.secure_boot if options.secure_boot is None else options.secure_boot
+    firmware = options.firmware or machine.firmware
+    if firmware is not Firmware.BIOS or not wanted:
+        return wanted
+    if options.secure_boot:
+        raise SpecError(
+            Reason.INVALID_SPEC,
+            "spec.machine.secureBoot: needs firmware uefi, and the source's is bios",
+            hint="Set spec.machine.firmware: uefi as well where the guest can start from UEFI, else leave secureBoot out.",
+        )
+    return False
 
 
 def inside(folder: str, path: str) -> str:

@@ -5,8 +5,11 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, StringConstraints
 
-QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)?$"
-DURATION_PATTERN = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
+_SOME = r"0*[1-9][0-9]*"  # regular expressions of Go and Rust have no look-ahead
+_UNIT = r"(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)?"
+QUANTITY_PATTERN = rf"^({_SOME}(\.[0-9]+)?|0+\.{_SOME}){_UNIT}$"
+DURATION_PATTERN = rf"^({_SOME}h([0-9]+m)?([0-9]+s)?|([0-9]+h)?{_SOME}m([0-9]+s)?|([0-9]+h)?([0-9]+m)?{_SOME}s)$"
+AMOUNT_PATTERN = r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|Pi|m|k|M|G|T|P)?$"
 MAC_PATTERN = r"^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$"
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 LABEL_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
@@ -14,13 +17,13 @@ REMARK_LENGTH = 1024
 """Characters of one remark for a user."""
 
 Quantity = Annotated[str, StringConstraints(pattern=QUANTITY_PATTERN, max_length=32)]
-"""An amount of bytes in Kubernetes' notation, such as `512Mi` or `40G`."""
+"""A number of bytes that is not zero, in Kubernetes' notation, such as `512Mi` or `40G`."""
 
-ResourceAmount = Annotated[str, StringConstraints(pattern=QUANTITY_PATTERN.replace("|k|", "|m|k|"), max_length=32)]
+ResourceAmount = Annotated[str, StringConstraints(pattern=AMOUNT_PATTERN, max_length=32)]
 """An amount of a pod's resource in Kubernetes' notation; of CPUs also in thousandths, such as `250m`."""
 
 Duration = Annotated[str, StringConstraints(pattern=DURATION_PATTERN, min_length=2, max_length=32)]
-"""A span of time such as `90s`, `10m` or `1h30m`."""
+"""A span of time that is not zero, such as `90s`, `10m` or `1h30m`."""
 
 MacAddress = Annotated[str, StringConstraints(pattern=MAC_PATTERN)]
 """An Ethernet address, six octets in hexadecimal with colons."""
@@ -73,6 +76,6 @@ def duration_seconds(text: str) -> int:
     Raises:
         ValueError: the text is not a duration.
     """
-    if not text or re.fullmatch(DURATION_PATTERN, text) is None:
+    if re.fullmatch(r"(?=.)([0-9]+h)?([0-9]+m)?([0-9]+s)?", text) is None:
         raise ValueError(f"not a duration: {text!r}")
     return sum(int(number) * _SECONDS[unit] for number, unit in re.findall(r"([0-9]+)([hms])", text))

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hyper2kvm_api.manifest import parse
 from hyper2kvm_api.migration import MigrationProfile, VirtualMachineMigration
 
 EXAMPLES = Path(__file__).parents[2] / "manifests/examples"
@@ -15,5 +16,5 @@ KINDS = {"VirtualMachineMigration": VirtualMachineMigration, "MigrationProfile":
 def test_an_example_is_valid_and_listed(path):
     for document in yaml.safe_load_all(path.read_text()):
         if document["kind"] in KINDS:
-            KINDS[document["kind"]].model_validate(document)
+            parse(KINDS[document["kind"]], document, path.name)
     assert f"]({path.name})" in (EXAMPLES / "README.md").read_text()

@@ -1,9 +1,12 @@
+from typing import get_args, get_origin
+
 import pytest
 import yaml
 
+from hyper2kvm_api.document import Document
 from hyper2kvm_api.errors import SpecError
-from hyper2kvm_api.manifest import parse_stored, read_manifests
-from hyper2kvm_api.migration import VirtualMachineMigrationStatus
+from hyper2kvm_api.manifest import parse, parse_stored, read_manifests
+from hyper2kvm_api.migration import VirtualMachineMigrationSpec, VirtualMachineMigrationStatus
 from hyper2kvm_api.reasons import Reason
 
 MIGRATION = """
@@ -64,6 +67,33 @@ def test_unknown_keys_are_refused_with_their_path_and_the_nearest_known_key(spec
     assert f"unknown field {path} (did you mean {nearest}?)" in error.message
 
 
+def aliases(model, path=()):
+    """Every field of a model and its parts whose name outside differs from the one inside: path, key, Python's name."""
+    for name, field in model.model_fields.items():
+        if field.alias != name:
+            yield path, field.alias, name
+        for part in parts(field.annotation):
+            yield from aliases(part, (*path, field.alias))
+
+
+def parts(annotation):
+    if isinstance(annotation, type) and issubclass(annotation, Document):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in parts(inner) if get_origin(annotation) is not list]
+
+
+@pytest.mark.parametrize(("path", "key", "name"), list(aliases(VirtualMachineMigrationSpec)), ids=str)
+def test_keys_are_camel_case_only(path, key, name):
+    spec = {}
+    inner = spec
+    for step in path:
+        inner = inner.setdefault(step, {})
+    inner[name] = None
+    with pytest.raises(SpecError) as caught:
+        parse(VirtualMachineMigrationSpec, {"source": {}, **spec}, "spec")
+    assert f"unknown field {'.'.join((*path, name))} (did you mean {key}?)" in caught.value.message
+
+
 def test_a_key_that_resembles_nothing_gets_the_known_ones():
     assert "(known here: secretName)" in refusal(changed(guest={"keys": {"zzz": 1}})).message
 
@@ -79,7 +109,15 @@ def test_unknown_keys_of_a_profile_are_refused_as_well():
     [
         ({"mode": "Maybe"}, "spec.mode: Input should be 'Migrate' or 'Plan' (given: 'Maybe')"),
         ({"guest": {"trim": "sure"}}, "spec.guest.trim"),
+        ({"guest": {"trim": "yes"}}, "spec.guest.trim"),
+        ({"guest": {"trim": 1}}, "spec.guest.trim"),
+        ({"job": {"retries": "3"}}, "spec.job.retries"),
+        ({"machine": {"cpu": {"cores": 2.0}}}, "spec.machine.cpu.cores"),
+        ({"target": {"virtualMachine": {"labels": {"tier": 1}}}}, "spec.target.virtualMachine.labels.tier"),
+        ({"profiles": ["production", 7]}, "spec.profiles[1]"),
         ({"machine": {"memory": "2 GB"}}, "spec.machine.memory"),
+        ({"machine": {"memory": "0"}}, "spec.machine.memory"),
+        ({"validation": {"boot": {"timeout": "0s"}}}, "spec.validation.boot.timeout"),
         ({"machine": {"cpu": {"sockets": 0}}}, "spec.machine.cpu.sockets"),
         ({"guest": {"root": "sda1"}}, "spec.guest.root"),
         ({"validation": {"boot": {"timeout": "10"}}}, "spec.validation.boot.timeout"),
@@ -101,6 +139,12 @@ def test_wrong_values_are_refused_with_their_path(spec, said):
         ("a: [", "web01.yaml"),
         ("kind: Pod", "'Pod'"),
         ("a: !!python/object/apply:os.system [x]", "could not determine a constructor"),
+        (MIGRATION + "  guest: {trim: true}\n  guest: {}\n", "'guest' stands twice"),
+        (MIGRATION.replace("{name: web01,", "{name: web01, name: web02,"), "'name' stands twice"),
+        (MIGRATION + "  guest: {1: 2}\n", "this key is no text: quote it"),
+        (MIGRATION + "  guest: &a {trim: [*a]}\n", "Circular reference"),
+        (MIGRATION + "  guest: {root: !!binary aGVsbG8=}\n", "bytes"),
+        (MIGRATION + "  guest: {trim: .nan}\n", "float values"),
     ],
 )
 def test_what_holds_no_migration_is_unreadable(text, said):
@@ -126,3 +170,42 @@ def test_a_stored_document_with_words_or_values_of_another_form_is_refused(store
         parse_stored(VirtualMachineMigrationStatus, stored, "status")
     assert caught.value.reason is Reason.INVALID_SPEC
     assert caught.value.message.startswith("status: ")
+
+
+def test_what_looks_like_a_time_is_text():
+    text = MIGRATION + "  target: {virtualMachine: {labels: {since: 2026-01-01}}}\n"
+    assert (
+        read_manifests([("a", text)]).migration["spec"]["target"]["virtualMachine"]["labels"]["since"] == "2026-01-01"
+    )
+
+
+def test_parts_of_a_manifest_may_be_shared_by_anchors():
+    text = (
+        MIGRATION + "  target: {virtualMachine: {labels: &tier {tier: front}}}\n  job: {labels: {<<: *tier, team: a}}\n"
+    )
+    spec = read_manifests([("web01.yaml", text)]).migration["spec"]
+    assert spec["job"]["labels"] == {"tier": "front", "team": "a"}
+
+
+def test_two_profiles_of_one_name_are_refused():
+    with pytest.raises(SpecError) as caught:
+        read_manifests([("a.yaml", f"{MIGRATION}---\n{PROFILE}"), ("b.yaml", PROFILE)])
+    assert caught.value.message == "b.yaml: there are two MigrationProfiles 'production'"
+
+
+@pytest.mark.parametrize(
+    ("migration", "profile", "refused"),
+    [("a", "a", False), (None, "a", False), ("a", None, False), (None, None, False), ("a", "b", True)],
+)
+def test_a_profile_is_of_the_migrations_namespace(migration, profile, refused):
+    texts = []
+    for text, namespace in ((MIGRATION, migration), (PROFILE, profile)):
+        value = yaml.safe_load(text)
+        value["metadata"] = {"name": value["metadata"]["name"]} | ({"namespace": namespace} if namespace else {})
+        texts.append((value["kind"], yaml.safe_dump(value)))
+    if not refused:
+        assert list(read_manifests(texts).profiles) == ["production"]
+        return
+    with pytest.raises(SpecError) as caught:
+        read_manifests(texts)
+    assert "'production' is of the namespace b, the migration of a" in caught.value.message

@@ -87,6 +87,51 @@ def test_a_virtual_machine_is_named_by_a_host_name():
     assert options.target.virtual_machine.network_model is NicModel.E1000E
 
 
+@pytest.mark.parametrize("spec", [{"machine": {"memory": "99999999999999P"}}, {"machine": {"memory": "0.0Gi"}}])
+def test_a_machine_that_cannot_be_is_refused(spec):
+    with pytest.raises(SpecError) as caught:
+        resolve(migration(**spec), [], MACHINE, PLACES)
+    assert caught.value.reason is Reason.INVALID_SPEC
+    assert "machine" in caught.value.message
+    assert "memory" in caught.value.message
+
+
+def test_a_namespace_that_is_none_is_refused():
+    wrong = migration()
+    wrong["metadata"]["namespace"] = "Not a name"
+    with pytest.raises(SpecError, match=r"metadata: namespace"):
+        resolve(wrong, [], MACHINE, PLACES)
+
+
+SECURE, LEGACY = (
+    MACHINE.replaced(secure_boot=True),
+    MACHINE.replaced(firmware=Firmware.BIOS),
+)
+
+
+@pytest.mark.parametrize(
+    ("machine", "options", "expected"),
+    [
+        (SECURE, {}, (Firmware.UEFI, True)),
+        (SECURE, {"firmware": "bios"}, (Firmware.BIOS, False)),
+        (SECURE, {"secureBoot": False}, (Firmware.UEFI, False)),
+        (LEGACY, {"firmware": "uefi", "secureBoot": True}, (Firmware.UEFI, True)),
+        (LEGACY.replaced(secure_boot=True), {}, (Firmware.BIOS, False)),
+        (MACHINE.replaced(firmware=None), {"secureBoot": True}, (None, True)),
+    ],
+)
+def test_bios_never_has_secure_boot(machine, options, expected):
+    found = resolve(migration(machine=options), [], machine, PLACES).machine
+    assert (found.firmware, found.secure_boot) == expected
+
+
+def test_secure_boot_on_a_source_with_bios_is_refused():
+    with pytest.raises(SpecError) as caught:
+        resolve(migration(machine={"secureBoot": True}), [], LEGACY, PLACES)
+    assert "the source's is bios" in caught.value.message
+    assert "firmware: uefi" in caught.value.hint
+
+
 def test_targets_may_be_claims():
     places = Places("/s", "/out", targets={"scsi0:1": "/dev/target1"}, domain=False)
     plan = resolve(migration(), [], MACHINE, places)

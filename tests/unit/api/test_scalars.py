@@ -1,6 +1,43 @@
+import re
+
+import pydantic
 import pytest
 
-from hyper2kvm_api.scalars import duration_seconds, quantity_bytes
+from hyper2kvm_api.scalars import (
+    DURATION_PATTERN,
+    QUANTITY_PATTERN,
+    Duration,
+    Quantity,
+    duration_seconds,
+    quantity_bytes,
+)
+
+SOME = {
+    Quantity: ["1", "512Mi", "0.5Gi", "00.01k", "010G", "1.0Gi", "999999P"],
+    Duration: ["1s", "0h1s", "1h0m0s", "0m01s", "10m", "1h30m", "100h0s", "00h10m"],
+}
+NONE = {
+    Quantity: ["0", "0Gi", "0.0Gi", "00", "0.000", "Gi", "", "-1Gi", "1.Gi", "1e3"],
+    Duration: ["0s", "0h0m", "0h0m0s", "00m", "", "h", "1m1h", "10"],
+}
+PATTERNS = {Quantity: QUANTITY_PATTERN, Duration: DURATION_PATTERN}
+
+
+def pairs(table):
+    return [(kind, text) for kind, texts in table.items() for text in texts]
+
+
+@pytest.mark.parametrize(("kind", "text"), pairs(SOME))
+def test_amounts_of_something_are_taken(kind, text):
+    assert pydantic.TypeAdapter(kind).validate_python(text) == text
+    assert re.search(PATTERNS[kind], text)
+
+
+@pytest.mark.parametrize(("kind", "text"), pairs(NONE))
+def test_amounts_of_nothing_are_refused(kind, text):
+    with pytest.raises(pydantic.ValidationError):
+        pydantic.TypeAdapter(kind).validate_python(text)
+    assert not re.search(PATTERNS[kind], text)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,10 @@ def decide(o: Observed) -> Decision:
         return not_started(o, o.plan_job, "Planned") or Decision(still_lost(o), requeue=_LOOK_AGAIN)
     if o.machine is None:
         return lost(o, o.plan_job, "Planned")
-    machine = with_overrides(o.machine, o.spec.machine, f"{o.key.namespace}/{o.key.name}")
+    try:
+        machine = with_overrides(o.machine, o.spec.machine, f"{o.key.namespace}/{o.key.name}")
+    except SpecError as refused:
+        return failed_by(o, refused)
     concerns = list(conflicts(o.spec, machine, o.neighbours or Neighbours(), o.key.uid))
     if o.spec.mode is Mode.PLAN:
         return _planned(o, o.spec, machine, [*lacking(o.spec, o.abilities), *concerns])
