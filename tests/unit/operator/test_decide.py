@@ -360,8 +360,8 @@ class TestHandingOff:
         first = decide(observed(Phase.HANDING_OFF, spec))
         assert any(isinstance(a, IssueCertificate) for a in first.actions)
         assert kinds(first, Ensure) == [
-            ("Service", "web01-serve"),
-            ("Pod", "web01-serve"),
+            ("Service", "serve-web01-uid-1"),
+            ("Pod", "serve-web01-uid-1"),
             ("DataVolume", "web01-disk0"),
             ("DataVolume", "web01-disk1"),
         ]

@@ -14,8 +14,8 @@ from hyper2kvm_api.names import disk_suffix
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_api.resolve import effective_spec, profile_names
 from hyper2kvm_operator.build import imageserver
-from hyper2kvm_operator.build.job import CONTAINER
 from hyper2kvm_operator.build.metadata import Json, MigrationKey
+from hyper2kvm_operator.build.pod import CONTAINER
 from hyper2kvm_operator.build.virtualmachine import machine_name
 from hyper2kvm_operator.kube.cache import Cache
 from hyper2kvm_operator.kube.client import KubeClient, KubeObject

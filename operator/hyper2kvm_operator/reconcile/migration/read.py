@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import pydantic
 
 from hyper2kvm_api.result import Result
-from hyper2kvm_operator.build.job import CONTAINER, PLAN_DIGEST
+from hyper2kvm_operator.build.job import PLAN_DIGEST
+from hyper2kvm_operator.build.pod import CONTAINER
 from hyper2kvm_operator.kube.client import KubeObject
 from hyper2kvm_operator.kube.resources import MIGRATION_LABEL
 from hyper2kvm_operator.reconcile.migration.observed import (

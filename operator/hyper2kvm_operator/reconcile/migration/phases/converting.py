@@ -113,7 +113,7 @@ def _ended(o: Observed, spec: VirtualMachineMigrationSpec, job: JobState) -> Dec
     report: tuple[Action, ...] = ()
     status = o.status
     if o.report:
-        report = (Apply(Resources.CONFIG_MAP.value, report_config(o.key, dict(o.report))),)
+        report = (Apply(Resources.CONFIG_MAP.value, report_config(o.key, dict(o.report)).config),)
         status = status.replaced(report=report_name(o.key))
     o = replace(o, status=status)
     result = job.pod.result if job.pod else None

@@ -82,7 +82,9 @@ def _import(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
     if o.serve_pod is None:
         actions.append(Ensure(Resources.SERVICE.value, imageserver.service(o.key)))
         actions.append(
-            Ensure(Resources.POD.value, imageserver.pod(o.key, o.settings, [target.claim for target in artifacts]))
+            Ensure(
+                Resources.POD.value, imageserver.pod(o.key, spec, o.settings, [target.claim for target in artifacts])
+            )
         )
     known = {volume.name for volume in o.data_volumes}
     capacities = {disk.id: disk for disk in _disks(o)}
@@ -97,8 +99,7 @@ def _import(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
             spec.target.disks,
             o.abilities.overheads,
             url=imageserver.image_url(o.key, o.settings, target.claim, target.file),
-            certificates=imageserver.server_name(o.key),
-            credentials=imageserver.server_name(o.key),
+            server=imageserver.server_name(o.key),
         )
         actions.append(Ensure(Resources.DATA_VOLUME.value, value))
     return _waiting(o, actions)

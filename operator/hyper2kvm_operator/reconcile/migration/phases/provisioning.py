@@ -8,8 +8,9 @@ from hyper2kvm_api.plan import Plan
 from hyper2kvm_api.resolve import Places, resolve
 from hyper2kvm_operator.build.claims import disk_claim, volume_mode, workspace_claim
 from hyper2kvm_operator.build.configmap import plan_config
-from hyper2kvm_operator.build.job import KEYS_FOLDER, QEMU_USER, SOURCE_FOLDER, TARGETS_FOLDER, TargetVolume
 from hyper2kvm_operator.build.metadata import Json
+from hyper2kvm_operator.build.pod import QEMU_USER
+from hyper2kvm_operator.build.volumes import KEYS_FOLDER, SOURCE_FOLDER, TARGETS_FOLDER, TargetVolume
 from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.reconcile.migration.decision import Decision, Ensure, enter, failed_by, with_condition
 from hyper2kvm_operator.reconcile.migration.observed import Observed
