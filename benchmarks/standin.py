@@ -27,7 +27,7 @@ from hyper2kvm_api.event import Event, EventType
 from hyper2kvm_api.machine import Cpu, DiskBus, Machine, MachineDisk
 from hyper2kvm_api.result import DiskResult, Outcome, Result
 from hyper2kvm_api.stage import Stage
-from hyper2kvm_operator.build.job import CONTAINER
+from hyper2kvm_operator.build.pod import CONTAINER
 from hyper2kvm_operator.kube.client import KubeObject
 from hyper2kvm_operator.kube.resources import MANAGED_BY, MANAGER
 

@@ -90,6 +90,7 @@ class Reason(StrEnum):
     FIRMWARE_MISSING = "FirmwareMissing"
     WORKSPACE_FULL = "WorkspaceFull"
     WORKSPACE_UNUSABLE = "WorkspaceUnusable"
+    PRIVILEGES_KEPT = "PrivilegesKept"
 
     WORKSPACE_LOCKED = "WorkspaceLocked"
 
@@ -378,6 +379,10 @@ REASONS: dict[Reason, ReasonText] = {
             Reason.WORKSPACE_UNUSABLE: (
                 "The workspace cannot be written or belongs to another migration.",
                 "Choose another --workspace folder, or remove the old one when its migration is over.",
+            ),
+            Reason.PRIVILEGES_KEPT: (
+                "A privileged pod could not give up root's rights before its work.",
+                "See whether a policy of the cluster changed the pod's security context; or set spec.job.kvm: DevicePlugin or None.",
             ),
         },
         Reason.PROGRAM_FAILED,

@@ -1,7 +1,6 @@
 """The operator's settings: environment variables, which the chart fills from its values."""
 
 from collections.abc import Mapping
-from typing import Annotated
 
 import yaml
 from pydantic import Field
@@ -14,6 +13,10 @@ from hyper2kvm_api.scalars import ObjectName
 
 PREFIX = "HYPER2KVM_"
 """Every setting is read from the variable with this prefix: `maxConcurrent` from HYPER2KVM_MAX_CONCURRENT."""
+
+
+MIN_FINISHED_TTL = 300
+"""Seconds. A Job that is removed before the operator has read its verdict is run again."""
 
 
 class Settings(Document):
@@ -43,8 +46,8 @@ class Settings(Document):
     """Seconds after which a Job is ended."""
     start_deadline: int = Field(default=600, ge=10)
     """Seconds that a pod may wait for its node, volumes or image before the migration fails."""
-    finished_job_ttl: Annotated[int, Field(ge=0)] = 24 * 3600
-    """Seconds that finished Jobs stay for looking at."""
+    finished_job_ttl: int = Field(default=24 * 3600, ge=MIN_FINISHED_TTL)
+    """Seconds that finished Jobs stay for looking at. The operator needs some of them to read the verdict."""
     port: int = Field(default=8080, ge=1, le=65535)
     """Port of metrics and health."""
     workers: int = Field(default=8, ge=1, le=64)

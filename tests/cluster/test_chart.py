@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from hyper2kvm_api.errors import HostError
+from hyper2kvm_operator.build.imageserver import server_name
 from lab import product
 from lab.cluster.cluster import Cluster
 from lab.scenario.installation import Installation
@@ -169,7 +170,7 @@ def test_the_operator_does_what_it_may_and_may_what_it_does(operator, project: P
         "datavolume",
         "stopped-disk0",
         "spec.source.http.secretRef",
-        "stopped-serve",
+        server_name(project.key("stopped")),
         namespace=project.namespace,
         deadline=300,
     )

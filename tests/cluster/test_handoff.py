@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 
 from hyper2kvm.run import run
+from hyper2kvm_operator.build.imageserver import server_name
 from lab.scenario.project import Project, claim, migration
 
 pytestmark = pytest.mark.cluster
@@ -89,10 +90,11 @@ def test_adopt_takes_a_block_volume(handoffs, content):
 def test_import_serves_the_image_to_cdi_and_takes_the_server_away(handoffs, content):
     handoffs.wait_phase("import", "Succeeded")
     volume = handoffs.get("datavolume", "import-disk0")
-    assert volume["spec"]["source"]["http"]["url"].startswith("https://import-serve.")
+    server = server_name(handoffs.key("import"))
+    assert volume["spec"]["source"]["http"]["url"].startswith(f"https://{server}.")
     with handoffs.image("import-disk0").open("rb") as disk:
         assert disk.read(MIB) == content
-    served = {f"{kind}/import-serve" for kind in ("pod", "service", "secret", "configmap")}
+    served = {f"{kind}/{server}" for kind in ("pod", "service", "secret", "configmap")}
     everything = {*handoffs.leftovers(of="import", patience=0), *kept("import")}
     assert "persistentvolumeclaim/import-disk0-artifact" in everything
     assert handoffs.leftovers(everything - served, of="import") == []

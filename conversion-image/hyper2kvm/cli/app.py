@@ -18,6 +18,7 @@ from hyper2kvm.cli.report import report
 from hyper2kvm.cli.run import run
 from hyper2kvm.cli.serve import serve
 from hyper2kvm.cli.show import show_error
+from hyper2kvm.privileges import drop
 from hyper2kvm_api.errors import Hyper2kvmError
 from hyper2kvm_api.reasons import EXIT_INTERRUPTED, Category
 
@@ -43,10 +44,11 @@ for _command in (run, plan, inspect, fix, boot, report, doctor, serve, describe)
 def main() -> None:
     """The entry point of `h2k`."""
     signal.signal(signal.SIGTERM, _interrupt)
-    for entry in entry_points(group=COMMAND_GROUP):
-        with suppress(ImportError):  # the extra that the command needs is not installed
-            app.add_command(entry.load())
     try:
+        drop()
+        for entry in entry_points(group=COMMAND_GROUP):
+            with suppress(ImportError):  # the extra that the command needs is not installed
+                app.add_command(entry.load())
         app(standalone_mode=False)
     except Hyper2kvmError as error:
         show_error(error)

@@ -28,7 +28,7 @@ class Overheads:
     by_class: tuple[tuple[str, float], ...] = ()
 
     def of(self, storage_class: str | None) -> float:
-        """The overhead of a class, as a share of the volume."""
+        """The overhead of a class, as a share of the volume; None is a class that is not known."""
         return dict(self.by_class).get(storage_class or "", self.general)
 
 
@@ -48,7 +48,14 @@ def volume_mode(options: DiskOptions) -> VolumeMode:
 
 
 def disk_claim(
-    key: MigrationKey, name: str, capacity: int, options: DiskOptions, overheads: Overheads, *, mode: VolumeMode
+    key: MigrationKey,
+    name: str,
+    capacity: int,
+    options: DiskOptions,
+    overheads: Overheads,
+    *,
+    mode: VolumeMode,
+    default_class: str | None = None,
 ) -> Json:
     """The claim that a disk is written to.
 
@@ -59,9 +66,10 @@ def disk_claim(
         options: the target's disks.
         overheads: CDI's filesystem overheads.
         mode: Filesystem or Block.
+        default_class: the cluster's default storage class, which a claim gets that names none.
     """
     claim = new_object(Resources.CLAIM.value, key, name)
-    size = required_size(capacity, mode, overheads.of(options.storage_class_name))
+    size = required_size(capacity, mode, overheads.of(options.storage_class_name or default_class))
     claim["spec"] = {
         "accessModes": options.access_modes or ["ReadWriteOnce"],
         "volumeMode": mode.value,

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import yaml
 
@@ -10,7 +11,23 @@ from hyper2kvm_operator.build.job import MIGRATION_FILE, PLAN_FILE
 from hyper2kvm_operator.build.metadata import Json, MigrationKey, new_object
 from hyper2kvm_operator.kube.resources import Resources
 
+NOTE = "NOTE.txt"
+"""Key of the report's ConfigMap that names what was left out."""
+
 _MAX_BYTES = 1000 * 1024
+
+
+@dataclass(frozen=True)
+class KeptReport:
+    """What is kept of a report.
+
+    Attributes:
+        config: the ConfigMap.
+        left_out: names of the files that do not fit into it.
+    """
+
+    config: Json
+    left_out: tuple[str, ...]
 
 
 def request_name(key: MigrationKey) -> str:
@@ -44,12 +61,23 @@ def plan_digest(plan: Plan) -> str:
     return hashlib.sha256(plan.canonical()).hexdigest()
 
 
-def report_config(key: MigrationKey, files: Mapping[str, str]) -> Json:
-    """The report. Files that would make the object too large are left out, the largest first."""
+def report_config(key: MigrationKey, files: Mapping[str, str]) -> KeptReport:
+    """The report. Files that would make the object too large are left out, the largest first; a note says which."""
     kept = dict(files)
-    while kept and sum(len(content.encode()) for content in kept.values()) > _MAX_BYTES:
-        del kept[max(kept, key=lambda name: len(kept[name].encode()))]
-    return {**new_object(Resources.CONFIG_MAP.value, key, report_name(key)), "data": kept}
+    left_out: list[str] = []
+    while kept and sum(map(_size, kept.values())) > _MAX_BYTES:
+        largest = max(kept, key=lambda name: _size(kept[name]))
+        left_out.append(largest)
+        del kept[largest]
+    if left_out:
+        told = [f"{name}: {_size(files[name])} bytes" for name in left_out]
+        kept[NOTE] = "Left out, as a ConfigMap holds one MiB. The workspace's volume has it.\n" + "\n".join(told) + "\n"
+    config = {**new_object(Resources.CONFIG_MAP.value, key, report_name(key)), "data": kept}
+    return KeptReport(config, tuple(left_out))
+
+
+def _size(content: str) -> int:
+    return len(content.encode())
 
 
 def _manifest(value: Json) -> Json:

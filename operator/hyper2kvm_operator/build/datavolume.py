@@ -18,13 +18,6 @@ IMMEDIATE = "cdi.kubevirt.io/storage.bind.immediate.requested"
 """Annotation of a DataVolume: import at once, without waiting for a first consumer."""
 
 
-def released_claim(claim: Json, name: str) -> Json:
-    """The same claim, no longer the migration's but the content of the DataVolume `name`."""
-    metadata = {key: value for key, value in claim["metadata"].items() if key != "ownerReferences"}
-    metadata["annotations"] = {**metadata.get("annotations", {}), POPULATED_FOR: name}
-    return {**claim, "metadata": metadata}
-
-
 def adopting(key: MigrationKey, claim: Json) -> Json:
     """The DataVolume that adopts a finished claim of the same name. Made only when the claim is whole."""
     made = new_object(
@@ -52,8 +45,8 @@ def importing(
     overheads: Overheads,
     *,
     url: str,
-    certificates: str,
-    credentials: str,
+    server: str,
+    default_class: str | None = None,
 ) -> Json:
     """The DataVolume that fetches a finished qcow2 over HTTPS.
 
@@ -64,14 +57,14 @@ def importing(
         options: the target's disks.
         overheads: CDI's filesystem overheads.
         url: where the image is served.
-        certificates: ConfigMap with the certificate to trust.
-        credentials: Secret with the one-time user and password.
+        server: name of the ConfigMap with the certificate to trust, and of the Secret with the one-time user and password.
+        default_class: the cluster's default storage class, which a claim gets that names none.
     """
     mode = options.volume_mode or VolumeMode.FILESYSTEM
-    size = required_size(capacity, mode, overheads.of(options.storage_class_name))
+    size = required_size(capacity, mode, overheads.of(options.storage_class_name or default_class))
     made = new_object(Resources.DATA_VOLUME.value, key, name, annotations={IMMEDIATE: "true"})
     made["spec"] = {
-        "source": {"http": {"url": url, "certConfigMap": certificates, "secretRef": credentials}},
+        "source": {"http": {"url": url, "certConfigMap": server, "secretRef": server}},
         "pvc": {
             "accessModes": options.access_modes or ["ReadWriteOnce"],
             "volumeMode": mode.value,

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
-from hyper2kvm_operator.build.job import CONTAINER, pod_security
+from hyper2kvm_api.migration import VirtualMachineMigrationSpec
 from hyper2kvm_operator.build.metadata import Json, MigrationKey, new_object
+from hyper2kvm_operator.build.pod import container_spec, pod_metadata, pod_spec
+from hyper2kvm_operator.build.volumes import Volume
 from hyper2kvm_operator.kube.resources import ROLE_LABEL, Resources
 from hyper2kvm_operator.settings import Settings
 
@@ -19,10 +21,19 @@ PASSWORD_KEY = "secretKey"  # noqa: S105 -- the name of a key
 CERTIFICATE_KEY = "tls.crt"
 PRIVATE_KEY = "tls.key"
 
+_RESOURCES: Json = {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}
+_LABEL = 63
+_UID = 8
+
 
 def server_name(key: MigrationKey) -> str:
-    """Name of the pod, Service, Secret and ConfigMap."""
-    return key.child(ROLE)
+    """Name of the pod, Service, Secret and ConfigMap: `serve-web01-0f3a5c7e`, a label of DNS (RFC 1035).
+
+    It has a part of the migration's uid in it: the Secret cannot be read to see whose it is, so that its name has to
+    tell. Services' names begin with a letter, which migrations' need not.
+    """
+    start, end = f"{ROLE}-{key.name}".replace(".", "-"), key.uid[:_UID]
+    return f"{start[: _LABEL - len(end) - 1].rstrip('-')}-{end}"
 
 
 def server_host(key: MigrationKey, settings: Settings) -> str:
@@ -63,47 +74,25 @@ def service(key: MigrationKey) -> Json:
     return made
 
 
-def pod(key: MigrationKey, settings: Settings, claims: Sequence[str]) -> Json:
-    """The pod that serves the images on the claims, read-only."""
-    made = new_object(Resources.POD.value, key, server_name(key), labels={ROLE_LABEL: ROLE})
-    made["spec"] = {
-        "restartPolicy": "OnFailure",
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "securityContext": pod_security(),
-        "containers": [_container(settings, claims)],
-        "volumes": [
-            {"name": "credentials", "secret": {"secretName": server_name(key), "defaultMode": 0o440}},
-            *(
-                {"name": f"image{n}", "persistentVolumeClaim": {"claimName": claim, "readOnly": True}}
-                for n, claim in enumerate(claims)
-            ),
-        ],
-    }
-    if settings.image_pull_secrets:
-        made["spec"]["imagePullSecrets"] = [{"name": name} for name in settings.image_pull_secrets]
-    return made
-
-
-def _container(settings: Settings, claims: Sequence[str]) -> Json:
-    return {
-        "name": CONTAINER,
-        "image": settings.conversion_image,
-        "imagePullPolicy": settings.image_pull_policy,
-        "command": ["h2k", "serve", IMAGES_FOLDER, "--secrets", SECRETS_FOLDER, "--port", str(PORT)],
+def pod(key: MigrationKey, spec: VirtualMachineMigrationSpec, settings: Settings, claims: Sequence[str]) -> Json:
+    """The pod that serves the images on the claims, read-only, until it is deleted."""
+    volumes = [
+        Volume("credentials", {"secret": {"secretName": server_name(key), "defaultMode": 0o440}}, SECRETS_FOLDER),
+        *(
+            Volume(
+                f"image{number}",
+                {"persistentVolumeClaim": {"claimName": claim, "readOnly": True}},
+                f"{IMAGES_FOLDER}/{claim}",
+            )
+            for number, claim in enumerate(claims)
+        ),
+    ]
+    command = ["h2k", "serve", IMAGES_FOLDER, "--secrets", SECRETS_FOLDER, "--port", str(PORT)]
+    serving = container_spec(settings, command, _RESOURCES, volumes) | {
         "ports": [{"containerPort": PORT, "name": "https"}],
         "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 2},
-        "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": True,
-        },
-        "volumeMounts": [
-            {"name": "credentials", "mountPath": SECRETS_FOLDER, "readOnly": True},
-            *(
-                {"name": f"image{n}", "mountPath": f"{IMAGES_FOLDER}/{claim}", "readOnly": True}
-                for n, claim in enumerate(claims)
-            ),
-        ],
     }
+    made = new_object(Resources.POD.value, key, server_name(key))
+    made["metadata"] |= pod_metadata(key, spec.job, ROLE)
+    made["spec"] = pod_spec(settings, spec.job, serving, volumes, restart="Always")
+    return made

@@ -3,19 +3,28 @@
 Neither gets a token of the API. Privilege is for /dev/kvm only, and only where the mode asks for it.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from enum import Enum
 
-from hyper2kvm_api.migration import MigrationSourceSpec, VirtualMachineMigrationSpec
-from hyper2kvm_api.options import VolumeMode
+from hyper2kvm_api.migration import VirtualMachineMigrationSpec
 from hyper2kvm_api.reasons import EXIT_INTERRUPTED, EXIT_RETRY, Category
 from hyper2kvm_operator.build.metadata import Json, MigrationKey, new_object
-from hyper2kvm_operator.kube.resources import ROLE_LABEL, Resources
+from hyper2kvm_operator.build.pod import CONTAINER, QEMU_USER, container_spec, pod_metadata, pod_spec
+from hyper2kvm_operator.build.volumes import (
+    PLAN_FOLDER,
+    SOURCE_FOLDER,
+    TEMPORARY,
+    WORKSPACE_FOLDER,
+    TargetVolume,
+    Volume,
+    config_volume,
+    keys_volume,
+    source_volume,
+    target_volume,
+    workspace_volume,
+)
+from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.settings import Settings
-
-CONTAINER = "conversion"
-"""Name of the one container of each pod."""
 
 KVM_RESOURCE = "devices.kubevirt.io/kvm"
 """The device plugin's resource, which KubeVirt's virt-handler offers on nodes with KVM."""
@@ -23,16 +32,10 @@ KVM_RESOURCE = "devices.kubevirt.io/kvm"
 PLAN_DIGEST = "hyper2kvm.io/plan-digest"
 """Annotation of the convert Job: the plan that it runs."""
 
-SOURCE_FOLDER = "/source"
-TARGETS_FOLDER = "/targets"
-WORKSPACE_FOLDER = "/workspace"
-PLAN_FOLDER = "/etc/hyper2kvm"
-KEYS_FOLDER = "/secrets/keys"
 PLAN_FILE = "plan.json"
 MIGRATION_FILE = "migration.yaml"
 
-QEMU_USER = 107
-"""uid and gid that KubeVirt's virt-launcher reads disks with."""
+_KVM_DEVICE = "/dev/kvm"
 
 
 class Kvm(Enum):
@@ -41,30 +44,6 @@ class Kvm(Enum):
     DEVICE_PLUGIN = "DevicePlugin"
     PRIVILEGED = "Privileged"
     NONE = "None"
-
-
-@dataclass(frozen=True)
-class TargetVolume:
-    """A claim that a disk is written to.
-
-    Attributes:
-        disk: the disk's id in the machine.
-        claim: name of the claim.
-        mode: Filesystem or Block.
-        file: name of the file on a Filesystem volume.
-    """
-
-    disk: str
-    claim: str
-    mode: VolumeMode
-    file: str
-
-    @property
-    def path(self) -> str:
-        """Where the pod sees the target: a file, or a device."""
-        if self.mode is VolumeMode.BLOCK:
-            return f"/dev/hyper2kvm/{self.claim}"
-        return f"{TARGETS_FOLDER}/{self.claim}/{self.file}"
 
 
 def plan_job(key: MigrationKey, spec: VirtualMachineMigrationSpec, settings: Settings, config: str) -> Json:
@@ -85,7 +64,7 @@ def plan_job(key: MigrationKey, spec: VirtualMachineMigrationSpec, settings: Set
         "--workspace",
         "/tmp/workspace",  # noqa: S108 -- the pod's own emptyDir
     ]
-    return _job(key, "plan", spec, settings, command, [_source_volume(spec.source), _config_volume(config)], Kvm.NONE)
+    return _job(key, "plan", spec, settings, command, [source_volume(spec.source), config_volume(config)], Kvm.NONE)
 
 
 def convert_job(
@@ -111,53 +90,14 @@ def convert_job(
     """
     command = ["h2k", "run", f"{PLAN_FOLDER}/{PLAN_FILE}", "--workspace", WORKSPACE_FOLDER]
     volumes = [
-        _source_volume(spec.source),
-        _config_volume(config),
-        _workspace_volume(workspace),
-        *(_target_volume(target) for target in targets),
+        source_volume(spec.source),
+        config_volume(config),
+        workspace_volume(workspace),
+        *(target_volume(target) for target in targets),
     ]
     if spec.guest.keys is not None:
-        volumes.append(_Volume("keys", {"secret": {"secretName": spec.guest.keys.secret_name}}, KEYS_FOLDER))
+        volumes.append(keys_volume(spec.guest.keys.secret_name))
     return _job(key, "convert", spec, settings, command, volumes, kvm)
-
-
-@dataclass(frozen=True)
-class _Volume:
-    name: str
-    source: Json
-    path: str
-    read_only: bool = True
-    block: bool = False
-
-
-def _source_volume(source: MigrationSourceSpec) -> _Volume:
-    volume = source.files.volume if source.files else None
-    if volume is None:
-        raise ValueError("a source without a volume")
-    if volume.persistent_volume_claim is not None:
-        claim = {"claimName": volume.persistent_volume_claim.claim_name, "readOnly": True}
-        return _Volume("source", {"persistentVolumeClaim": claim}, SOURCE_FOLDER)
-    if volume.nfs is not None:
-        return _Volume("source", {"nfs": {**volume.nfs.to_object(), "readOnly": True}}, SOURCE_FOLDER)
-    if volume.host_path is not None:
-        return _Volume("source", {"hostPath": {"path": volume.host_path.path, "type": "Directory"}}, SOURCE_FOLDER)
-    raise ValueError("a source volume of no kind")
-
-
-def _config_volume(config: str) -> _Volume:
-    return _Volume("plan", {"configMap": {"name": config}}, PLAN_FOLDER)
-
-
-def _workspace_volume(claim: str | None) -> _Volume:
-    source: Json = {"persistentVolumeClaim": {"claimName": claim}} if claim else {"emptyDir": {}}
-    return _Volume("workspace", source, WORKSPACE_FOLDER, read_only=False)
-
-
-def _target_volume(target: TargetVolume) -> _Volume:
-    block = target.mode is VolumeMode.BLOCK
-    path = target.path if block else f"{TARGETS_FOLDER}/{target.claim}"
-    source = {"persistentVolumeClaim": {"claimName": target.claim}}
-    return _Volume(f"target-{target.claim}"[:63].rstrip("-"), source, path, read_only=False, block=block)
 
 
 def _job(
@@ -166,27 +106,26 @@ def _job(
     spec: VirtualMachineMigrationSpec,
     settings: Settings,
     command: Sequence[str],
-    volumes: Sequence[_Volume],
+    volumes: Sequence[Volume],
     kvm: Kvm,
 ) -> Json:
-    options = spec.job
-    labels = {**options.labels, ROLE_LABEL: role}
-    job = new_object(Resources.JOB.value, key, key.child(role), labels=labels, annotations=options.annotations or None)
+    options, privileged, mounted = spec.job, kvm is Kvm.PRIVILEGED, [*volumes, *TEMPORARY]
+    job = new_object(Resources.JOB.value, key, key.child(role))
+    job["metadata"] |= pod_metadata(key, options, role)
+    made = container_spec(
+        settings, [*command, "--json"], _resources(spec, settings, kvm), mounted, privileged=privileged
+    ) | {"env": _environment(volumes, kvm), "terminationMessagePolicy": "File"}
     job["spec"] = {
         "backoffLimit": options.retries,
         "activeDeadlineSeconds": settings.job_deadline,
         "ttlSecondsAfterFinished": settings.finished_job_ttl,
         "podFailurePolicy": {"rules": _failure_rules()},
         "template": {
-            "metadata": {"labels": {**labels, **key.labels}, **_annotations(options.annotations)},
-            "spec": _pod(spec, settings, command, volumes, kvm),
+            "metadata": pod_metadata(key, options, role),
+            "spec": pod_spec(settings, options, made, mounted, restart="Never", privileged=privileged),
         },
     }
     return job
-
-
-def _annotations(annotations: Mapping[str, str]) -> Json:
-    return {"annotations": dict(annotations)} if annotations else {}
 
 
 def _failure_rules() -> list[Json]:
@@ -204,94 +143,17 @@ def _exit_rule(action: str, codes: list[int]) -> Json:
     return {"action": action, "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": codes}}
 
 
-def _pod(
-    spec: VirtualMachineMigrationSpec,
-    settings: Settings,
-    command: Sequence[str],
-    volumes: Sequence[_Volume],
-    kvm: Kvm,
-) -> Json:
-    options = spec.job
-    pod: Json = {
-        "restartPolicy": "Never",
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": 60,
-        "securityContext": pod_security(root=kvm is Kvm.PRIVILEGED),
-        "containers": [_container(spec, settings, command, volumes, kvm)],
-        "volumes": [
-            *({"name": volume.name, **volume.source} for volume in volumes),
-            {"name": "tmp", "emptyDir": {}},
-            {"name": "var-tmp", "emptyDir": {}},
-            *([{"name": "kvm", "hostPath": {"path": "/dev/kvm", "type": ""}}] if kvm is Kvm.PRIVILEGED else []),
-        ],
+def _environment(volumes: Sequence[Volume], kvm: Kvm) -> list[Json]:
+    stated = {
+        "HOME": "/tmp",  # noqa: S108 -- the pod's own emptyDir
+        "HYPER2KVM_TERMINATION_LOG": "/dev/termination-log",
+        "TMPDIR": "/tmp",  # noqa: S108 -- as above
     }
-    selector = {**settings.node_selector, **options.node_selector}
-    tolerations = [t.to_object() for t in (*settings.tolerations, *options.tolerations)]
-    optional: Json = {
-        "nodeSelector": selector,
-        "tolerations": tolerations,
-        "priorityClassName": options.priority_class_name,
-        "imagePullSecrets": [{"name": name} for name in settings.image_pull_secrets],
-    }
-    return pod | {name: value for name, value in optional.items() if value}
-
-
-def pod_security(*, root: bool = False) -> Json:
-    """The security context of the pods. Only root may open a node's /dev/kvm, whatever its group is there."""
-    return {
-        "runAsUser": 0 if root else QEMU_USER,
-        "runAsGroup": 0 if root else QEMU_USER,
-        "runAsNonRoot": not root,
-        "fsGroup": QEMU_USER,
-        "fsGroupChangePolicy": "OnRootMismatch",
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
-
-
-def _container(
-    spec: VirtualMachineMigrationSpec,
-    settings: Settings,
-    command: Sequence[str],
-    volumes: Sequence[_Volume],
-    kvm: Kvm,
-) -> Json:
-    privileged = kvm is Kvm.PRIVILEGED
-    security: Json = {"privileged": True} if privileged else {"allowPrivilegeEscalation": False}
-    mounts = [
-        {"name": v.name, "mountPath": v.path, **({"readOnly": True} if v.read_only else {})}
-        for v in volumes
-        if not v.block
-    ]
-    devices = [{"name": v.name, "devicePath": v.path} for v in volumes if v.block]
-    return {
-        "name": CONTAINER,
-        "image": settings.conversion_image,
-        "imagePullPolicy": settings.image_pull_policy,
-        "command": [*command, "--json"],
-        "env": _environment(),
-        "securityContext": {
-            **security,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": True,
-        },
-        "resources": _resources(spec, settings, kvm),
-        "terminationMessagePolicy": "File",
-        "volumeMounts": [
-            *mounts,
-            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 -- the pod's own emptyDir
-            {"name": "var-tmp", "mountPath": "/var/tmp"},  # noqa: S108 -- as above; for qemu's snapshots
-            *([{"name": "kvm", "mountPath": "/dev/kvm"}] if privileged else []),
-        ],
-    } | ({"volumeDevices": devices} if devices else {})
-
-
-def _environment() -> list[Json]:
-    return [
-        {"name": "HOME", "value": "/tmp"},  # noqa: S108 -- the pod's own emptyDir
-        {"name": "HYPER2KVM_TERMINATION_LOG", "value": "/dev/termination-log"},
-        {"name": "TMPDIR", "value": "/tmp"},  # noqa: S108 -- as above
-    ]
+    if kvm is Kvm.PRIVILEGED:
+        # The process starts as root, with all of the node's devices, and becomes a user who reaches these only.
+        devices = [_KVM_DEVICE, *(volume.path for volume in volumes if volume.block)]
+        stated |= {"HYPER2KVM_USER": str(QEMU_USER), "HYPER2KVM_DEVICES": ":".join(devices)}
+    return [{"name": name, "value": value} for name, value in stated.items()]
 
 
 def _resources(spec: VirtualMachineMigrationSpec, settings: Settings, kvm: Kvm) -> Json:

@@ -8,7 +8,7 @@ from hyper2kvm_api.document import Document
 from hyper2kvm_api.kubernetes_types import Labels, Resources, Toleration
 from hyper2kvm_api.options import KvmMode
 from hyper2kvm_api.scalars import ObjectName
-from hyper2kvm_operator.settings import Settings
+from hyper2kvm_operator.settings import MIN_FINISHED_TTL, Settings
 
 VERSION = "0.1.0"
 """Version of the images that the chart installs."""
@@ -68,8 +68,8 @@ class ConversionValues(Document):
     """Seconds after which a Job is ended."""
     start_deadline: int = Field(default=_DEFAULTS.start_deadline, ge=10)
     """Seconds that a pod may wait for its node, volumes or image before the migration fails."""
-    finished_ttl: int = Field(default=_DEFAULTS.finished_job_ttl, ge=0)
-    """Seconds that finished Jobs stay for looking at."""
+    finished_ttl: int = Field(default=_DEFAULTS.finished_job_ttl, ge=MIN_FINISHED_TTL)
+    """Seconds that finished Jobs stay for looking at; five minutes at least."""
 
 
 class HostPathValues(Document):

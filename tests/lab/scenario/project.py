@@ -10,6 +10,7 @@ from typing import Any
 from hyper2kvm.run import run
 from hyper2kvm_api.errors import HostError
 from hyper2kvm_api.reasons import Reason
+from hyper2kvm_operator.build.metadata import MigrationKey
 from hyper2kvm_operator.kube.resources import MANAGED_BY, MANAGER, NAME_LABEL
 from lab.cluster.cluster import Cluster
 
@@ -86,6 +87,10 @@ class Project:
         """The objects of a kind."""
         found: list[Json] = json.loads(self.kubectl("get", kind, f"--selector={selector}", "--output=json"))["items"]
         return found
+
+    def key(self, name: str) -> MigrationKey:
+        """What the names of a migration's objects are made from."""
+        return MigrationKey(self.namespace, name, str((self.get(KIND, name) or {})["metadata"]["uid"]))
 
     def status(self, name: str) -> Json:
         """A migration's status; empty when there is none."""

@@ -1,4 +1,5 @@
 import os
+import re
 from functools import partial
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from hyper2kvm_operator.build import imageserver
 from hyper2kvm_operator.build.claims import Overheads, disk_claim, required_size, workspace_claim
 from hyper2kvm_operator.build.configmap import plan_config, report_config, request_config
 from hyper2kvm_operator.build.datavolume import adopting, importing
-from hyper2kvm_operator.build.job import Kvm, TargetVolume, convert_job, plan_job
+from hyper2kvm_operator.build.job import Kvm, convert_job, plan_job
 from hyper2kvm_operator.build.metadata import MigrationKey
 from hyper2kvm_operator.build.virtualmachine import machine_name, map_networks
+from hyper2kvm_operator.build.volumes import TargetVolume
 from unit.operator.machines import MACHINES, built
 from unit.operator.situations import KEY, MACHINE, SETTINGS, SOURCE, make_spec
 
@@ -34,6 +36,14 @@ FULL_JOB = {
     "annotations": {"team": "platform"},
     "retries": 7,
 }
+NFS = {"files": {"volume": {"nfs": {"server": "nas.example", "path": "/exports"}}, "path": "web01.ova"}}
+HOST_PATH = {"files": {"volume": {"hostPath": {"path": "/exports"}}, "path": "web01.ova"}}
+PLACED = SETTINGS.replaced(
+    node_selector={"kvm": "yes"},
+    tolerations=[{"key": "dedicated", "value": "kvm"}],
+    image_pull_secrets=["registry"],
+    image_pull_policy="Always",
+)
 TARGETS = (
     TargetVolume("scsi0:0", "web01-disk0", VolumeMode.FILESYSTEM, "disk.img"),
     TargetVolume("scsi0:1", "web01-disk1", VolumeMode.BLOCK, "disk.img"),
@@ -46,6 +56,8 @@ def attached(**options):
 
 BUILT = {
     "plan-job": lambda: plan_job(KEY, make_spec(), SETTINGS, "web01-request"),
+    "plan-job-nfs": lambda: plan_job(KEY, make_spec(source=NFS), PLACED, "web01-request"),
+    "plan-job-host-path": lambda: plan_job(KEY, make_spec(source=HOST_PATH), SETTINGS, "web01-request"),
     "convert-job": lambda: convert_job(
         KEY,
         make_spec(guest={"keys": {"secretName": "luks"}}, job=FULL_JOB),
@@ -56,7 +68,7 @@ BUILT = {
         workspace="web01-workspace",
     ),
     "convert-job-privileged": lambda: convert_job(
-        KEY, make_spec(), SETTINGS, "web01-plan", TARGETS[:1], Kvm.PRIVILEGED, workspace="web01-workspace"
+        KEY, make_spec(), SETTINGS, "web01-plan", TARGETS, Kvm.PRIVILEGED, workspace="web01-workspace"
     ),
     "convert-job-dry-run": lambda: convert_job(
         KEY, make_spec(mode="Plan"), SETTINGS, "web01-plan", (), Kvm.NONE, workspace=None
@@ -78,10 +90,9 @@ BUILT = {
         make_spec(target={"disks": {"storageClassName": "fast"}}).target.disks,
         Overheads(0.06, (("fast", 0.1),)),
         url=imageserver.image_url(KEY, SETTINGS, "web01-disk0-artifact", "disk.qcow2"),
-        certificates="web01-serve",
-        credentials="web01-serve",
+        server=imageserver.server_name(KEY),
     ),
-    "image-server-pod": lambda: imageserver.pod(KEY, SETTINGS, ["web01-disk0-artifact"]),
+    "image-server-pod": lambda: imageserver.pod(KEY, make_spec(job=FULL_JOB), PLACED, ["web01-disk0-artifact"]),
     "image-server-service": lambda: imageserver.service(KEY),
     **{f"virtual-machine-{name}": partial(build, KEY) for name, build in MACHINES.items()},
 }
@@ -101,12 +112,57 @@ def test_objects_are_built_as_recorded(name):
 @pytest.mark.parametrize("kvm", Kvm)
 def test_pods_never_get_a_token_nor_a_writable_root(kvm):
     pod = convert_job(KEY, make_spec(), SETTINGS, "c", TARGETS, kvm, workspace="w")["spec"]["template"]["spec"]
-    container = pod["containers"][0]
     assert pod["automountServiceAccountToken"] is False
-    assert container["securityContext"]["readOnlyRootFilesystem"]
-    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-    assert ("privileged" in container["securityContext"]) is (kvm is Kvm.PRIVILEGED)
+    assert pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"]
+    assert not any("hostPath" in volume for volume in pod["volumes"])
+
+
+@pytest.mark.parametrize("kvm", [Kvm.NONE, Kvm.DEVICE_PLUGIN])
+def test_pods_that_need_no_privilege_have_none(kvm):
+    pod = convert_job(KEY, make_spec(), SETTINGS, "c", TARGETS, kvm, workspace="w")["spec"]["template"]["spec"]
+    security = pod["containers"][0]["securityContext"]
+    assert security["capabilities"] == {"drop": ["ALL"]}
+    assert security["allowPrivilegeEscalation"] is False
+    assert "privileged" not in security
+    assert pod["securityContext"]["runAsUser"] == 107
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+
+
+def test_a_privileged_pod_is_told_whom_to_become_and_which_devices_to_reach():
+    """And is promised nothing that container runtimes do not keep for privileged containers."""
+    job = convert_job(KEY, make_spec(), SETTINGS, "c", TARGETS, Kvm.PRIVILEGED, workspace="w")
+    container = job["spec"]["template"]["spec"]["containers"][0]
+    environment = {one["name"]: one["value"] for one in container["env"]}
+    assert environment["HYPER2KVM_USER"] == "107"
+    assert environment["HYPER2KVM_DEVICES"] == "/dev/kvm:/dev/hyper2kvm/web01-disk1"
+    assert container["securityContext"] == {"privileged": True, "readOnlyRootFilesystem": True}
+
+
+def test_every_pod_of_a_migration_goes_where_the_administrator_and_the_user_want_it():
+    spec = make_spec(job=FULL_JOB)
+    config = "c"
+    pods = [
+        plan_job(KEY, spec, PLACED, config)["spec"]["template"],
+        convert_job(KEY, spec, PLACED, config, TARGETS, Kvm.NONE, workspace="w")["spec"]["template"],
+        imageserver.pod(KEY, spec, PLACED, ["web01-disk0-artifact"]),
+    ]
+    for pod in pods:
+        assert pod["spec"]["nodeSelector"] == {"kvm": "yes", "disk": "fast"}
+        assert [one["key"] for one in pod["spec"]["tolerations"]] == ["dedicated", "migration"]
+        assert pod["spec"]["priorityClassName"] == "batch"
+        assert pod["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+        assert pod["metadata"]["labels"].items() >= {**FULL_JOB["labels"], **KEY.labels}.items()
+        assert pod["metadata"]["annotations"] == FULL_JOB["annotations"]
+
+
+@pytest.mark.parametrize("name", ["web01", "01web", "a.b-c", "x" * 253, "y" * 52 + "-z"])
+def test_the_image_servers_name_is_its_migrations_alone_and_a_label_of_dns(name):
+    """A Secret of that name cannot be read to see whose it is; and a Service's name begins with a letter."""
+    uids = ("0f3a5c7e-1111-4222-8333-444455556666", "1f3a5c7e-1111-4222-8333-444455556666")
+    names = [imageserver.server_name(MigrationKey("moves", name, uid)) for uid in uids]
+    assert names[0] != names[1]
+    assert all(re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])", each) for each in names)
+    assert names[0].endswith("-0f3a5c7e")
 
 
 @pytest.mark.parametrize(
@@ -134,9 +190,33 @@ def test_names_of_children_are_valid_and_unique():
     assert KEY.child("plan") == "web01-plan"
 
 
-def test_a_report_fits_a_config_map():
-    kept = report_config(KEY, {"report.json": "{}", "report.html": "x" * (2 << 20)})
-    assert list(kept["data"]) == ["report.json"]
+def test_a_report_fits_a_config_map_and_says_what_does_not():
+    kept = report_config(KEY, {"report.json": "{}", "report.html": "ä" * (1 << 20)})
+    assert list(kept.config["data"]) == ["report.json", "NOTE.txt"]
+    assert kept.left_out == ("report.html",)
+    assert "report.html: 2097152 bytes" in kept.config["data"]["NOTE.txt"]
+
+
+def test_a_report_that_fits_is_kept_whole():
+    kept = report_config(KEY, {"report.json": "{}", "report.html": "<html>"})
+    assert kept.config["data"] == {"report.json": "{}", "report.html": "<html>"}
+    assert kept.left_out == ()
+
+
+@pytest.mark.parametrize(
+    ("named", "default", "overhead"),
+    [(None, None, 0.06), (None, "slow", 0.2), ("fast", "slow", 0.1), ("other", "slow", 0.06)],
+)
+def test_a_claim_is_sized_for_the_class_that_it_will_get(named, default, overhead):
+    """CDI states overheads a class, the default one's too; a claim that names no class gets that."""
+    overheads = Overheads(0.06, (("fast", 0.1), ("slow", 0.2)))
+    options = make_spec(target={"disks": {"storageClassName": named}}).target.disks
+    served = {"url": "https://x", "server": "s"}
+    claim = disk_claim(KEY, "d", 1 << 30, options, overheads, mode=VolumeMode.FILESYSTEM, default_class=default)
+    imported = importing(KEY, "d", 1 << 30, options, overheads, default_class=default, **served)["spec"]["pvc"]
+    for spec in (claim["spec"], imported):
+        assert spec["resources"]["requests"]["storage"] == str(required_size(1 << 30, VolumeMode.FILESYSTEM, overhead))
+        assert spec.get("storageClassName") == named
 
 
 NICS = [Nic(id=f"ethernet{n}", network=network) for n, network in enumerate(["VM Network", "DMZ", "VM Network"])]

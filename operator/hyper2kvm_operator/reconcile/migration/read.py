@@ -8,7 +8,8 @@ import pydantic
 from hyper2kvm_api.options import VolumeMode
 from hyper2kvm_api.result import Result
 from hyper2kvm_api.scalars import quantity_bytes
-from hyper2kvm_operator.build.job import CONTAINER, PLAN_DIGEST
+from hyper2kvm_operator.build.job import PLAN_DIGEST
+from hyper2kvm_operator.build.pod import CONTAINER
 from hyper2kvm_operator.kube.client import KubeObject
 from hyper2kvm_operator.kube.resources import MIGRATION_LABEL, SUSPENDED
 from hyper2kvm_operator.reconcile.migration.observed import (

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hyper2kvm_operator.build.job import CONTAINER
+from hyper2kvm_operator.build.pod import CONTAINER
 from hyper2kvm_operator.kube.client import KubeClient
 from hyper2kvm_operator.kube.errors import RefusedError, UnreachableError
 

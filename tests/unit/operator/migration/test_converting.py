@@ -244,3 +244,10 @@ def test_a_dry_run_ends_with_its_report():
     decision = decide(observed(spec=spec, status=status, convert_job=done, report=(("report.json", "{}"),)))
     assert decision.status.phase is Phase.SUCCEEDED
     assert kinds(decision, Apply) == [("ConfigMap", "web01-report")]
+
+
+def test_a_report_that_a_config_map_cannot_hold_is_told():
+    done = job(outcome=JobOutcome.SUCCEEDED, pod=pod(exit_code=0, result=RESULT))
+    report = (("report.json", "{}"), ("report.html", "x" * (1 << 20)))
+    decision = decide(observed(Phase.CONVERTING, convert_job=done, report=report))
+    assert any("report.html" in one for one in decision.status.warnings)

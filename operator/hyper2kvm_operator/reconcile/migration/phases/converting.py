@@ -121,8 +121,11 @@ def _entered(o: Observed, stage: str | None) -> list[Occurrence]:
 def _ended(o: Observed, spec: VirtualMachineMigrationSpec, job: JobState) -> Decision:
     report: tuple[Action, ...] = ()
     if o.report:
-        report = (Apply(Resources.CONFIG_MAP.value, report_config(o.key, dict(o.report))),)
-        o = replace(o, status=o.status.replaced(report=report_name(o.key)))
+        built = report_config(o.key, dict(o.report))
+        report = (Apply(Resources.CONFIG_MAP.value, built.config),)
+        lacking = tuple(f"ReportIncomplete: {name} is too large for a ConfigMap" for name in built.left_out)
+        status = o.status.replaced(report=report_name(o.key), warnings=_merged(o.status, lacking))
+        o = replace(o, status=status)
     result = job.pod.result if job.pod else None
     if job.outcome is JobOutcome.FAILED:
         return _failure(o, job, report)

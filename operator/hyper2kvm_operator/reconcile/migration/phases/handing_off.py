@@ -85,7 +85,7 @@ def _server(o: Observed, spec: VirtualMachineMigrationSpec) -> list[Action]:
     actions: list[Action] = []
     if o.serve_pod is None:
         claimed = [target.claim for target in target_volumes(o, spec)]
-        actions.append(Ensure(Resources.POD.value, imageserver.pod(o.key, o.settings, claimed)))
+        actions.append(Ensure(Resources.POD.value, imageserver.pod(o.key, spec, o.settings, claimed)))
     if not o.certificate:
         actions.append(IssueCertificate(imageserver.server_host(o.key, o.settings)))
         actions.append(Ensure(Resources.SERVICE.value, imageserver.service(o.key)))
@@ -107,8 +107,8 @@ def _imports(o: Observed, spec: VirtualMachineMigrationSpec) -> list[Action]:
             spec.target.disks,
             o.abilities.overheads,
             url=imageserver.image_url(o.key, o.settings, target.claim, target.file),
-            certificates=imageserver.server_name(o.key),
-            credentials=imageserver.server_name(o.key),
+            server=imageserver.server_name(o.key),
+            default_class=o.abilities.default_class,
         )
         actions.append(Ensure(Resources.DATA_VOLUME.value, value))
     return actions

@@ -7,8 +7,9 @@ from hyper2kvm_api.options import Handoff, VolumeMode
 from hyper2kvm_api.plan import Plan
 from hyper2kvm_api.resolve import Places, resolve
 from hyper2kvm_operator.build.claims import disk_claim, volume_mode, workspace_claim
-from hyper2kvm_operator.build.job import KEYS_FOLDER, QEMU_USER, SOURCE_FOLDER, TARGETS_FOLDER, TargetVolume
 from hyper2kvm_operator.build.metadata import Json
+from hyper2kvm_operator.build.pod import QEMU_USER
+from hyper2kvm_operator.build.volumes import KEYS_FOLDER, SOURCE_FOLDER, TARGETS_FOLDER, TargetVolume
 from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.reconcile.migration.decision import (
     Decision,
@@ -86,7 +87,15 @@ def claims(o: Observed, spec: VirtualMachineMigrationSpec, machine: Machine) -> 
     """The claims of the targets."""
     sizes = {disk.id: disk.capacity for disk in machine.disks}
     return [
-        disk_claim(o.key, target.claim, sizes[target.disk], spec.target.disks, o.abilities.overheads, mode=target.mode)
+        disk_claim(
+            o.key,
+            target.claim,
+            sizes[target.disk],
+            spec.target.disks,
+            o.abilities.overheads,
+            mode=target.mode,
+            default_class=o.abilities.default_class,
+        )
         for target in target_volumes(o, spec)
     ]
 
