@@ -12,7 +12,7 @@ from hyper2kvm_api.errors import SpecError
 from hyper2kvm_api.manifest import parse
 from hyper2kvm_api.merge import without_nulls
 from hyper2kvm_api.migration import MigrationProfile, VirtualMachineMigration
-from hyper2kvm_operator.chartvalues import Values
+from hyper2kvm_operator.chart.values import Values
 from lab.documentation import REPOSITORY, Page, pages
 
 PAGES = pages()
