@@ -3,6 +3,7 @@
 Handing off is None, as there is no CDI: the finished disk stays on its claim.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -36,6 +37,14 @@ _RESYNC = 10.0
 """Seconds after a start in which the operator lists what it watches for the second time."""
 
 
+_STORAGE_CLASS = {
+    "apiVersion": "storage.k8s.io/v1",
+    "kind": "StorageClass",
+    "metadata": {"name": "fast", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+    "provisioner": "example.com/none",
+}
+
+
 @dataclass
 class _Operator:
     """A running operator."""
@@ -49,10 +58,10 @@ class _Operator:
         return {family.name: family for family in text_string_to_metric_families(text)}
 
     def peak(self) -> int:
-        """The most memory that it has had, in MiB (proc(5), VmHWM)."""
+        """The most memory that it has had, in MB (proc(5), VmHWM)."""
         lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
         (peak,) = (int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
-        return peak // 1024
+        return round(peak * 1024 / 1_000_000)
 
 
 def measure(folder: Path) -> dict[str, object]:
@@ -62,11 +71,7 @@ def measure(folder: Path) -> dict[str, object]:
 
 def _measure(folder: Path, count: int) -> dict[str, object]:
     with ControlPlane(folder) as plane, StandIn(plane):
-        for crd in sorted((REPOSITORY / "crds").glob("*.yaml")):
-            plane.kubectl.apply(crd.read_text())
-        plane.kubectl("wait", "--for=condition=Established", "crd", "--all")
-        plane.kubectl("create", "namespace", _NAMESPACE)
-        client = KubeClient(config.new_client_from_config(str(plane.layout.kubeconfig)))
+        client = _prepared(plane)
         with _operator(plane, folder / "operator.log") as operator:
             began = time.monotonic()
             for number in range(count):
@@ -74,11 +79,13 @@ def _measure(folder: Path, count: int) -> dict[str, object]:
             _wait(lambda: _phases(operator).get("Succeeded", 0) == count)
             took = time.monotonic() - began
             told, working = operator.metrics(), operator.peak()
-        began = time.monotonic()
-        with _operator(plane, folder / "operator-again.log") as operator:
-            caught_up = _quiet_since(operator, count) - began
-            time.sleep(_RESYNC)
-            restarted = operator.peak()
+        at_rest, resting = _restarted(plane, folder / "operator-again.log", lambda operator: _at_rest(operator, count))
+        for number in range(count, count + CONCURRENT):
+            client.create(Resources.MIGRATION.value, _migration(number))
+        with _operator(plane, folder / "operator-interrupted.log") as operator:
+            _wait(lambda: _phases(operator).get("Converting", 0) >= CONCURRENT // 2)
+        everything = count + CONCURRENT
+        busy, _ = _restarted(plane, folder / "operator-busy.log", lambda operator: _looked_at(operator, everything))
     looks = told["hyper2kvm_reconcile_duration_seconds"]
     requests = next(one.value for one in told["hyper2kvm_api_requests"].samples if one.name.endswith("_total"))
     return {
@@ -88,10 +95,30 @@ def _measure(folder: Path, count: int) -> dict[str, object]:
         "reconcile, p95 seconds": round(quantile(looks, 0.95), 3),
         "looks at a migration": round(_count(looks) / count, 1),
         "API requests a migration": round(requests / count, 1),
-        "peak memory of the operator, MiB": working,
-        "seconds until it has caught up after kill -9": round(caught_up, 1),
-        "peak memory while it catches up, MiB": restarted,
+        "peak memory of the operator, MB": working,
+        "seconds until it has caught up after kill -9, all at rest": round(at_rest, 1),
+        f"seconds until it has looked at all after kill -9, {CONCURRENT} at work": round(busy, 1),
+        "peak memory while it catches up, MB": resting,
     }
+
+
+def _prepared(plane: ControlPlane) -> KubeClient:
+    """A client to a control plane that knows the kinds, and a storage class by default."""
+    for crd in sorted((REPOSITORY / "crds").glob("*.yaml")):
+        plane.kubectl.apply(crd.read_text())
+    plane.kubectl("wait", "--for=condition=Established", "crd", "--all")
+    plane.kubectl("create", "namespace", _NAMESPACE)
+    plane.kubectl.apply(json.dumps(_STORAGE_CLASS))
+    return KubeClient(config.new_client_from_config(str(plane.layout.kubeconfig)))
+
+
+def _restarted(plane: ControlPlane, log: Path, caught_up: Callable[[_Operator], float]) -> tuple[float, int]:
+    """Seconds from the start of an operator until it has caught up, and the most memory that it has had, in MB."""
+    began = time.monotonic()
+    with _operator(plane, log) as operator:
+        moment = caught_up(operator)
+        time.sleep(_RESYNC)
+        return moment - began, operator.peak()
 
 
 @contextmanager
@@ -143,7 +170,7 @@ def _phases(operator: _Operator) -> dict[str, int]:
     return {one.labels["phase"]: int(one.value) for one in operator.metrics()["hyper2kvm_migrations"].samples}
 
 
-def _quiet_since(operator: _Operator, count: int) -> float:
+def _at_rest(operator: _Operator, count: int) -> float:
     """The moment since which the operator knows all migrations, has an empty queue and looks at nothing."""
     since, looks = time.monotonic(), -1.0
     until = since + _DEADLINE
@@ -158,6 +185,16 @@ def _quiet_since(operator: _Operator, count: int) -> float:
             return since
         time.sleep(_PAUSE / 5)
     raise TimeoutError("the operator does not catch up")
+
+
+def _looked_at(operator: _Operator, count: int) -> float:
+    """The moment at which the operator has looked as often as there are migrations: those due first come first."""
+    until = time.monotonic() + _DEADLINE
+    while _count(operator.metrics()["hyper2kvm_reconcile_duration_seconds"]) < count:
+        if time.monotonic() > until:
+            raise TimeoutError("the operator does not catch up")
+        time.sleep(_PAUSE / 5)
+    return time.monotonic()
 
 
 def _count(histogram: Metric) -> float:
