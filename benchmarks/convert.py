@@ -1,6 +1,7 @@
-"""CONVERT against nbdcopy and qemu-img convert; what a kill costs; peak memory."""
+"""CONVERT against nbdcopy and qemu-img convert; what a kill costs; the memory of a whole run."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,26 +11,29 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from benchmarks.source import DATA, make_source
+from benchmarks.memory import peak
+from benchmarks.source import CAPACITY, DATA, make_source
+from hyper2kvm.disk.chunks import CHUNK
 from hyper2kvm.disk.server import NbdServer
+from lab.command import H2K, manifest
+from lab.guests.build import ensure_guest
 
 _ROUNDS = 5
-_MIB = 1 << 20
+_KILLS = (0.2, 0.35, 0.5, 0.65, 0.8)
+"""Shares of the data at which a copy is killed."""
 
 
 def measure(folder: Path) -> dict[str, object]:
     """The figures; `folder` needs 5 GiB."""
     options = make_source(folder)
     times: dict[str, list[float]] = {name: [] for name in _ENGINES}
-    peak = 0
     for _ in range(_ROUNDS):
         for name, engine in _ENGINES.items():
             with _served(options, folder) as (uri, target):
-                seconds, memory = engine(uri, target)
-            times[name].append(seconds)
-            peak = max(peak, memory)
+                times[name].append(engine(uri, target))
     medians = {name: round(median(values), 2) for name, values in times.items()}
     ours, without = medians["h2k"], medians["h2k without digests"]
+    again = [_copied_again(options, folder, share) for share in _KILLS]
     return {
         "seconds": medians,
         "throughput of nbdcopy": {
@@ -37,8 +41,8 @@ def measure(folder: Path) -> dict[str, object]:
             "without digests": round(medians["nbdcopy"] / without, 2),
         },
         "throughput of qemu-img": {"with digests": round(medians["qemu-img convert"] / ours, 2)},
-        "copied again after kill -9": f"{_copied_again(options, folder):.2%}",
-        "peak memory MiB": peak // 1024,
+        "copied again after kill -9": {"median": f"{median(again):.2%}", "most": f"{max(again):.2%}"},
+        "peak memory MiB": {"a large disk": _peak_of_disk(folder), "a guest": _peak_of_guest(folder)},
     }
 
 
@@ -57,20 +61,21 @@ class _served:  # noqa: N801 -- used as a function
         shutil.rmtree(self._target)
 
 
-def _ours(*arguments: str) -> Callable[[str, Path], tuple[float, int]]:
-    def copy(uri: str, folder: Path) -> tuple[float, int]:
-        result = json.loads(subprocess.run(_command(uri, folder, *arguments), check=True, capture_output=True).stdout)
-        return result["seconds"], result["peak"]
+def _timed(command: list[str]) -> float:
+    """Seconds of a whole process, the start of Python included."""
+    started = time.monotonic()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.monotonic() - started
 
-    return copy
+
+def _ours(*arguments: str) -> Callable[[str, Path], float]:
+    return lambda uri, folder: _timed(_command(uri, folder, *arguments))
 
 
-def _other(*arguments: str) -> Callable[[str, Path], tuple[float, int]]:
-    def copy(uri: str, folder: Path) -> tuple[float, int]:
+def _other(*arguments: str) -> Callable[[str, Path], float]:
+    def copy(uri: str, folder: Path) -> float:
         named = {"URI": uri, "TARGET": str(folder / "target.raw")}
-        started = time.monotonic()
-        subprocess.run([named.get(each, each) for each in arguments], check=True, capture_output=True)
-        return time.monotonic() - started, 0
+        return _timed([named.get(each, each) for each in arguments])
 
     return copy
 
@@ -88,19 +93,51 @@ def _command(uri: str, folder: Path, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "benchmarks.copy_once", uri, str(folder), *arguments]
 
 
-def _copied_again(options: dict[str, object], folder: Path) -> float:
-    """Share of the data that is copied a second time when the process is killed half way."""
+def _copied_again(options: dict[str, object], folder: Path, share: float) -> float:
+    """Share of the data that is copied a second time when the process is killed at some share of it.
+
+    In the engine's unit: a chunk of which anything is there at the kill counts as copied once.
+    """
     with _served(options, folder) as (uri, target):
         partial = target / ".target.raw.partial"
         with subprocess.Popen(_command(uri, target), stdout=subprocess.DEVNULL) as process:
-            while not (partial.exists() and _stored(partial) > DATA // 2):
+            while not (partial.exists() and partial.stat().st_blocks * 512 > DATA * share):
                 time.sleep(0.005)
             process.kill()
-        written = _stored(partial)
+        there = _chunks(partial) * CHUNK
         done = subprocess.run(_command(uri, target), check=True, capture_output=True)
         result = json.loads(done.stdout)
-    return max(0.0, written + result["copied"] - result["data"]) / result["data"]
+    return float((there + result["copied"] - result["data"]) / result["data"])
 
 
-def _stored(path: Path) -> int:
-    return path.stat().st_blocks * 512
+def _chunks(path: Path) -> int:
+    """Chunks of a file in which there is data (lseek(2), SEEK_DATA)."""
+    found: set[int] = set()
+    with path.open("rb") as file:
+        at = 0
+        while at < CAPACITY:
+            try:
+                start = os.lseek(file.fileno(), at, os.SEEK_DATA)
+            except OSError:  # ENXIO: no data from there on
+                break
+            at = os.lseek(file.fileno(), start, os.SEEK_HOLE)
+            found.update(range(start // CHUNK, -(-at // CHUNK)))
+    return len(found)
+
+
+def _peak_of_disk(folder: Path) -> int:
+    """MiB of a whole run with the large disk, without a system in it."""
+    return _peak(folder, folder, "disk.vmdk", guest={"whenUnsupported": "Copy"})
+
+
+def _peak_of_guest(folder: Path) -> int:
+    """MiB of a whole run with a guest that is inspected and repaired."""
+    guest = ensure_guest("debian12-bios")
+    return _peak(folder, guest.ova.parent, guest.ova.name)
+
+
+def _peak(folder: Path, volume: Path, path: str, **spec: object) -> int:
+    with tempfile.TemporaryDirectory(dir=folder) as output:
+        boot = {"boot": {"enabled": False}}
+        file = manifest(Path(output), "bench", volume, path, validation=boot, **spec)
+        return peak([H2K, "run", str(file), "--output", output]) >> 20

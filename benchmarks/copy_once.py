@@ -1,12 +1,11 @@
 """One copy by the project's engine in a process of its own: `python -m benchmarks.copy_once URI FOLDER [--no-digests]`.
 
-Prints the seconds, the bytes copied by this process and its peak memory in KiB, as JSON.
+Prints the bytes that this process has copied, and those of the data in all, as JSON.
 """
 
 import json
 import sys
 import threading
-import time
 from pathlib import Path
 
 from benchmarks.source import CAPACITY
@@ -29,15 +28,8 @@ def main(uri: str, folder: Path, *, digests: bool) -> None:
         serial="bench",
     )
     wanted = Copy(disk, CAPACITY, uri, digest("bench"), folder / "journal", digests=digests)
-    started = time.monotonic()
     copied = copy_disk(wanted, Events(), threading.Event())
-    seconds = time.monotonic() - started
-    print(json.dumps({"seconds": seconds, "copied": copied.copied_now, "data": copied.data, "peak": _peak()}))
-
-
-def _peak() -> int:
-    status = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line.split()[1] for line in status if line.startswith("VmHWM:")))
+    print(json.dumps({"copied": copied.copied_now, "data": copied.data}))
 
 
 if __name__ == "__main__":
