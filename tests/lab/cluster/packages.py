@@ -92,4 +92,4 @@ def _services_stay_down() -> Iterator[None]:
     finally:
         _POLICY.unlink()
         if Path("/run/systemd/system").exists():
-            run(["systemctl", "disable", "--quiet", "etcd", "containerd"], deadline=60, check=False)
+            run(["systemctl", "disable", "--quiet", "etcd", "containerd", "prometheus"], deadline=60, check=False)
