@@ -21,7 +21,7 @@ def metrics_page() -> str:
         f"<!-- {HEADER} -->",
         "# Metrics",
         "",
-        "The operator serves them on port 8080 under `/metrics`.",
+        "The operator serves them under `/metrics`, on the port of the chart's value `operator.port`.",
         "",
         "| metric | type | labels | meaning |",
         "|---|---|---|---|",

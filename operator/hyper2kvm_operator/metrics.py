@@ -1,8 +1,17 @@
-"""The operator's metrics. The reference page is generated from this table."""
+"""The operator's metrics. The reference page is generated from this table; the alerts and the dashboard use its names.
+
+Series with known labels are there from the start, at zero: Prometheus sees no increase in a series that begins at one.
+"""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from hyper2kvm_api.migration import BootStatus, Phase
+from hyper2kvm_api.reasons import Reason
+from hyper2kvm_api.stage import Stage
+
 _STAGE_BUCKETS = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
+_FINAL = (Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED)
+_BOOT_FAILURES = (Reason.BOOT_FAILED, Reason.BOOT_TIMED_OUT)
 
 
 class Metrics:
@@ -27,11 +36,19 @@ class Metrics:
             buckets=_STAGE_BUCKETS,
             registry=self.registry,
         )
+        self.stage_seconds = Histogram(
+            "hyper2kvm_stage_duration_seconds",
+            "Time that a stage of the pipeline took, as its pod tells; stages that an earlier pod had done are not among them.",
+            ["stage"],
+            buckets=_STAGE_BUCKETS,
+            registry=self.registry,
+        )
         self.bytes = Counter("hyper2kvm_copied_bytes_total", "Bytes of disks that were copied.", registry=self.registry)
         self.boots = Counter(
-            "hyper2kvm_boot_proofs_total",
-            "Boot checks of migrated guests, by what showed that they came up.",
-            ["evidence", "accelerator"],
+            "hyper2kvm_boot_checks_total",
+            "Boot checks of migrated guests by verdict (Booted, BootFailed, BootTimedOut, Skipped), and by what showed "
+            "that they came up.",
+            ["verdict", "evidence", "accelerator"],
             registry=self.registry,
         )
         self.reconcile_seconds = Histogram(
@@ -45,3 +62,28 @@ class Metrics:
         )
         self.queue = Gauge("hyper2kvm_queue_length", "Migrations that wait to be looked at.", registry=self.registry)
         self.requests = Counter("hyper2kvm_api_requests_total", "Requests to the API server.", registry=self.registry)
+        self._begin()
+
+    def stage(self, stage: str, seconds: float) -> None:
+        """Count a stage that a pod has finished."""
+        self.stage_seconds.labels(stage).observe(seconds)
+
+    def boot(self, boot: BootStatus) -> None:
+        """Count the boot check of a migration that did not fail by it."""
+        self.boots.labels(boot.verdict, boot.evidence or "", boot.accelerator or "").inc()
+
+    def failure(self, reason: str) -> None:
+        """Count a migration that failed, and its boot check when that is why."""
+        self.failures.labels(reason).inc()
+        if reason in _BOOT_FAILURES:
+            self.boots.labels(reason, "", "").inc()
+
+    def _begin(self) -> None:
+        for phase in _FINAL:
+            self.finished.labels(phase.value)
+        for reason in Reason:
+            self.failures.labels(reason.value)
+        for stage in Stage:
+            self.stage_seconds.labels(stage.value)
+        for verdict in (*_BOOT_FAILURES, "Skipped"):
+            self.boots.labels(str(verdict), "", "")

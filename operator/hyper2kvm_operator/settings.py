@@ -6,9 +6,11 @@ import yaml
 from pydantic import Field
 
 from hyper2kvm_api.document import Document
+from hyper2kvm_api.errors import SpecError
 from hyper2kvm_api.kubernetes_types import Labels, Resources, Toleration
 from hyper2kvm_api.manifest import parse
 from hyper2kvm_api.options import KvmMode
+from hyper2kvm_api.reasons import Reason
 from hyper2kvm_api.scalars import ObjectName
 
 PREFIX = "HYPER2KVM_"
@@ -72,5 +74,9 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
 
 def _value(key: str, text: str, names: Mapping[str, str]) -> object:
     field = Settings.model_fields.get(key.removeprefix(PREFIX).lower())
-    plain = field is None or key not in names or field.annotation is str
-    return text if plain else yaml.safe_load(text)
+    if field is None or key not in names or field.annotation is str:
+        return text
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SpecError(Reason.INVALID_SPEC, f"environment: {key} is no YAML: {' '.join(str(error).split())}") from None

@@ -29,6 +29,7 @@ TESTS = {
     "libvirt-clients": "virsh judges the domains that are written",
     "libvirt-daemon-driver-qemu": "what virsh asks, inside of its own process",
     "openssl": "judges the certificates of the lab",
+    "prometheus": "promtool judges the chart's alerts and tries them (a download of 19 MB)",
 }
 """Package → what it is for: all that tests and demonstrations need."""
 

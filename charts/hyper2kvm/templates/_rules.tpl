@@ -41,7 +41,7 @@
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [kubevirt.io]
   resources: [virtualmachines]
-  verbs: [get, list, create, patch]
+  verbs: [get, list, create]
 {{- end }}
 {{- define "hyper2kvm.clusterRules" -}}
 - apiGroups: ['']

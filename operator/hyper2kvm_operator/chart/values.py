@@ -47,6 +47,8 @@ class OperatorValues(Document):
     """More labels of the operator's pod."""
     pod_annotations: Labels = {}
     """Annotations of the operator's pod."""
+    port: int = Field(default=_DEFAULTS.port, ge=1, le=65535)
+    """Port of metrics and health."""
     workers: int = Field(default=_DEFAULTS.workers, ge=1, le=64)
     """Threads that reconcile."""
     log_format: Literal["json", "text"] = "json"

@@ -82,6 +82,4 @@ class Resources(Enum):
     STORAGE_CLASS = Resource("storage.k8s.io/v1", "StorageClass", "storageclasses", ("list",), namespaced=False)
     DATA_VOLUME = Resource("cdi.kubevirt.io/v1beta1", "DataVolume", "datavolumes", _CHILD)
     CDI_CONFIG = Resource("cdi.kubevirt.io/v1beta1", "CDIConfig", "cdiconfigs", ("get",), namespaced=False)
-    VIRTUAL_MACHINE = Resource(
-        "kubevirt.io/v1", "VirtualMachine", "virtualmachines", ("get", "list", "create", "patch")
-    )
+    VIRTUAL_MACHINE = Resource("kubevirt.io/v1", "VirtualMachine", "virtualmachines", ("get", "list", "create"))

@@ -30,7 +30,7 @@ PACKAGES = {
 }
 """Package → what it is for."""
 
-SERVICES = {"etcd-server": "etcd", "containerd": "containerd"}
+SERVICES = {"etcd-server": "etcd", "containerd": "containerd", "prometheus": "prometheus"}
 """Package → the service that it would start now and at every boot. The cluster starts its own."""
 
 _POLICY = Path("/usr/sbin/policy-rc.d")

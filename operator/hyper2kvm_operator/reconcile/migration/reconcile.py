@@ -125,11 +125,14 @@ class MigrationReconciler:
         if after.phase in FINAL:
             self._metrics.finished.labels(after.phase.value).inc()
         if after.phase is Phase.FAILED and after.failure is not None:
-            self._metrics.failures.labels(after.failure.reason).inc()
+            self._metrics.failure(after.failure.reason)
+        if before.phase is Phase.CONVERTING and observed.progress is not None:
+            for stage, seconds in observed.progress.seconds.items():
+                self._metrics.stage(stage, seconds)
         if before.phase is Phase.CONVERTING and after.phase in {Phase.HANDING_OFF, Phase.SUCCEEDED}:
             self._metrics.bytes.inc(sum(disk.copied or 0 for disk in after.disks))
-            if after.boot is not None and after.boot.verdict == "Booted":
-                self._metrics.boots.labels(after.boot.evidence or "", after.boot.accelerator or "").inc()
+            if after.boot is not None:
+                self._metrics.boot(after.boot)
 
 
 def after_refusal(o: Observed, error: ActionRefusedError) -> Decision:

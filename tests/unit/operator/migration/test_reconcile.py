@@ -5,7 +5,10 @@ import time
 
 import pytest
 
+from hyper2kvm_api.errors import ValidationError
+from hyper2kvm_api.migration import BootStatus
 from hyper2kvm_api.reasons import Reason
+from hyper2kvm_api.result import Outcome, Result, failure_of
 from hyper2kvm_operator.kube.cache import Cache
 from hyper2kvm_operator.kube.errors import RefusedError
 from hyper2kvm_operator.kube.resources import Resources
@@ -171,3 +174,61 @@ def test_what_is_told_stands_in_the_status_until_a_look_succeeds():
     assert [one["message"] for one in status["conditions"] if one["type"] == "Ready"] == ["surprise"]
     operator.look()
     assert "blocked" not in operator.status()
+
+
+def convert_job(*, failed=False):
+    job = stored(Resources.JOB, "web01-convert", owner="uid-web01", spec={})
+    job["metadata"]["labels"]["hyper2kvm.io/role"] = "convert"
+    job["status"] = {"conditions": [{"type": "Failed" if failed else "Complete", "status": "True"}]}
+    return job
+
+
+def convert_pod(job, result):
+    ended = {"exitCode": 0, "message": result.to_json()}
+    pod = stored(Resources.POD, "web01-convert-x", owner="uid-web01")
+    pod["status"] = {
+        "phase": "Succeeded",
+        "containerStatuses": [{"name": "conversion", "state": {"terminated": ended}}],
+    }
+    pod["metadata"] |= {
+        "creationTimestamp": "2026-01-01T00:00:00Z",
+        "ownerReferences": [{"uid": job["metadata"]["uid"]}],
+    }
+    return pod
+
+
+def converted(result, *, failed=False):
+    """An operator that has looked at a migration whose convert Job has ended."""
+    job = convert_job(failed=failed)
+    told = {"id": "scsi0:0", "capacity": 1 << 30, "copied": 300}
+    status = {"phase": "Converting", "observedGeneration": 1, "machine": MACHINE.to_object(), "disks": [told]}
+    operator = Operator(migration(status=status), job, convert_pod(job, result))
+    operator.storage.logs["web01-convert-x"] = (
+        '{"time":"t","type":"StageFinished","stage":"Fix","seconds":4.5}\n'
+        '{"time":"t","type":"Progress","stage":"Convert","disk":"scsi0:0","done":500,"total":500}\n'
+    )
+    operator.look()
+    return operator
+
+
+def value(operator, name, **labels):
+    return operator.metrics.registry.get_sample_value(name, labels)
+
+
+def test_a_conversion_is_counted_with_its_stages_bytes_and_boot_check():
+    boot = BootStatus(verdict="Booted", evidence="Probe", seconds=41.0, accelerator="tcg")
+    operator = converted(Result(outcome=Outcome.SUCCEEDED, boot=boot))
+    assert operator.status()["phase"] == "HandingOff"
+    assert value(operator, "hyper2kvm_stage_duration_seconds_sum", stage="Fix") == 4.5
+    assert value(operator, "hyper2kvm_copied_bytes_total") == 500
+    labels = {"verdict": "Booted", "evidence": "Probe", "accelerator": "tcg"}
+    assert value(operator, "hyper2kvm_boot_checks_total", **labels) == 1
+
+
+def test_a_guest_that_does_not_come_up_is_counted_as_such():
+    failure = failure_of(ValidationError(Reason.BOOT_FAILED, "emergency"))
+    operator = converted(Result(outcome=Outcome.FAILED, failure=failure), failed=True)
+    assert value(operator, "hyper2kvm_migrations_finished_total", phase="Failed") == 1
+    assert value(operator, "hyper2kvm_failures_total", reason="BootFailed") == 1
+    labels = {"verdict": "BootFailed", "evidence": "", "accelerator": ""}
+    assert value(operator, "hyper2kvm_boot_checks_total", **labels) == 1

@@ -1,0 +1,57 @@
+"""Privileged pods on a real container runtime: what is left of their privilege while they work."""
+
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from lab.cluster import namespace
+from lab.cluster.cluster import Cluster
+from lab.scenario.project import migration
+
+pytestmark = pytest.mark.cluster
+
+USER = "107"
+
+
+def process(cluster: Cluster, pod: str) -> Path:
+    """/proc of the h2k process that works in a pod, as the host sees it."""
+    first = namespace.find(cluster.layout)
+    for folder in (Path(f"/proc/{pid}") for pid in namespace.members(first)):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            arguments = folder.joinpath("cmdline").read_bytes().split(b"\0")
+            environment = folder.joinpath("environ").read_bytes().split(b"\0")
+            if b"run" in arguments and f"HOSTNAME={pod}".encode() in environment:
+                return folder
+    raise AssertionError(f"no h2k runs in {pod}")
+
+
+def test_a_privileged_migration_works_as_an_ordinary_user_and_reaches_no_device_of_the_node(
+    operator, project, bootable_disk
+):
+    project.source({"tiny.qcow2": bootable_disk})
+    project.apply(migration("tiny", "tiny.qcow2", job={"kvm": "Privileged"}))
+    pod = project.wait_stage("tiny", "Inspect")
+    assert project.get("pod", pod)["spec"]["containers"][0]["securityContext"]["privileged"] is True
+    folder = process(project.cluster, pod)
+    status = dict(line.split(":\t", 1) for line in (folder / "status").read_text().splitlines() if ":\t" in line)
+    assert status["Uid"].split() == status["Gid"].split() == [USER] * 4
+    assert {status[f"Cap{kind}"] for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {"0" * 16}
+    assert status["NoNewPrivs"] == "1"
+    assert opened(folder / "root/dev") <= {"null", "zero", "full", "random", "urandom", "tty", "kvm"}
+    project.wait_phase("tiny", "Succeeded")
+    assert project.image("tiny-disk0").stat().st_uid == int(USER)
+    assert project.source_is_unchanged()
+
+
+def opened(folder: Path) -> set[str]:
+    """The device nodes in a container's /dev that have any permission left."""
+    found = set()
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            mode = Path(parent, name).lstat().st_mode
+            if (stat.S_ISCHR(mode) or stat.S_ISBLK(mode)) and stat.S_IMODE(mode):
+                found.add(name)
+    return found

@@ -1,0 +1,40 @@
+"""An uninstallation that takes the definitions along: refused while a migration would stay in its deletion for ever."""
+
+import pytest
+
+from hyper2kvm_api.errors import HostError
+from lab import product
+from lab.cluster.progress import wait_for
+from lab.scenario.project import KIND, migration
+
+pytestmark = [pytest.mark.cluster, pytest.mark.alone]
+
+CRD = "virtualmachinemigrations.hyper2kvm.io"
+JOB = f"{product.DEPLOYMENT}-uninstall"
+
+
+def test_definitions_go_with_the_release_only_when_no_migration_needs_the_operator(
+    operator, cluster, project, bootable_disk
+):
+    project.source({"tiny.qcow2": bootable_disk})
+    operator.install("crds.keep=false")
+    project.apply(migration("tiny", "tiny.qcow2"))
+    project.wait_stage("tiny", "Inspect")
+    with pytest.raises(HostError):
+        operator.uninstall()
+    assert f"{project.namespace}/tiny" in operator.kubectl("logs", f"job/{JOB}")
+    # Nothing has happened: the migration goes on, and the release can be upgraded.
+    operator.install("crds.keep=false", "operator.workers=4")
+    assert project.get(KIND, "tiny") is not None
+    project.delete("tiny")
+    # Namespaces of other tests may be going still.
+    wait_for(
+        "the end of all migrations", lambda: cluster.kubectl("get", KIND, "-A", "--output=name") or None, deadline=120
+    )
+    operator.uninstall()
+    try:
+        cluster.wait_gone("customresourcedefinition", CRD)
+        assert cluster.get("job", JOB, product.NAMESPACE) is None
+    finally:
+        operator.install()
+    assert project.source_is_unchanged()
