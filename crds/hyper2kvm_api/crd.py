@@ -11,7 +11,8 @@ from hyper2kvm_api.migration import (
     VirtualMachineMigrationSpec,
     VirtualMachineMigrationStatus,
 )
-from hyper2kvm_api.options import HANDOFF_OF_FORMAT, MigrationOptions
+from hyper2kvm_api.options import MigrationOptions
+from hyper2kvm_api.rules import RULES
 from hyper2kvm_api.structural import Schema, structural
 
 MUTABLE_WHILE_RUNNING = ("suspend", "cancel")
@@ -43,12 +44,12 @@ _MIGRATION_COLUMNS = [
 def migration_crd() -> Schema:
     """The definition of VirtualMachineMigration."""
     spec = structural(VirtualMachineMigrationSpec)
-    _add_migration_rules(spec)
+    cast("Schema", spec["properties"]).update(_options())
     return _crd(
         VirtualMachineMigration,
         plural="virtualmachinemigrations",
         short_names=["vmig"],
-        spec=spec,
+        spec=_with_rules(spec, whole=True),
         status=structural(VirtualMachineMigrationStatus),
         columns=_MIGRATION_COLUMNS,
         rules=[_rule(_fixed_while(when), message) for when, message in _FIXED],
@@ -61,53 +62,30 @@ def profile_crd() -> Schema:
         MigrationProfile,
         plural="migrationprofiles",
         short_names=["mprof"],
-        spec=structural(MigrationOptions, partial=True) | {"nullable": False},
+        spec=_with_rules(structural(MigrationOptions) | {"properties": _options()}, whole=False),
         status=None,
         columns=[("Age", "date", ".metadata.creationTimestamp", 0)],
         rules=[],
     )
 
 
-def _add_migration_rules(spec: Schema) -> None:
-    source = _at(spec, "source")
-    exactly_one(source)
-    exactly_one(_at(source, "files", "volume"))
-    path = _at(source, "files", "path")
-    path["x-kubernetes-validations"] = [
-        _rule("!self.startsWith('/') && !self.split('/').exists(p, p == '..')", "must be relative and without '..'")
-    ]
-    exactly_one(_at(spec, "target", "virtualMachine", "networks", "[]"), besides=("source",))
-    possible = " || ".join(
-        f"(f == '{format_}' && h == '{handoff}')" for format_, handoff in HANDOFF_OF_FORMAT.items() if handoff != "None"
-    )
-    target = _at(spec, "target")
-    target["x-kubernetes-validations"] = [
-        _rule(
-            "!has(self.handoff) || self.handoff == 'None' || "
-            "[has(self.disks) && has(self.disks.format) ? self.disks.format : 'raw'].exists(f, "
-            f"[self.handoff].exists(h, {possible}))",
-            "handoff Adopt needs disks.format raw, Import needs qcow2",
-        ),
-    ]
-    _at(target, "disks")["x-kubernetes-validations"] = [
-        _rule(
-            "!has(self.compression) || self.compression == 'None' || (has(self.format) && self.format == 'qcow2')",
-            "only qcow2 disks can be compressed",
-        )
-    ]
-    _at(spec, "machine")["x-kubernetes-validations"] = [
-        _rule(
-            "!has(self.secureBoot) || !self.secureBoot || !has(self.firmware) || self.firmware == 'uefi'",
-            "secureBoot needs firmware uefi",
-        )
-    ]
+def _options() -> Schema:
+    """The options of a layer: none is required, and null takes away what a layer below sets."""
+    return cast("Schema", structural(MigrationOptions, partial=True)["properties"])
 
 
-def exactly_one(schema: Schema, besides: tuple[str, ...] = ()) -> None:
-    """Add the rule that exactly one of an object's members is there (leaving out those of `besides`)."""
-    members = [name for name in cast("Schema", schema["properties"]) if name not in besides]
-    count = " + ".join(f"(has(self.{name}) ? 1 : 0)" for name in members)
-    schema["x-kubernetes-validations"] = [_rule(f"{count} == 1", f"exactly one of {', '.join(members)} is needed")]
+def _with_rules(spec: Schema, *, whole: bool) -> Schema:
+    """Put the rules where they belong; `whole` for a migration, which may be all there is."""
+    for rule in RULES:
+        if rule.path[0] in cast("Schema", spec["properties"]):
+            _add(_at(spec, *rule.path), rule.cel, rule.message)
+            if whole and rule.whole is not None:
+                _add(spec, rule.whole, rule.message)
+    return spec
+
+
+def _add(schema: Schema, rule: str, message: str) -> None:
+    cast("list[Schema]", schema.setdefault("x-kubernetes-validations", [])).append(_rule(rule, message))
 
 
 def _fixed_while(when: str) -> str:

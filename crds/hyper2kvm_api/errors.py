@@ -39,6 +39,12 @@ class Hyper2kvmError(Exception):
         return self.category.exit_code
 
 
+class UnexpectedError(Hyper2kvmError):
+    """A defect: an exception that no code expects."""
+
+    category = Category.UNEXPECTED
+
+
 class SpecError(Hyper2kvmError):
     """The manifest or a command line is wrong. Retrying without a change does not help."""
 

@@ -10,6 +10,7 @@ from enum import Enum, StrEnum
 class Category(Enum):
     """Groups of reasons; a command's exit code tells the group."""
 
+    UNEXPECTED = 1
     SPEC = 2
     SOURCE = 3
     IMAGE = 4
@@ -27,7 +28,6 @@ class Category(Enum):
 
 
 EXIT_OK = 0
-EXIT_UNEXPECTED = 1
 EXIT_RETRY = 75
 """In a pod: the failure may pass, another try is worth it (EX_TEMPFAIL of sysexits.h)."""
 EXIT_INTERRUPTED = 130
@@ -35,6 +35,8 @@ EXIT_INTERRUPTED = 130
 
 class Reason(StrEnum):
     """Stable names. They may be added to, never renamed."""
+
+    UNEXPECTED = "Unexpected"
 
     INVALID_SPEC = "InvalidSpec"
     UNKNOWN_FIELD = "UnknownField"
@@ -121,6 +123,7 @@ class Reason(StrEnum):
     REQUEST_REFUSED = "RequestRefused"
     OBJECT_NOT_FOUND = "ObjectNotFound"
     KUBECONFIG_MISSING = "KubeconfigMissing"
+    CLUSTER_UNREACHABLE = "ClusterUnreachable"
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,16 @@ def _texts(category: Category, rows: dict[Reason, tuple[str, str]], *retry: Reas
 
 
 REASONS: dict[Reason, ReasonText] = {
+    **_texts(
+        Category.UNEXPECTED,
+        {
+            Reason.UNEXPECTED: (
+                "An error that nobody thought of: a defect of hyper2kvm-operator.",
+                "Please report it with the file that the message names. The same command again continues where it stopped.",
+            ),
+        },
+        Reason.UNEXPECTED,
+    ),
     **_texts(
         Category.SPEC,
         {
@@ -198,7 +211,7 @@ REASONS: dict[Reason, ReasonText] = {
             ),
             Reason.SOURCE_CHANGED: (
                 "The source is not what it was when this migration started.",
-                "Stop whatever writes to the source, then start again with a new workspace.",
+                "Stop whatever writes to the source, then run again; a plan that was made for other disks must be made anew.",
             ),
             Reason.MACHINE_DESCRIPTION_INVALID: (
                 "The VMX or OVF cannot be understood.",
@@ -288,7 +301,7 @@ REASONS: dict[Reason, ReasonText] = {
             ),
             Reason.INITRAMFS_UNSUPPORTED: (
                 "A kernel's initramfs lacks virtio drivers and is of a form that cannot be extended.",
-                "Rebuild it in the guest with the virtio modules, or set spec.guest.initramfs: Keep and boot from SATA.",
+                "Rebuild it in the guest with the virtio modules, or set spec.guest.initramfs: Keep and spec.target.disks.bus: sata.",
             ),
             Reason.DRIVERS_MISSING: (
                 "A kernel has no virtio drivers at all, neither built in nor as modules.",
@@ -377,8 +390,8 @@ REASONS: dict[Reason, ReasonText] = {
                 "Make room in the workspace and run the same command again: it continues where it stopped.",
             ),
             Reason.WORKSPACE_UNUSABLE: (
-                "The workspace cannot be written or belongs to another migration.",
-                "Choose another --workspace folder, or remove the old one when its migration is over.",
+                "The workspace cannot be made, read or written.",
+                "See the message: choose another --workspace folder, or let this user write to it.",
             ),
             Reason.PRIVILEGES_KEPT: (
                 "A privileged pod could not give up root's rights before its work.",
@@ -429,7 +442,7 @@ REASONS: dict[Reason, ReasonText] = {
             ),
             Reason.CLAIM_NOT_BOUND: (
                 "A volume was not provisioned in time.",
-                "See the message and `kubectl describe pvc`: the storage class's provisioner says what it lacks.",
+                "The message has the words of the storage class's provisioner: see to what it lacks, or name another storage class.",
             ),
             Reason.NETWORK_MAPPING_INVALID: (
                 "KubeVirt allows one adapter on the pod network, and the mapping sends several there.",
@@ -449,7 +462,7 @@ REASONS: dict[Reason, ReasonText] = {
             ),
             Reason.IMAGE_PULL_FAILED: (
                 "The node could not fetch the conversion image.",
-                "Check the chart's value conversionImage and the node's access to the registry (imagePullSecrets).",
+                "Check the chart's value conversion.image.name and the node's access to the registry (chart's value imagePullSecrets).",
             ),
             Reason.POD_SECURITY_FORBIDDEN: (
                 "The namespace's Pod Security level does not allow the conversion's pods.",
@@ -477,7 +490,7 @@ REASONS: dict[Reason, ReasonText] = {
             ),
             Reason.DEADLINE_EXCEEDED: (
                 "The Job took longer than the operator allows.",
-                "Raise the chart's value jobDeadline; edit the migration to go on where it stopped.",
+                "Raise the chart's value conversion.deadline; edit the migration to go on where it stopped.",
             ),
             Reason.CDI_MISSING: (
                 "The handoff Import needs CDI, which is not installed.",
@@ -510,6 +523,10 @@ REASONS: dict[Reason, ReasonText] = {
             Reason.KUBECONFIG_MISSING: (
                 "A command for a cluster found no kubeconfig that says where the cluster is.",
                 "Set KUBECONFIG to the file that your cluster gave you, or put it to ~/.kube/config.",
+            ),
+            Reason.CLUSTER_UNREACHABLE: (
+                "The API server does not answer.",
+                "Check with `kubectl get nodes` that the kubeconfig's current context names a cluster that runs.",
             ),
         },
     ),

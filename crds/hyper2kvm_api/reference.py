@@ -5,7 +5,7 @@ from typing import cast
 
 from hyper2kvm_api.crd import migration_crd, profile_crd
 from hyper2kvm_api.migration import GROUP, VERSION, MigrationProfile, VirtualMachineMigration
-from hyper2kvm_api.structural import Schema
+from hyper2kvm_api.structural import Schema, choices, listed
 
 _HEAD = ["| field | type | meaning |", "|---|---|---|"]
 _PROFILE = (
@@ -56,8 +56,8 @@ def _rows(schema: Schema, prefix: str) -> Iterator[str]:
 
 
 def _type(schema: Schema) -> str:
-    if "enum" in schema:
-        return ", ".join(f"`{value}`" for value in cast("list[str]", schema["enum"]))
+    if choices(schema):
+        return ", ".join(f"`{value}`" for value in choices(schema))
     if "items" in schema:
         return f"list of {_type(cast('Schema', schema['items']))}"
     if "additionalProperties" in schema:
@@ -69,7 +69,8 @@ def _meaning(schema: Schema) -> str:
     """A field's description, with the rules that hold for it or for its items."""
     ruled = (schema, cast("Schema", schema.get("items", {})))
     rules = [rule for one in ruled for rule in cast("list[dict[str, str]]", one.get("x-kubernetes-validations", []))]
-    said = [str(schema.get("description", "")), *(f"*{rule['message']}*" for rule in rules)]
+    text = str(schema.get("description", "")).removesuffix(listed(schema)).strip()
+    said = [text, *(f"*{rule['message']}*" for rule in rules)]
     return " ".join(one for one in said if one).replace("|", "\\|")
 
 

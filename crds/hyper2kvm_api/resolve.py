@@ -13,9 +13,10 @@ from hyper2kvm_api.manifest import parse, refusing
 from hyper2kvm_api.merge import JsonObject, merge
 from hyper2kvm_api.migration import Metadata, Mode, VirtualMachineMigrationSpec
 from hyper2kvm_api.names import disk_serial, disk_suffix
-from hyper2kvm_api.options import HANDOFF_OF_FORMAT, Compression, DiskFormat, Handoff, MachineOptions
+from hyper2kvm_api.options import MachineOptions
 from hyper2kvm_api.plan import Plan, PlannedBoot, PlannedDisk, PlannedSource
 from hyper2kvm_api.reasons import Reason
+from hyper2kvm_api.rules import broken
 from hyper2kvm_api.scalars import duration_seconds, quantity_bytes
 
 
@@ -48,7 +49,9 @@ def effective_spec(migration: JsonObject, profiles: Sequence[JsonObject]) -> Vir
     """
     layers = [cast("JsonObject", item.get("spec") or {}) for item in (*profiles, migration)]
     spec = parse(VirtualMachineMigrationSpec, merge(layers), "spec")
-    _check(spec)
+    wrong = broken(spec.to_object())
+    if wrong:
+        raise SpecError(Reason.INVALID_SPEC, f"spec: {'; '.join(wrong)}")
     return spec
 
 
@@ -177,25 +180,3 @@ def _with_mac(nic: Nic, identity: str) -> Nic:
         return nic.replaced(mac=nic.mac.lower())
     octets = hashlib.sha256(f"{identity}/{nic.id}".encode()).digest()[:3]
     return nic.replaced(mac="52:54:00:" + ":".join(f"{octet:02x}" for octet in octets))
-
-
-def _check(spec: VirtualMachineMigrationSpec) -> None:
-    """The rules that span fields. The CRD states the same in CEL, for the API server to refuse early."""
-    disks, handoff = spec.target.disks, spec.target.handoff
-    rules = [
-        (
-            disks.compression is Compression.NONE or disks.format is DiskFormat.QCOW2,
-            "target.disks.compression: only qcow2 disks can be compressed",
-        ),
-        (
-            handoff in {None, Handoff.NONE, HANDOFF_OF_FORMAT[disks.format]},
-            f"target.handoff: {handoff} is not possible with target.disks.format {disks.format}",
-        ),
-        (
-            not spec.machine.secure_boot or spec.machine.firmware is not Firmware.BIOS,
-            "machine.secureBoot: needs firmware uefi",
-        ),
-    ]
-    broken = [message for holds, message in rules if not holds]
-    if broken:
-        raise SpecError(Reason.INVALID_SPEC, "spec: " + "; ".join(broken))

@@ -1,6 +1,8 @@
 """Result: a run's verdict, small enough for a pod's termination message (4096 bytes)."""
 
+from collections.abc import Iterator
 from enum import StrEnum
+from typing import Self
 
 from pydantic import Field
 
@@ -8,6 +10,7 @@ from hyper2kvm_api.document import Document
 from hyper2kvm_api.errors import Hyper2kvmError
 from hyper2kvm_api.machine import Firmware
 from hyper2kvm_api.migration import BootStatus, Failure
+from hyper2kvm_api.scalars import cut
 
 MAX_BYTES = 4096
 
@@ -21,17 +24,20 @@ class Outcome(StrEnum):
 
 
 _FAILURE_TEXT = 4000
+_DISK_ID = 64
+_READABLE = 256
+"""Characters of a text that still say something."""
 
 
 def failure_of(error: Hyper2kvmError) -> Failure:
     """The failure that an error is, its texts cut to what a status can hold."""
     return Failure(
         reason=str(error.reason),
-        message=error.message[:_FAILURE_TEXT],
-        hint=error.hint[:_FAILURE_TEXT],
+        message=cut(error.message, _FAILURE_TEXT),
+        hint=cut(error.hint, _FAILURE_TEXT),
         stage=error.stage,
-        disk=error.disk,
-        file=error.file[:_FAILURE_TEXT] if error.file else None,
+        disk=cut(error.disk, _DISK_ID) if error.disk else None,
+        file=cut(error.file, _FAILURE_TEXT) if error.file else None,
     )
 
 
@@ -69,17 +75,41 @@ class Result(Document):
     """What a user should know."""
 
     def fitted(self, limit: int = MAX_BYTES) -> str:
-        """The result as JSON of at most `limit` bytes: warnings, then the message's end, are dropped as needed."""
-        text = self.to_json()
-        if len(text.encode()) <= limit:
-            return text
-        if self.warnings:
-            kept = self.warnings[:-2] if len(self.warnings) > 1 else ()
-            more = (*kept, "More warnings are in the report.") if kept else ()
-            return self.replaced(warnings=more).fitted(limit)
-        if self.failure is not None and len(self.failure.message) > 64:
-            shorter = self.failure.replaced(message=self.failure.message[: len(self.failure.message) // 2] + "…")
-            return self.replaced(failure=shorter).fitted(limit)
-        if self.disks:
-            return self.replaced(disks=self.disks[: len(self.disks) // 2]).fitted(limit)
+        """The result as JSON of at most `limit` bytes (1024 or more).
+
+        As needed, warnings are left out, then the failure's texts are cut to what can still be read, then digests go.
+        """
+        for smaller in self._ever_smaller():
+            text = smaller.to_json()
+            if len(text.encode()) <= limit:
+                break
         return text
+
+    def _ever_smaller(self) -> Iterator[Self]:
+        made = self
+        yield made
+        kept = len(self.warnings)
+        while kept := kept * 3 // 4:
+            yield self.replaced(warnings=(*self.warnings[:kept], "More warnings are in the report."))
+        made = self.replaced(warnings=())
+        yield made
+        while made.failure is not None and (shorter := _shorter(made.failure, _READABLE)) is not None:
+            made = made.replaced(failure=shorter)
+            yield made
+        while made.disks:
+            made = made.replaced(disks=made.disks[:-1])
+            yield made
+        made = made.replaced(boot=None, boot_disk=None)
+        yield made
+        while made.failure is not None and (shorter := _shorter(made.failure, 1)) is not None:
+            made = made.replaced(failure=shorter)
+            yield made
+
+
+def _shorter(failure: Failure, least: int) -> Failure | None:
+    """The failure with the longest of its texts halved; None when none has more than `least` characters."""
+    texts = {name: getattr(failure, name) or "" for name in ("message", "hint", "file", "disk")}
+    longest = max(texts, key=lambda name: len(texts[name]))
+    if len(texts[longest]) <= least:
+        return None
+    return failure.replaced(**{longest: cut(texts[longest], len(texts[longest]) // 2)})

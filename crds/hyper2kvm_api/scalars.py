@@ -35,7 +35,9 @@ DnsLabel = Annotated[str, StringConstraints(pattern=LABEL_PATTERN, min_length=1,
 """A name that is a host name too (RFC 1123 label): no dots."""
 
 Remark = Annotated[
-    str, BeforeValidator(lambda text: cut(text, REMARK_LENGTH)), StringConstraints(max_length=REMARK_LENGTH)
+    str,
+    BeforeValidator(lambda text: cut(text, REMARK_LENGTH) if isinstance(text, str) else text),
+    StringConstraints(max_length=REMARK_LENGTH),
 ]
 """A sentence for a user. It may quote a source or a guest: what is too long is cut, as it must not fail a status."""
 
@@ -50,9 +52,9 @@ _FACTORS: dict[str, int] = {
 _SECONDS = {"h": 3600, "m": 60, "s": 1}
 
 
-def cut(text: object, limit: int) -> object:
-    """A text of at most `limit` characters, an ellipsis for what is left out; what is no text as it is."""
-    return text if not isinstance(text, str) or len(text) <= limit else text[: limit - 1] + "…"
+def cut(text: str, limit: int) -> str:
+    """A text of at most `limit` characters (1 or more), with an ellipsis for what is left out."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def quantity_bytes(text: str) -> int:

@@ -65,8 +65,15 @@ def _node(node: Schema, definitions: Mapping[str, Schema], *, partial: bool) -> 
             made |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": _LIST_KEYS[item_name]}
     if "type" not in made:
         raise ValueError(f"no type for {name or node}")
-    if partial:
-        made["nullable"] = True
+    return _nullable(made) if partial else made
+
+
+def _nullable(made: Schema) -> Schema:
+    """The API server holds null against a field's own enum, even if it is listed, but not against one in its allOf."""
+    made["nullable"] = True
+    if "enum" in made:
+        made["allOf"] = [{"enum": made.pop("enum")}]
+        made["description"] = f"{made['description']} {listed(made)}"
     return made
 
 
@@ -79,7 +86,7 @@ def _object(made: Schema, resolved: Schema, definitions: Mapping[str, Schema], *
             made["required"] = required
     additional = resolved.get("additionalProperties")
     if isinstance(additional, dict):
-        made["additionalProperties"] = _node(additional, definitions, partial=False)
+        made["additionalProperties"] = _node(additional, definitions, partial=partial)
 
 
 def _resolved(node: Schema, definitions: Mapping[str, Schema]) -> tuple[str | None, Schema]:
@@ -97,6 +104,17 @@ def _resolved(node: Schema, definitions: Mapping[str, Schema]) -> tuple[str | No
         _, target = _resolved(definitions[name], definitions)
         return name, target | {key: value for key, value in node.items() if key != "$ref"}
     return name, node
+
+
+def choices(schema: Schema) -> list[object]:
+    """The values that a field of a structural schema may have; none when they are not listed."""
+    nested = cast("list[Schema]", schema.get("allOf", []))
+    return cast("list[object]", schema.get("enum") or next((one["enum"] for one in nested if "enum" in one), []))
+
+
+def listed(schema: Schema) -> str:
+    """The values of a field as a sentence: `kubectl explain` shows those of a field's own enum only."""
+    return f"One of {', '.join(map(str, choices(schema)))}."
 
 
 def _description(node: Schema, resolved: Schema) -> str:

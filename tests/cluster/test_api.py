@@ -1,9 +1,10 @@
 """What the API server itself refuses, accepts and shows, before any operator has looked."""
 
 import pytest
+import yaml
 
 from hyper2kvm_api.errors import HostError
-from lab.scenario.project import migration
+from lab.scenario.project import KIND, migration
 
 pytestmark = pytest.mark.cluster
 
@@ -78,6 +79,51 @@ def test_the_api_server_accepts_every_option(operator, project):
             },
         }
     )
+
+
+def layered(**spec):
+    """A suspended migration of two profiles, with its own layer as it stands: nulls are kept."""
+    own = migration("web01", "web01.ova", suspend=True, profiles=["base", "team"])
+    return {**own, "spec": {**own["spec"], **spec}}
+
+
+def test_a_null_takes_away_what_profiles_set(operator, project, tiny_disk):
+    """The null must pass the API server; the status has what is effective once planning begins."""
+    project.source({"web01.ova": tiny_disk})
+    for name, spec in (
+        ("base", {"guest": {"trim": False, "serialConsole": True}, "target": {"handoff": "Import"}}),
+        ("team", {"target": {"disks": {"format": "qcow2"}, "virtualMachine": {"labels": {"tier": "a", "team": "b"}}}}),
+    ):
+        profile = {"apiVersion": "hyper2kvm.io/v1alpha1", "kind": "MigrationProfile", "metadata": {"name": name}}
+        project.apply({**profile, "spec": spec})
+    taken = {
+        "guest": {"trim": None, "whenUnsupported": "Copy"},
+        "target": {"handoff": None, "disks": {"compression": "Zstd"}, "virtualMachine": {"labels": {"tier": None}}},
+    }
+    project.apply(layered(**taken))
+    kept = project.get(KIND, "web01")["spec"]
+    assert kept["guest"] == taken["guest"]
+    assert kept["target"] == taken["target"]
+    project.patch("web01", {"suspend": False})
+    project.wait_phase("web01", "Planning", "Provisioning", "Converting", "Failed")
+    effective = yaml.safe_load(project.status("web01")["effectiveSpec"])
+    assert "trim" not in effective["guest"] or effective["guest"]["trim"] is True
+    assert effective["guest"]["serialConsole"] is True
+    assert "handoff" not in effective["target"]
+    assert effective["target"]["virtualMachine"]["labels"] == {"team": "b"}
+
+
+def test_a_profile_that_contradicts_itself_is_refused(operator, project):
+    profile = {"apiVersion": "hyper2kvm.io/v1alpha1", "kind": "MigrationProfile", "metadata": {"name": "all"}}
+    for spec, words in (
+        ({"target": {"handoff": "Import", "disks": {"format": "raw"}}}, "Import needs qcow2"),
+        ({"target": {"virtualMachine": {"networks": [{"source": "lan"}]}}}, "exactly one of pod, multus, ignore"),
+        ({"machine": {"secureBoot": True, "firmware": "bios"}}, "secureBoot needs firmware uefi"),
+    ):
+        with pytest.raises(HostError) as caught:
+            project.apply({**profile, "spec": spec})
+        assert words in caught.value.message
+    project.apply({**profile, "spec": {"target": {"handoff": "Import"}}})
 
 
 def test_a_spec_may_change_before_the_conversion_and_not_after_it(operator, project, tiny_disk):

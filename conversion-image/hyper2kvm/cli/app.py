@@ -30,7 +30,7 @@ COMMAND_GROUP = "hyper2kvm.commands"
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
-    epilog=f"Exit codes: 0 success, 1 unexpected, {EXIT_INTERRUPTED} interrupted, otherwise by the kind of failure:\n\n\b\n{_EXIT_CODES}",
+    epilog=f"Exit codes: 0 success, {EXIT_INTERRUPTED} interrupted, otherwise by the kind of failure:\n\n\b\n{_EXIT_CODES}",
 )
 @click.version_option(package_name="hyper2kvm-operator", prog_name="h2k")
 def app() -> None:

@@ -9,7 +9,7 @@ import click
 
 from hyper2kvm.cli.app import COMMAND_GROUP, app
 from hyper2kvm_api.generated import Table, header, main
-from hyper2kvm_api.reasons import EXIT_INTERRUPTED, EXIT_OK, EXIT_RETRY, EXIT_UNEXPECTED, Category
+from hyper2kvm_api.reasons import EXIT_INTERRUPTED, EXIT_OK, EXIT_RETRY, Category
 
 HEADER = header("conversion-image/hyper2kvm")
 
@@ -22,7 +22,6 @@ bars on a terminal, otherwise, or with `--json`, as one JSON object a line
 
 _EXIT_CODES = {
     EXIT_OK: "success",
-    EXIT_UNEXPECTED: "an error that nobody thought of: please report it",
     **{category.exit_code: f"a reason of the group {category.name.capitalize()}" for category in Category},
     EXIT_RETRY: "in a pod: failed, and worth another try",
     EXIT_INTERRUPTED: "interrupted",

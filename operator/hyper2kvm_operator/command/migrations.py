@@ -46,7 +46,7 @@ def list_migrations(client: KubeClient, namespace: str | None) -> list[Migration
         found = client.list(_KIND, namespace)
         known = bool(found) or client.serves(_KIND)
     except (RefusedError, UnreachableError) as error:
-        raise ClusterError(Reason.REQUEST_REFUSED, str(error)) from None
+        raise _not_told(error) from None
     if not known:
         raise ClusterError(
             Reason.OBJECT_NOT_FOUND,
@@ -86,7 +86,12 @@ def _get(client: KubeClient, resource: Resource, namespace: str, name: str) -> K
     try:
         return client.get(resource, namespace, name)
     except (RefusedError, UnreachableError) as error:
-        raise ClusterError(Reason.REQUEST_REFUSED, str(error)) from None
+        raise _not_told(error) from None
+
+
+def _not_told(error: RefusedError | UnreachableError) -> ClusterError:
+    reason = Reason.REQUEST_REFUSED if isinstance(error, RefusedError) else Reason.CLUSTER_UNREACHABLE
+    return ClusterError(reason, str(error))
 
 
 def _migration(value: KubeObject) -> Migration:

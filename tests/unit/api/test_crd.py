@@ -15,6 +15,7 @@ ALLOWED = {
     "items",
     "additionalProperties",
     "enum",
+    "allOf",
     "pattern",
     "format",
     "minimum",

@@ -155,9 +155,9 @@ def test_keys_are_taken_only_when_they_are_asked_for():
     ("spec", "said"),
     [
         ({"target": {"disks": {"compression": "Zlib"}}}, "only qcow2 disks can be compressed"),
-        ({"target": {"handoff": "Import"}}, "Import is not possible with target.disks.format raw"),
-        ({"target": {"handoff": "Adopt", "disks": {"format": "qcow2"}}}, "Adopt is not possible"),
-        ({"machine": {"secureBoot": True, "firmware": "bios"}}, "secureBoot: needs firmware uefi"),
+        ({"target": {"handoff": "Import"}}, "target: handoff Adopt needs disks.format raw, Import needs qcow2"),
+        ({"target": {"handoff": "Adopt", "disks": {"format": "qcow2"}}}, "handoff Adopt needs disks.format raw"),
+        ({"machine": {"secureBoot": True, "firmware": "bios"}}, "machine: secureBoot needs firmware uefi"),
         ({"source": {}}, "exactly one of files"),
     ],
 )
