@@ -8,6 +8,7 @@ from hyper2kvm.guest.apply import apply, verify
 from hyper2kvm.guest.description import Guest
 from hyper2kvm.guest.draft import Draft
 from hyper2kvm.guest.fixer import Situation
+from hyper2kvm.guest.records import describe
 from hyper2kvm.guest.trim import Trimmed, trim
 from hyper2kvm.guest.unsupported import allow_copy
 from hyper2kvm.stages.documents import Fixed
@@ -34,7 +35,7 @@ def fix(work: Work, guest: Guest, opened: OpenedDisks) -> Fixed:
     draft = fixers.plan(appliance, Situation(guest, work.plan.machine, work.plan.disks, work.plan.guest))
     for finding in draft.findings:
         work.events.warn(finding.reason, finding.message, hint=finding.hint)
-    records = draft.records()
+    records = describe(draft.edits(), appliance)
     if work.plan.mode is Mode.PLAN:
         return Fixed(applied=False, edits=records, notes=tuple(draft.notes))
     trimmed = _write(appliance, work, guest, draft)

@@ -85,7 +85,7 @@ def _identify(draft: Draft) -> None:
     lines = draft.text(IDENTIFY).split("\n")
     kept = [line for line in lines if not (line.startswith("datasource:") and pinned([line.partition(":")[2].strip()]))]
     reason = "it fixes cloud-init's data source to one that the new machine does not have"
-    draft.write(IDENTIFY, "\n".join(kept).encode("utf-8", "surrogateescape"), reason)
+    draft.write(IDENTIFY, "\n".join(kept), reason)
 
 
 FIXER = Fixer("cloud-init", lambda situation: situation.options.keep_network_names, _plan)

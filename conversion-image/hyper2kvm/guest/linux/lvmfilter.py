@@ -43,7 +43,7 @@ def _plan(draft: Draft, situation: Situation) -> None:
             if draft.is_file(path):
                 reason = f"LVM's filter lets in disks by their old names only; the new ones begin with {prefix}"
                 text = with_accepted(draft.text(path), prefix)
-                draft.write(path, text.encode("utf-8", "surrogateescape"), reason)
+                draft.write(path, text, reason)
 
 
 FIXER = Fixer("LVM filter", lambda situation: situation.options.stable_device_names, _plan)

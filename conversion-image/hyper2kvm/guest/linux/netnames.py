@@ -113,7 +113,7 @@ def _adopt_matches(draft: Draft, nics: tuple[Nic, ...]) -> None:
 
 def _write(draft: Draft, path: str, text: str) -> None:
     reason = "it looks for the adapter by its old hardware, which the new machine does not have"
-    draft.write(path, text.encode("utf-8", "surrogateescape"), reason)
+    draft.write(path, text, reason)
 
 
 def _macs(kind: str, value: str, nics: tuple[Nic, ...]) -> str | None:
