@@ -57,15 +57,12 @@ def _renamed(situation: Situation, image: Initramfs) -> Iterator[tuple[str, byte
 
 def _rewritten(path: str, text: str, situation: Situation, renaming: DeviceRenaming) -> str:
     if path in _CRYPTTABS:
-        for entry, stable in crypttab.moved_sources(text, renaming):
-            text = crypttab.rewrite(text, entry.line, stable.spec) if stable else text
-        return text
+        return crypttab.renamed(text, renaming).text
     if path == _FSTAB:
-        moving = {entry.line: renaming.stable(entry.spec) for entry in fstab.parse(text) if renaming.moves(entry.spec)}
-        return fstab.rewrite(text, {line: stable.spec for line, stable in moving.items() if stable})
+        return fstab.renamed(text, renaming).text
     for pattern, lines in arguments.INSIDE_INITRAMFS.items():
         if pattern.fullmatch(path):
             for argument in arguments.devices(text, lines):
-                stable = new_device(argument, renaming, situation) if renaming.moves(argument.device) else None
-                text = arguments.replaced(text, argument, stable.spec) if stable else text
+                device = new_device(argument, renaming, situation) if renaming.moves(argument.device) else None
+                text = arguments.replaced(text, argument, device) if device else text
     return text
