@@ -60,7 +60,7 @@ def architecture(files: GuestFiles) -> str:
     """The machine name of the guest's own programs, or `unknown`."""
     for path in _PROGRAMS:
         found = files.stat(path)
-        head = files.read(path)[:20] if found is not None and found.kind is FileKind.FILE else b""
+        head = files.part(path, 0, 20) if found is not None and found.kind is FileKind.FILE else b""
         if head.startswith(b"\x7fELF") and len(head) == 20:
             order = ">" if head[5] == 2 else "<"
             return MACHINES.get(struct.unpack(f"{order}H", head[18:20])[0], "unknown")

@@ -3,7 +3,8 @@ import pytest
 from hyper2kvm.guest.description import Kernel
 from hyper2kvm.guest.draft import Draft
 from hyper2kvm.guest.edits import EditKind
-from hyper2kvm.guest.linux import drivers, initramfs, kernels, netnames
+from hyper2kvm.guest.linux import initramfs, kernels, netnames
+from hyper2kvm.guest.linux.bytesource import FileBytes
 from hyper2kvm.guest.linux.drivers import FIXER
 from hyper2kvm.guest.linux.rebuild import DRACUT, INITRAMFS_TOOLS, with_modules
 from hyper2kvm_api.errors import GuestError
@@ -42,8 +43,7 @@ def grafts(draft: Draft) -> list[str]:
 
 
 def inside(draft: Draft, path: str = INITRD) -> initramfs.Initramfs:
-    added = b"".join(edit.content for edit in draft.edits() if edit.path == path)
-    return initramfs.read(draft.read(path) + added, path)
+    return initramfs.read(FileBytes(draft, path), path)
 
 
 def refused(files: dict[str, bytes], **given: object) -> GuestError:
@@ -247,13 +247,25 @@ def test_lists_of_modules_get_what_they_lack(text, after):
     assert with_modules(text, ["a", "b_c"]) == after
 
 
-def test_releases_are_ordered_by_their_numbers():
-    assert (
-        drivers.newest(
-            [Kernel(version=v, image=v, initramfs=None, modules=None, drivers={}) for v in ("6.1.0-9", "6.1.0-10")]
-        )
-        == "6.1.0-10"
-    )
+@pytest.mark.parametrize(
+    "stray", [f"vmlinuz-{VERSION}.dpkg-bak", f"vmlinuz-{VERSION}.efi.signed", "vmlinuz-7.0.backup"]
+)
+def test_a_stray_file_beside_a_kernel_does_not_refuse_the_guest(images, stray):
+    draft = planned({**guest(images.initramfs_tools()), f"/boot/{stray}": b"kernel"})
+    assert grafts(draft) == [INITRD]
+
+
+def test_the_kernel_that_another_replaced_is_served_by_the_same_initramfs(images):
+    draft = planned({**guest(images.initramfs_tools()), f"/boot/vmlinuz-{VERSION}.old": b"kernel"})
+    assert grafts(draft) == [INITRD]
+    assert draft.findings == []
+
+
+def test_an_older_copys_damaged_initramfs_is_a_warning(images):
+    strays = {f"/boot/vmlinuz-{VERSION}.old": b"kernel", f"/boot/initrd.img-{VERSION}.old": b"#!/bin/sh\n"}
+    draft = planned({**guest(images.initramfs_tools()), **strays})
+    assert grafts(draft) == [INITRD]
+    assert [finding.reason for finding in draft.findings] == ["InitramfsUnsupported"]
 
 
 def test_the_option_keeps_them_as_they_are():
