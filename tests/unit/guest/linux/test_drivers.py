@@ -140,7 +140,6 @@ def test_what_other_fixers_changed_goes_along(images):
             **guest(images.initramfs_tools(extra={path: b"blacklist virtio_blk\n"})),
             f"/{path}": b"blacklist virtio_blk\n",
             "/etc/network/interfaces": b"iface ens192 inet dhcp\n",
-            "/usr/lib/systemd/libsystemd-shared-252.so": b"",
         }
     )
     given = situation(kernels=kernels.find(held))
@@ -150,7 +149,7 @@ def test_what_other_fixers_changed_goes_along(images):
     FIXER.plan(draft, given)
     image = inside(draft)
     assert image.files[path] == b"# empty\n"
-    assert b"Name=ens192" in image.files["etc/systemd/network/10-hyper2kvm-ens192.link"]
+    assert b'NAME="ens192"' in image.files["etc/udev/rules.d/70-hyper2kvm-net.rules"]
 
 
 def test_the_newest_kernels_defect_is_an_error_and_an_older_ones_a_warning(images):
