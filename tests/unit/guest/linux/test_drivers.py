@@ -133,6 +133,18 @@ def test_names_inside_the_initramfs_become_stable_even_when_no_driver_is_missing
     assert grafts(planned(guest(image), options=GuestOptions(stable_device_names=False))) == []
 
 
+@pytest.mark.parametrize("local", [b"", b"devices {\n\tuse_devicesfile=1\n}\n"])
+def test_a_list_of_old_disks_in_the_initramfs_is_switched_off(images, local):
+    """What is appended to an initramfs can take no file out of it."""
+    listed = {
+        "etc/lvm/devices/system.devices": b"IDTYPE=sys_wwid IDNAME=naa.6000c29abc DEVNAME=/dev/sda2 PVID=a PART=2\n"
+    }
+    extra = listed | ({"etc/lvm/lvmlocal.conf": local} if local else {})
+    draft = planned(guest(images.initramfs_tools(modules=VIRTIO_PATHS, extra=extra)))
+    assert b"use_devicesfile" in inside(draft).files["etc/lvm/lvmlocal.conf"]
+    assert b"use_devicesfile=1" not in inside(draft).files["etc/lvm/lvmlocal.conf"]
+
+
 def test_what_other_fixers_changed_goes_along(images):
     path = "etc/modprobe.d/cis.conf"
     held = memory(
