@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hyper2kvm.guest.description import DriverPlace, Kernel
 from hyper2kvm.guest.files import GuestFiles, first_existing
+from hyper2kvm.guest.firmware import ESP_FOLDERS
 from hyper2kvm.guest.linux import bls, initramfs, modules, reading, uki
 from hyper2kvm.guest.linux.bytesource import ByteSource, FileBytes, HeldBytes
 from hyper2kvm.guest.linux.initramfs import Initramfs
@@ -145,7 +146,7 @@ def _readable(files: GuestFiles, path: str | None) -> Initramfs | None:
 
 
 def _unified(files: GuestFiles) -> Iterator[Kernel]:
-    for partition in bls.PARTITIONS:
+    for partition in ESP_FOLDERS:
         for path in reading.matching(files, f"{partition}/EFI/Linux/*.efi"):
             parts = uki.sections(FileBytes(files, path))
             if ".linux" in parts:
