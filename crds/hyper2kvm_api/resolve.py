@@ -163,6 +163,12 @@ def _secure_boot(machine: Machine, options: MachineOptions) -> bool:
     return False
 
 
+def made_up_addresses(plan: Plan) -> frozenset[str]:
+    """The MAC addresses of a plan's adapters that its source does not state."""
+    identity = f"{plan.namespace}/{plan.name}"
+    return frozenset(nic.mac for nic in plan.machine.nics if nic.mac and nic.mac == _made_up(nic, identity))
+
+
 def inside(folder: str, path: str) -> str:
     """The absolute path of `path` in `folder`.
 
@@ -176,7 +182,9 @@ def inside(folder: str, path: str) -> str:
 
 
 def _with_mac(nic: Nic, identity: str) -> Nic:
-    if nic.mac:
-        return nic.replaced(mac=nic.mac.lower())
+    return nic.replaced(mac=nic.mac.lower() if nic.mac else _made_up(nic, identity))
+
+
+def _made_up(nic: Nic, identity: str) -> str:
     octets = hashlib.sha256(f"{identity}/{nic.id}".encode()).digest()[:3]
-    return nic.replaced(mac="52:54:00:" + ":".join(f"{octet:02x}" for octet in octets))
+    return "52:54:00:" + ":".join(f"{octet:02x}" for octet in octets)

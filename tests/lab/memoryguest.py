@@ -1,10 +1,9 @@
 """A guest's file system in memory, for tests: files, links and folders by path."""
 
-import fnmatch
 import posixpath
 from collections.abc import Iterable, Mapping
 
-from hyper2kvm.guest.files import FileKind, FileStat
+from hyper2kvm.guest.files import FileKind, FileStat, glob
 from hyper2kvm.guest.links import resolve
 from hyper2kvm_api.errors import GuestError
 from hyper2kvm_api.reasons import Reason
@@ -50,6 +49,9 @@ class MemoryGuest:
             raise GuestError(Reason.GUEST_FILE_INVALID, f"{path} is no readable file", file=path)
         return content
 
+    def part(self, path: str, offset: int, count: int) -> bytes:
+        return self.read(path)[offset : offset + count]
+
     def readlink(self, path: str) -> str:
         return self.targets[self.resolve(path, last=False)]
 
@@ -58,10 +60,7 @@ class MemoryGuest:
         return tuple(sorted(posixpath.basename(p) for p in self.stats if p != "/" and posixpath.dirname(p) == folder))
 
     def glob(self, pattern: str) -> tuple[str, ...]:
-        found = {""}
-        for part in pattern.strip("/").split("/"):
-            found = {f"{folder}/{name}" for folder in found for name in self._matching(folder or "/", part)}
-        return tuple(sorted(found))
+        return glob(self, pattern)
 
     def write(self, path: str, content: bytes, mode: int) -> None:
         real = self.resolve(path)
@@ -91,11 +90,6 @@ class MemoryGuest:
 
     def resolve(self, path: str, *, last: bool = True) -> str:
         return resolve(path, self.targets.get, last=last)
-
-    def _matching(self, folder: str, part: str) -> Iterable[str]:
-        if any(sign in part for sign in "*?["):
-            return fnmatch.filter(self.list(folder), part)
-        return (part,) if self.lstat(posixpath.join(folder, part)) is not None else ()
 
     def _folders(self, path: str) -> None:
         while path not in self.stats:

@@ -104,11 +104,9 @@ def boot(candidate: Candidate, workspace: Workspace, events: Events) -> BootProo
     )
 
 
-def stated_addresses(guest: Guest, machine: Machine) -> tuple[str, ...]:
-    """The static addresses that the guest's configuration gives to interfaces of the machine."""
-    macs = {nic.mac.lower() for nic in machine.nics if nic.mac}
-    wanted = (config for config in guest.interfaces if config.mac is None or config.mac.lower() in macs)
-    return tuple(dict.fromkeys(text for config in wanted for text in config.addresses if _is_stated(text)))
+def stated_addresses(guest: Guest) -> tuple[str, ...]:
+    """The static addresses that the guest's configuration states, whichever adapter it knows them of."""
+    return tuple(dict.fromkeys(text for config in guest.interfaces for text in config.addresses if _is_stated(text)))
 
 
 def _is_stated(text: str) -> bool:
@@ -150,7 +148,7 @@ def _prepare(
     overlays = Overlays([disk.id for disk in candidate.disks], [disk.node for disk in machine.disks], sockets, folder)
     probed = insert_probe(overlays, candidate.guest, candidate.keys, accelerator, token, events)
     encrypted = any(device.type == LUKS for device in candidate.guest.devices)
-    expected = Expected(probed, encrypted, stated_addresses(candidate.guest, candidate.machine))
+    expected = Expected(probed, encrypted, stated_addresses(candidate.guest))
     files = BootFiles(evidence / SERIAL_LOG, folder / "report", sockets / "control")
     return _Start(arguments(machine, files, accelerator), files, folder, token, expected)
 

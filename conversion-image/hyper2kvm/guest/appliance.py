@@ -274,10 +274,14 @@ def _bindings() -> Any:
 def _appliances() -> Iterator[int]:
     """The process ids of this process's appliances."""
     for children in Path("/proc/self/task").glob("*/children"):
-        for process in children.read_text().split():
-            try:
-                command = Path("/proc", process, "cmdline").read_bytes()
-            except FileNotFoundError:
-                continue
-            if _CHANNEL in command:
+        for process in _read(children).split():
+            if _CHANNEL in _read(Path("/proc", process.decode(), "cmdline")):
                 yield int(process)
+
+
+def _read(path: Path) -> bytes:
+    """A file of proc(5); empty when its thread or process has ended meanwhile, before or after it was opened."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""

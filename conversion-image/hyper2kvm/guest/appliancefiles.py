@@ -4,21 +4,17 @@ Links are resolved here and not by the appliance: some of libguestfs' calls run 
 an absolute link of the guest would lead into the appliance's own files.
 """
 
-import fnmatch
 import posixpath
 import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from hyper2kvm.guest.files import FileKind, FileStat, WritableGuest
+from hyper2kvm.guest.files import MAX_FILE, FileKind, FileStat, WritableGuest, glob
 from hyper2kvm.guest.handle import MESSAGE, Handle, guarded
 from hyper2kvm.guest.links import resolve
 from hyper2kvm_api.errors import GuestError, Hyper2kvmError
 from hyper2kvm_api.reasons import Reason
-
-MAX_FILE = 512 * 1024 * 1024
-"""Bytes of the largest file that is read; the largest initramfs images have about half of that."""
 
 MAX_NAMES = 16 * 1024 * 1024
 """Bytes of the names in the largest folder that is listed."""
@@ -27,7 +23,6 @@ _KINDS = {stat.S_IFREG: FileKind.FILE, stat.S_IFDIR: FileKind.FOLDER, stat.S_IFL
 _ROOT = FileStat(FileKind.FOLDER, 0o755, 0, 0, 0)
 _NO_SPACE = ("No space left on device", "Disk quota exceeded")
 _IMMUTABLE = "Operation not permitted"
-_WILD = frozenset("*?[")
 
 
 class ApplianceFiles(WritableGuest):
@@ -56,14 +51,17 @@ class ApplianceFiles(WritableGuest):
 
     def read(self, path: str) -> bytes:
         """See GuestFiles."""
-        real = self._real(path)
-        found = self._lstat(real)
-        if found is None or found.kind is not FileKind.FILE:
-            raise _unreadable(path, "it is no file" if found else "there is no such file")
+        real, found = self._plain_file(path)
         if found.size > MAX_FILE:
             raise _unreadable(path, f"it has {found.size} bytes, more than the {MAX_FILE} that are read")
         with guarded(self._handle, lambda words: _unreadable(path, words)):
             return b"".join(self._pieces(real, 0, found.size))
+
+    def part(self, path: str, offset: int, count: int) -> bytes:
+        """See GuestFiles."""
+        real, found = self._plain_file(path)
+        with guarded(self._handle, lambda words: _unreadable(path, words)):
+            return b"".join(self._pieces(real, offset, min(count, found.size - offset)))
 
     def readlink(self, path: str) -> str:
         """See GuestFiles."""
@@ -84,10 +82,7 @@ class ApplianceFiles(WritableGuest):
 
     def glob(self, pattern: str) -> tuple[str, ...]:
         """See GuestFiles."""
-        found = {""}
-        for part in pattern.strip("/").split("/"):
-            found = {f"{folder}/{name}" for folder in found for name in self._matching(folder or "/", part)}
-        return tuple(sorted(found))
+        return glob(self, pattern)
 
     def write(self, path: str, content: bytes, mode: int) -> None:
         """See WritableGuest. The file keeps its inode, and with it its attributes and other names."""
@@ -139,6 +134,13 @@ class ApplianceFiles(WritableGuest):
         self.forget()
         self._check(path, self._target(real) == target)
 
+    def _plain_file(self, path: str) -> tuple[str, FileStat]:
+        real = self._real(path)
+        found = self._lstat(real)
+        if found is None or found.kind is not FileKind.FILE:
+            raise _unreadable(path, "it is no file" if found else "there is no such file")
+        return real, found
+
     def _real(self, path: str, *, last: bool = True) -> str:
         return resolve(path, self._target, last=last)
 
@@ -182,11 +184,6 @@ class ApplianceFiles(WritableGuest):
             if names.stat().st_size > MAX_NAMES:
                 raise _unreadable(real, f"its names have more than {MAX_NAMES} bytes")
             return tuple(sorted(_texts(names.read_bytes())))
-
-    def _matching(self, folder: str, part: str) -> tuple[str, ...]:
-        if _WILD.isdisjoint(part):
-            return (part,) if self.lstat(posixpath.join(folder, part)) is not None else ()
-        return tuple(fnmatch.filter(self.list(folder), part))
 
     def _pieces(self, real: str, start: int, count: int) -> Iterator[bytes]:
         end = start + count

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hyper2kvm.accelerator import cache_folder, find_kernel
+from hyper2kvm.guest.linux.bytesource import HeldBytes, Section
 from hyper2kvm.guest.linux.compression import ERRORS, identify, unpack
 
 _BOOT_FLAG, _MAGIC, _VERSION = 0xAA55, b"HdrS", 0x0208
@@ -24,7 +25,7 @@ _PVH_NOTES = tuple(struct.pack("<III4s", 4, size, 18, b"Xen\0") for size in (4, 
 _MODULES = Path("/lib/modules")
 
 
-def unpacked(image: bytes) -> bytes | None:
+def unpacked(image: bytes) -> bytearray | None:
     """The ELF kernel inside of a bzImage, or None where QEMU could not start it: it has no PVH entry.
 
     Raises:
@@ -35,16 +36,17 @@ def unpacked(image: bytes) -> bytes | None:
         raise ValueError("no bzImage of boot protocol 2.08 or later")
     offset, length = struct.unpack_from("<II", image, 0x248)
     start = (1 + (image[0x1F1] or 4)) * _SECTOR + offset
-    kind = identify(image[: start + length], start)
+    payload = Section(HeldBytes(image), start, length)
+    kind = identify(payload, 0)
     if kind is None:
         raise ValueError("the kernel's payload is of no known compression")
     kernel = bytearray()
-    for piece in unpack(kind, image[: start + length], start):
+    for piece in unpack(kind, payload, 0):
         kernel += piece
         if len(kernel) > _LARGEST:
             raise ValueError("the kernel's payload unpacks to too much")
     startable = kernel.startswith(b"\x7fELF") and any(note in kernel for note in _PVH_NOTES)
-    return bytes(kernel) if startable else None
+    return kernel if startable else None
 
 
 @functools.cache
@@ -99,7 +101,7 @@ def _kept(kernel: Path, folder: Path) -> Path | None:
     return kept
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes | bytearray) -> None:
     temporary = path.with_name(f"{os.getpid()}.unpacked")
     temporary.write_bytes(content)
     temporary.replace(path)

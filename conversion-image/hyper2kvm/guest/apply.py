@@ -51,5 +51,7 @@ def _holds(edit: Edit, files: GuestFiles) -> bool:
         return found.kind is FileKind.LINK and files.readlink(edit.path) == edit.target
     if found.kind is not FileKind.FILE:
         return False
-    content = files.read(edit.path)
-    return content == edit.content if edit.kind is EditKind.WRITE else content.endswith(edit.content)
+    # Of what was appended to a file, only that is read again: an initramfs may have hundreds of megabytes.
+    start = found.size - len(edit.content) if edit.kind is EditKind.APPEND else 0
+    whole = edit.kind is EditKind.APPEND or found.size == len(edit.content)
+    return whole and start >= 0 and files.part(edit.path, start, len(edit.content)) == edit.content

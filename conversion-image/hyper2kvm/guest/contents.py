@@ -7,11 +7,9 @@ from hyper2kvm.guest import encryption, firmware
 from hyper2kvm.guest.description import BlockDevice
 from hyper2kvm.guest.devices import DeviceNames
 from hyper2kvm.guest.encryption import Keys, Unlocked
+from hyper2kvm.guest.firmware import BootRecord
 from hyper2kvm.guest.handle import Handle, appliance_failed, guarded
 from hyper2kvm_api.machine import Firmware, Machine
-
-BOOT_SECTORS = 64 * 512
-"""Bytes that are read from the start of each disk: the boot record and what boot loaders put behind it."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class Contents:
         keys: the keys that were tried on encrypted devices.
         unlocked: the devices, and which of them are locked.
         names: what the guest calls them.
-        boot_sectors: the first bytes of each disk by its id.
+        boot_records: how each disk begins, by its id.
         firmware: what the disks are made for.
     """
 
@@ -31,7 +29,7 @@ class Contents:
     keys: Keys
     unlocked: Unlocked
     names: DeviceNames
-    boot_sectors: Mapping[str, bytes]
+    boot_records: Mapping[str, BootRecord]
     firmware: Firmware
 
     @property
@@ -55,12 +53,19 @@ def look(handle: Handle, machine: Machine, keys: Keys) -> Contents:
     unlocked = encryption.unlock(handle, disks, keys)
     with guarded(handle, appliance_failed):
         names = handle.list_devices()
-        sectors = {disk: handle.pread_device(name, BOOT_SECTORS, 0) for name, disk in zip(names, disks, strict=True)}
+        records = {disk: _boot_record(handle, name) for name, disk in zip(names, disks, strict=True)}
     return Contents(
         machine=machine,
         keys=keys,
         unlocked=unlocked,
         names=DeviceNames(machine, unlocked.devices),
-        boot_sectors=sectors,
+        boot_records=records,
         firmware=firmware.detect(machine.firmware, unlocked.devices),
     )
+
+
+def _boot_record(handle: Handle, disk: str) -> BootRecord:
+    sector = handle.pread_device(disk, firmware.SECTOR, 0)
+    active = firmware.active_partition(sector)
+    inside = active is not None and active + firmware.SECTOR <= handle.blockdev_getsize64(disk)
+    return BootRecord(sector, handle.pread_device(disk, firmware.SECTOR, active) if active and inside else b"")

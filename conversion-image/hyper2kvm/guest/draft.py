@@ -1,18 +1,16 @@
 """Draft: a guest's files with planned changes on top. Fixers read and write it; nothing reaches the guest.
 
 Several fixers may change one file: each sees what the ones before it planned, and one edit with all the reasons
-comes out.
+comes out. Whatever links a path leads through, its change is known by the place that they lead to.
 """
 
-import difflib
-import fnmatch
-import hashlib
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from hyper2kvm.guest.edits import Edit, EditKind, EditRecord
-from hyper2kvm.guest.files import FileKind, FileStat, GuestFiles
+from hyper2kvm.guest import links
+from hyper2kvm.guest.edits import Edit, EditKind
+from hyper2kvm.guest.files import FileKind, FileStat, GuestFiles, glob
 
 
 @dataclass(frozen=True)
@@ -51,16 +49,17 @@ class Draft(GuestFiles):
         """Record something that the user should know; `reason` is a CamelCase word."""
         self.findings.append(Finding(reason, message, hint))
 
-    def write(self, path: str, content: bytes | str, reason: str, *, mode: int = 0o644) -> None:
-        """Plan a file's whole content. Links to a file are followed: what they lead to is written.
+    def write(self, path: str, content: bytes | str, *reasons: str, mode: int = 0o644) -> None:
+        """Plan a file's whole content, with a sentence for each of its reasons.
 
-        Nothing is planned when the file already has that content.
+        Links to a file are followed: what they lead to is written. Nothing is planned when the file already has that
+        content. In a text, surrogates stand for bytes that are not UTF-8, as `text` gives them.
         """
-        data = content.encode() if isinstance(content, str) else content
+        data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
         real = self.resolve(path)
         if self.is_file(real) and self.read(real) == data:
             return
-        self._change(real, EditKind.WRITE, reason, content=data, mode=mode)
+        self._change(real, EditKind.WRITE, *reasons, content=data, mode=mode)
 
     def append(self, path: str, content: bytes, reason: str, summary: str) -> None:
         """Plan bytes at the end of an existing file. Such a file takes no other change."""
@@ -72,75 +71,77 @@ class Draft(GuestFiles):
     def copy(self, source: str, path: str, reason: str) -> None:
         """Plan a copy of a file."""
         self.write(path, self.read(source), reason)
-        if path in self._changes:
-            self._changes[path].summary = f"copy of {source}"
+        change = self._changes.get(self.resolve(path))
+        if change is not None:
+            change.summary = f"copy of {source}"
 
     def remove(self, path: str, reason: str) -> None:
         """Plan the removal of a path itself (a link is not followed) with what it holds; no change when absent."""
         if self.lstat(path) is not None:
-            self._change(path, EditKind.REMOVE, reason)
+            self._change(self.place(path), EditKind.REMOVE, reason)
 
     def link(self, path: str, target: str, reason: str) -> None:
         """Plan a symbolic link, in place of what is there."""
         found = self.lstat(path)
         if found is not None and found.kind is FileKind.LINK and self.readlink(path) == target:
             return
-        self._change(path, EditKind.LINK, reason, target=target)
+        self._change(self.place(path), EditKind.LINK, reason, target=target)
 
     def lstat(self, path: str) -> FileStat | None:
         """See GuestFiles."""
-        change = self._changes.get(path)
-        if change is None:
-            return None if self._gone(path) else self._files.lstat(path)
-        if change.kind is EditKind.REMOVE:
-            return None
-        if change.kind is EditKind.LINK:
-            return FileStat(FileKind.LINK, 0o777, 0, 0, len(change.target or ""))
-        below = self._files.lstat(path) or FileStat(FileKind.FILE, change.mode, 0, 0, 0)
-        size = below.size + len(change.content) if change.kind is EditKind.APPEND else len(change.content)
-        return FileStat(FileKind.FILE, below.mode, below.uid, below.gid, size)
+        return self._lstat(self.place(path))
 
     def stat(self, path: str) -> FileStat | None:
         """See GuestFiles."""
-        return self.lstat(self.resolve(path))
+        found = self._lstat(self.resolve(path))
+        return None if found is None or found.kind is FileKind.LINK else found
 
     def read(self, path: str) -> bytes:
         """See GuestFiles."""
         real = self.resolve(path)
         change = self._changes.get(real)
-        if change is not None and change.kind is EditKind.WRITE:
-            return change.content
-        return self._files.read(real)
+        if change is None:
+            return self._files.read(real)
+        return change.content if change.kind is EditKind.WRITE else self._files.read(real) + change.content
+
+    def part(self, path: str, offset: int, count: int) -> bytes:
+        """See GuestFiles."""
+        real = self.resolve(path)
+        change = self._changes.get(real)
+        if change is None:
+            return self._files.part(real, offset, count)
+        if change.kind is EditKind.WRITE:
+            return change.content[offset : offset + count]
+        before = self._files.lstat(real)
+        behind = offset - (before.size if before else 0)
+        return self._files.part(real, offset, count) + change.content[max(behind, 0) : max(behind + count, 0)]
 
     def text(self, path: str) -> str:
-        """A file's content as text; bytes that are not UTF-8 survive a round trip through `write`'s caller."""
+        """A file's content as text; bytes that are not UTF-8 survive a round trip through `write`."""
         return self.read(path).decode("utf-8", "surrogateescape")
 
     def readlink(self, path: str) -> str:
         """See GuestFiles."""
-        change = self._changes.get(path)
-        return change.target if change is not None and change.target is not None else self._files.readlink(path)
+        return self._readlink(self.place(path))
 
     def list(self, path: str) -> tuple[str, ...]:
         """See GuestFiles."""
         folder = self.resolve(path)
         names = set() if self._gone(folder) else set(self._files.list(folder))
+        below = posixpath.join(folder, "")
         for changed, change in self._changes.items():
-            if posixpath.dirname(changed) == folder:
-                (names.discard if change.kind is EditKind.REMOVE else names.add)(posixpath.basename(changed))
+            if not changed.startswith(below):
+                continue
+            name, deeper, _ = changed.removeprefix(below).partition("/")
+            if change.kind is not EditKind.REMOVE:
+                names.add(name)
+            elif not deeper:
+                names.discard(name)
         return tuple(sorted(names))
 
     def glob(self, pattern: str) -> tuple[str, ...]:
         """See GuestFiles."""
-        found = {path for path in self._files.glob(pattern) if self.lstat(path) is not None}
-        for path in self._changes:
-            matches = path.count("/") == pattern.count("/") and all(
-                fnmatch.fnmatchcase(part, wanted)
-                for part, wanted in zip(path.split("/"), pattern.split("/"), strict=True)
-            )
-            if matches and self.lstat(path) is not None:
-                found.add(path)
-        return tuple(sorted(found))
+        return glob(self, pattern)
 
     def exists(self, path: str) -> bool:
         """Whether the path leads to anything."""
@@ -157,23 +158,12 @@ class Draft(GuestFiles):
         return found is not None and found.kind is FileKind.FOLDER
 
     def resolve(self, path: str) -> str:
-        """The path with every link in it followed, inside the guest; at most 40 links, as the kernel allows."""
-        done, rest, links = "/", [part for part in path.split("/") if part not in {"", "."}], 0
-        while rest:
-            part = rest.pop(0)
-            if part == "..":
-                done = posixpath.dirname(done)
-                continue
-            here = posixpath.join(done, part)
-            found = self.lstat(here)
-            if found is None or found.kind is not FileKind.LINK or links >= 40:
-                done = here
-                continue
-            links += 1
-            target = self.readlink(here)
-            rest = [piece for piece in target.split("/") if piece not in {"", "."}] + rest
-            done = "/" if target.startswith("/") else done
-        return done
+        """The path with every link in it followed, inside the guest."""
+        return links.resolve(path, self._target)
+
+    def place(self, path: str) -> str:
+        """The path with links followed in its folders, not in its last part: /lib is often a link to /usr/lib."""
+        return links.resolve(path, self._target, last=False)
 
     def edits(self) -> tuple[Edit, ...]:
         """The planned changes, in the order in which their paths were first touched."""
@@ -182,9 +172,36 @@ class Draft(GuestFiles):
             for path, c in self._changes.items()
         )
 
-    def records(self) -> tuple[EditRecord, ...]:
-        """The planned changes as documents and reports hold them, with diffs."""
-        return tuple(self._record(edit) for edit in self.edits())
+    def _lstat(self, place: str) -> FileStat | None:
+        """Attributes of a path without links in its folders."""
+        change = self._changes.get(place)
+        if change is None:
+            return self._kept(place)
+        if change.kind is EditKind.REMOVE:
+            return None
+        if change.kind is EditKind.LINK:
+            return FileStat(FileKind.LINK, 0o777, 0, 0, len(change.target or ""))
+        below = self._files.lstat(place) or FileStat(FileKind.FILE, change.mode, 0, 0, 0)
+        size = below.size + len(change.content) if change.kind is EditKind.APPEND else len(change.content)
+        return FileStat(FileKind.FILE, below.mode, below.uid, below.gid, size)
+
+    def _kept(self, place: str) -> FileStat | None:
+        """Attributes of a path that no change names: those that the guest has, or a folder that a change needs."""
+        found = None if self._gone(place) else self._files.lstat(place)
+        needed = found is None and any(
+            change.kind is not EditKind.REMOVE and changed.startswith(f"{place}/")
+            for changed, change in self._changes.items()
+        )
+        return FileStat(FileKind.FOLDER, 0o755, 0, 0, 0) if needed else found
+
+    def _target(self, place: str) -> str | None:
+        """The target of a link at a path without links in its folders; None for what is none."""
+        found = self._lstat(place)
+        return self._readlink(place) if found is not None and found.kind is FileKind.LINK else None
+
+    def _readlink(self, place: str) -> str:
+        change = self._changes.get(place)
+        return change.target if change is not None and change.target is not None else self._files.readlink(place)
 
     def _gone(self, path: str) -> bool:
         return any(
@@ -195,61 +212,18 @@ class Draft(GuestFiles):
         self,
         path: str,
         kind: EditKind,
-        reason: str,
-        *,
+        *more: str,
         content: bytes = b"",
         mode: int = 0o644,
         target: str | None = None,
         summary: str | None = None,
     ) -> None:
         before = self._changes.get(path)
-        reasons = [*before.reasons] if before else []
-        if reason not in reasons:
-            reasons.append(reason)
+        reasons = list(dict.fromkeys([*(before.reasons if before else ()), *more]))
         self._changes[path] = _Change(kind, reasons, content, mode, target, summary)
-
-    def _record(self, edit: Edit) -> EditRecord:
-        found = self._files.lstat(edit.path)
-        was_file = found is not None and found.kind is FileKind.FILE
-        before = self._files.read(edit.path) if was_file and edit.kind is not EditKind.APPEND else None
-        after = edit.content if edit.kind in {EditKind.WRITE, EditKind.APPEND} else None
-        diff = None
-        if edit.kind is EditKind.WRITE and edit.summary is None:
-            diff = unified(edit.path, before, edit.content)
-        summary = edit.summary
-        if summary is None and diff is None:
-            summary = _summary(edit, found)
-        return EditRecord(
-            kind=edit.kind,
-            path=edit.path,
-            reasons=edit.reasons,
-            diff=diff,
-            summary=summary,
-            before=hashlib.sha256(before).hexdigest() if before is not None else None,
-            after=hashlib.sha256(after).hexdigest() if after is not None else None,
-            size_before=found.size if found is not None and was_file else None,
-        )
-
-
-def unified(path: str, before: bytes | None, after: bytes) -> str | None:
-    """The unified diff of a text file's contents (`before` None: a new file), or None when one is no text."""
-    if b"\0" in (before or b"") or b"\0" in after:
-        return None
-    old = (before or b"").decode("utf-8", "replace").splitlines(keepends=True)
-    new = after.decode("utf-8", "replace").splitlines(keepends=True)
-    lines = difflib.unified_diff(old, new, "/dev/null" if before is None else f"a{path}", f"b{path}")
-    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
 def _ancestors(path: str) -> Iterator[str]:
     while path not in {"/", ""}:
         yield path
         path = posixpath.dirname(path)
-
-
-def _summary(edit: Edit, found: FileStat | None) -> str:
-    if edit.kind is EditKind.LINK:
-        return f"link to {edit.target}"
-    if edit.kind is EditKind.REMOVE:
-        return "link removed" if found and found.kind is FileKind.LINK else "removed"
-    return f"{len(edit.content)} bytes"

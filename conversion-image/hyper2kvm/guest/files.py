@@ -1,9 +1,17 @@
 """Files of a guest: the small part of a file system that fixers and inspection use, whoever provides it."""
 
+import fnmatch
+import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+MAX_FILE = 16 * 1024 * 1024
+"""Bytes of the largest file that is read whole: dpkg's status file of a large desktop has about half of that. What may
+be larger (an initramfs, a kernel image) is read in parts."""
+
+_WILD = frozenset("*?[")
 
 
 class FileKind(StrEnum):
@@ -46,7 +54,11 @@ class GuestFiles(Protocol):
         ...
 
     def read(self, path: str) -> bytes:
-        """The content of a file. Raises GuestError (GuestFileInvalid) when it is no readable file."""
+        """The content of a file. Raises GuestError (GuestFileInvalid) when it is no readable file of up to MAX_FILE."""
+        ...
+
+    def part(self, path: str, offset: int, count: int) -> bytes:
+        """Bytes of a file of any size, fewer at its end. Raises as `read` does."""
         ...
 
     def readlink(self, path: str) -> str:
@@ -82,6 +94,20 @@ class WritableGuest(GuestFiles, Protocol):
         ...
 
 
+def glob(files: GuestFiles, pattern: str) -> tuple[str, ...]:
+    """What `GuestFiles.glob` gives, by way of `lstat` and `list`."""
+    found = {""}
+    for part in pattern.strip("/").split("/"):
+        found = {f"{folder}/{name}" for folder in found for name in _matching(files, folder or "/", part)}
+    return tuple(sorted(found))
+
+
 def first_existing(files: GuestFiles, paths: Iterable[str]) -> str | None:
     """The first of the paths that leads to something, or None."""
     return next((path for path in paths if files.stat(path) is not None), None)
+
+
+def _matching(files: GuestFiles, folder: str, part: str) -> Iterable[str]:
+    if _WILD.isdisjoint(part):
+        return (part,) if files.lstat(posixpath.join(folder, part)) is not None else ()
+    return fnmatch.filter(files.list(folder), part)

@@ -1,6 +1,7 @@
 """Which firmware a guest's disks are made for, and which disk it starts. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from hyper2kvm.guest.description import BlockDevice, Mount
 from hyper2kvm.guest.devices import device_of
@@ -22,7 +23,38 @@ SECTOR = 512
 """Bytes of a boot record."""
 
 _BOOT_CODE = 440
+_PARTITIONS = range(446, 510, 16)
+_ACTIVE = 0x80
 _SIGNATURE = slice(510, 512)
+_GRUB = b"GRUB"
+
+
+@dataclass(frozen=True)
+class BootRecord:
+    """What BIOS starts a disk by.
+
+    Attributes:
+        sector: the disk's first sector; empty when there is none.
+        active: the first sector of its active partition, which a plain master boot record starts; empty without one.
+    """
+
+    sector: bytes = b""
+    active: bytes = b""
+
+    @property
+    def holds_grub(self) -> bool:
+        """Whether GRUB's first stage is in the disk's first sector."""
+        return _GRUB in self.sector[:SECTOR]
+
+    @property
+    def leads_to_grub(self) -> bool:
+        """Whether GRUB's first stage is there, or in the active partition that code in the first sector starts."""
+        return self.holds_grub or (self.has_code and _GRUB in self.active[:SECTOR])
+
+    @property
+    def has_code(self) -> bool:
+        """Whether the first sector holds code, and not only a partition table."""
+        return has_boot_record(self.sector) and any(self.sector[:_BOOT_CODE])
 
 
 def detect(stated: Firmware | None, devices: Sequence[BlockDevice]) -> Firmware:
@@ -46,12 +78,27 @@ def has_boot_record(sector: bytes) -> bool:
     return sector[_SIGNATURE] == b"\x55\xaa"
 
 
+def active_partition(sector: bytes) -> int | None:
+    """First byte of the partition that a master boot record marks as active; None when there is none."""
+    for at in _PARTITIONS if has_boot_record(sector) else ():
+        start = int.from_bytes(sector[at + 8 : at + 12], "little")
+        if sector[at] == _ACTIVE and start:
+            return start * SECTOR
+    return None
+
+
+def esp_folder(mounts: Sequence[Mount]) -> str | None:
+    """Where the EFI system partition is mounted, or None."""
+    fat = {mount.path for mount in mounts if mount.type == "vfat"}
+    return next((path for path in ESP_FOLDERS if path in fat), None)
+
+
 def boot_disk(
     firmware: Firmware,
     machine: Machine,
     devices: Sequence[BlockDevice],
     mounts: Sequence[Mount],
-    sectors: Mapping[str, bytes],
+    records: Mapping[str, BootRecord],
 ) -> str:
     """Id of the disk that the firmware starts: by ESP or boot sector, and by where the system is; never by its name.
 
@@ -60,14 +107,15 @@ def boot_disk(
         machine: its hardware.
         devices: what its disks hold.
         mounts: its file systems.
-        sectors: the first bytes of each disk by its id, at least a sector.
+        records: how each disk begins, by its id.
     """
     system = [disk for path in ("/boot", "/") for disk in _disks_of(path, devices, mounts)]
     ordered = [disk.id for disk in machine.disks]
+    begins = {disk: records.get(disk, BootRecord()) for disk in ordered}
     choices = [
         *(_esp_disks(devices, mounts) if firmware is Firmware.UEFI else []),
-        *_preferred([disk for disk in ordered if b"GRUB" in sectors.get(disk, b"")[:SECTOR]], system),
-        *_preferred([disk for disk in ordered if _starts(sectors.get(disk, b""))], system),
+        *_preferred([disk for disk in ordered if begins[disk].leads_to_grub], system),
+        *_preferred([disk for disk in ordered if begins[disk].has_code], system),
         *system,
         *ordered,
     ]
@@ -88,8 +136,3 @@ def _preferred(disks: Sequence[str], system: Sequence[str]) -> list[str]:
 def _disks_of(path: str, devices: Sequence[BlockDevice], mounts: Sequence[Mount]) -> list[str]:
     mounted = [device_of(mount.device, devices) for mount in mounts if mount.path == path]
     return [device.disk for device in mounted if device and device.disk]
-
-
-def _starts(sector: bytes) -> bool:
-    """Whether a master boot record holds code, and not only a partition table."""
-    return has_boot_record(sector) and any(sector[:_BOOT_CODE])

@@ -19,12 +19,14 @@ class Situation:
         machine: the target's hardware; its disks in the source's order, its adapters all with MAC addresses.
         disks: the target's disks.
         options: what the user allows.
+        made_up: the MAC addresses of adapters whose address the source does not state.
     """
 
     guest: Guest
     machine: Machine
     disks: tuple[PlannedDisk, ...]
     options: GuestOptions
+    made_up: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -130,10 +130,6 @@ class Handle(Protocol):
         """Such as `x86_64`."""
         ...
 
-    def inspect_get_distro(self, root: str) -> str:
-        """Such as `debian`."""
-        ...
-
     def inspect_get_product_name(self, root: str) -> str:
         """What the system calls itself."""
         ...

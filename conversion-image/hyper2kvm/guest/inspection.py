@@ -10,7 +10,7 @@ from hyper2kvm.guest.appliance import Appliance
 from hyper2kvm.guest.contents import Contents
 from hyper2kvm.guest.description import Guest, Mount
 from hyper2kvm.guest.linux import bootloaders, interfaces, kernels, vendortools
-from hyper2kvm.guest.mounted import esp_folder, mount_all
+from hyper2kvm.guest.mounted import mount_all
 from hyper2kvm.guest.systems import identify
 from hyper2kvm.guest.unsupported import allow_copy
 from hyper2kvm_api.errors import GuestError
@@ -55,7 +55,7 @@ def inspect_guest(appliance: Appliance, plan: Plan, events: Events) -> Guest:
         devices=contents.devices,
         mounts=mounts,
         kernels=kernels.find(appliance),
-        boot_loaders=bootloaders.find(appliance, esp_folder(mounts), contents.boot_sectors),
+        boot_loaders=bootloaders.find(appliance, firmware.esp_folder(mounts), contents.boot_records),
         interfaces=interfaces.find(appliance),
         vendor_tools=vendortools.find(appliance),
     )
@@ -74,7 +74,7 @@ def without_boot_record(plan: Plan, events: Events) -> Guest:
 
 
 def _boot_disk(contents: Contents, mounts: Sequence[Mount]) -> str:
-    return firmware.boot_disk(contents.firmware, contents.machine, contents.devices, mounts, contents.boot_sectors)
+    return firmware.boot_disk(contents.firmware, contents.machine, contents.devices, mounts, contents.boot_records)
 
 
 def _warn(contents: Contents, events: Events) -> None:

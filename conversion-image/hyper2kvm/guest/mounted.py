@@ -1,7 +1,5 @@
 """A guest's file systems, mounted in the appliance as the guest itself would mount them."""
 
-from collections.abc import Sequence
-
 from hyper2kvm.events import Events
 from hyper2kvm.guest import encryption, firmware, mounting, roots
 from hyper2kvm.guest.appliance import Appliance
@@ -48,7 +46,7 @@ class _Mounting:
     def discovered(self) -> None:
         contents = self._contents
         boot_disk = firmware.boot_disk(
-            contents.firmware, contents.machine, contents.devices, self.mounts(), contents.boot_sectors
+            contents.firmware, contents.machine, contents.devices, self.mounts(), contents.boot_records
         )
         for wanted in mounting.discovered(contents.devices, boot_disk, tuple(self._mounted), self._is_empty):
             self._try(wanted)
@@ -115,9 +113,3 @@ class _Mounting:
 
     def _text(self, path: str) -> str:
         return self._appliance.read(path).decode("utf-8", "surrogateescape")
-
-
-def esp_folder(mounts: Sequence[Mount]) -> str | None:
-    """Where the EFI system partition is mounted, or None."""
-    fat = {mount.path for mount in mounts if mount.type == "vfat"}
-    return next((path for path in firmware.ESP_FOLDERS if path in fat), None)

@@ -87,5 +87,5 @@ def _other_system(appliance: Appliance) -> OperatingSystem | None:
 def _unsupported(name: str, where: str) -> GuestError:
     return GuestError(
         Reason.UNSUPPORTED_OPERATING_SYSTEM,
-        f"{name}, on {where}, is not among the systems that are repaired: Debian, Ubuntu and their derivatives",
+        f"{name}, on {where}, is not among the systems that are repaired: {osrelease.REPAIRED}",
     )

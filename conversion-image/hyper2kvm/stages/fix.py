@@ -8,6 +8,7 @@ from hyper2kvm.guest.apply import apply, verify
 from hyper2kvm.guest.description import Guest
 from hyper2kvm.guest.draft import Draft
 from hyper2kvm.guest.fixer import Situation
+from hyper2kvm.guest.records import describe
 from hyper2kvm.guest.trim import Trimmed, trim
 from hyper2kvm.guest.unsupported import allow_copy
 from hyper2kvm.stages.documents import Fixed
@@ -15,7 +16,9 @@ from hyper2kvm.stages.opened import OpenedDisks
 from hyper2kvm.stages.work import Work
 from hyper2kvm_api.errors import GuestError
 from hyper2kvm_api.migration import Mode
+from hyper2kvm_api.plan import Plan
 from hyper2kvm_api.reasons import Reason
+from hyper2kvm_api.resolve import made_up_addresses
 
 _NOTHING_TRIMMED = Trimmed(None, ())
 
@@ -31,10 +34,10 @@ def fix(work: Work, guest: Guest, opened: OpenedDisks) -> Fixed:
         return Fixed(applied=False, notes=("the disks are copied unchanged: the guest is not one that is repaired",))
     appliance = opened.appliance
     _mount(appliance, work, guest)
-    draft = fixers.plan(appliance, Situation(guest, work.plan.machine, work.plan.disks, work.plan.guest))
+    draft = fixers.plan(appliance, _situation(work.plan, guest))
     for finding in draft.findings:
         work.events.warn(finding.reason, finding.message, hint=finding.hint)
-    records = draft.records()
+    records = describe(draft.edits(), appliance)
     if work.plan.mode is Mode.PLAN:
         return Fixed(applied=False, edits=records, notes=tuple(draft.notes))
     trimmed = _write(appliance, work, guest, draft)
@@ -45,6 +48,10 @@ def fix(work: Work, guest: Guest, opened: OpenedDisks) -> Fixed:
         notes=(*draft.notes, *trimmed.notes),
         overlays=opened.keep(),
     )
+
+
+def _situation(plan: Plan, guest: Guest) -> Situation:
+    return Situation(guest, plan.machine, plan.disks, plan.guest, made_up_addresses(plan))
 
 
 def _repairable(work: Work, guest: Guest) -> bool:

@@ -4,7 +4,7 @@ from hyper2kvm_api.errors import SpecError
 from hyper2kvm_api.machine import DiskBus, Firmware, Machine, MachineDisk, Nic
 from hyper2kvm_api.options import Compression, DiskFormat, NicModel
 from hyper2kvm_api.reasons import Reason
-from hyper2kvm_api.resolve import Places, effective_spec, resolve
+from hyper2kvm_api.resolve import Places, effective_spec, made_up_addresses, resolve
 
 PLACES = Places("/volumes/exports", "/out")
 
@@ -54,6 +54,11 @@ def test_mac_addresses_are_kept_and_missing_ones_are_the_same_in_every_run():
     assert first[0].mac == "00:50:56:aa:bb:cc"
     assert first[1].mac is not None
     assert first[1].mac.startswith("52:54:00:")
+
+
+def test_addresses_that_were_made_up_can_be_told_from_the_plan():
+    plan = resolve(migration(), [], MACHINE, PLACES)
+    assert made_up_addresses(plan) == {plan.machine.nics[1].mac}
 
 
 def test_profiles_lie_under_the_spec_in_order():

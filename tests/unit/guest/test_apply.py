@@ -57,6 +57,19 @@ def test_a_change_that_the_disk_does_not_hold_is_an_error_that_names_the_file(lo
     assert "fsck" in caught.value.hint
 
 
+def test_of_an_appended_file_its_end_alone_is_read_again():
+    class Large(MemoryGuest):
+        def read(self, path: str) -> bytes:
+            raise AssertionError(path)
+
+        def part(self, path: str, offset: int, count: int) -> bytes:
+            assert (offset, count) == (5, 5)
+            return b"graft"
+
+    edits = (Edit(EditKind.APPEND, "/boot/initrd.img", ("drivers",), b"graft"),)
+    verify(edits, Large({"/boot/initrd.img": b"imagegraft"}))
+
+
 def test_a_folder_that_is_removed_and_made_again_holds_what_came_later():
     files = guest()
     edits = (Edit(EditKind.REMOVE, "/opt/tools", ("a",)), Edit(EditKind.WRITE, "/opt/tools/new", ("b",), b"n"))

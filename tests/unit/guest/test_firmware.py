@@ -1,8 +1,20 @@
+import subprocess
+
 import pytest
 
 from hyper2kvm.guest.description import BlockDevice, Mount
-from hyper2kvm.guest.firmware import BIOS_BOOT, ESP, boot_disk, detect, has_boot_record
+from hyper2kvm.guest.firmware import (
+    BIOS_BOOT,
+    ESP,
+    BootRecord,
+    active_partition,
+    boot_disk,
+    detect,
+    esp_folder,
+    has_boot_record,
+)
 from hyper2kvm_api.machine import DiskBus, Firmware, Machine, MachineDisk
+from lab.rawdisk import Part, RawDisk
 
 GIB = 1 << 30
 LINUX = "0fc63daf-8483-4772-8e79-3d69d8477de4"
@@ -26,6 +38,10 @@ def partition(name: str, disk: str | None, part_type: str | None = LINUX, **valu
 
 def mount(device: str, path: str) -> Mount:
     return Mount(device=device, path=path, type="ext4", free=0, size=GIB)
+
+
+def records(sectors: dict[str, bytes]) -> dict[str, BootRecord]:
+    return {disk: BootRecord(sector) for disk, sector in sectors.items()}
 
 
 @pytest.mark.parametrize(
@@ -60,7 +76,7 @@ def test_the_firmware_is_the_sources_or_what_the_disks_show(stated, types, expec
 )
 def test_a_bios_starts_the_disk_with_a_boot_loader_and_rather_the_systems(sectors, expected):
     devices = [partition("/dev/sda1", FIRST), partition("/dev/sdb1", SECOND)]
-    found = boot_disk(Firmware.BIOS, machine(), devices, [mount("/dev/sdb1", "/")], sectors)
+    found = boot_disk(Firmware.BIOS, machine(), devices, [mount("/dev/sdb1", "/")], records(sectors))
     assert found == expected
 
 
@@ -76,10 +92,10 @@ def test_uefi_starts_the_disk_with_the_mounted_esp():
         partition("/dev/sdb1", SECOND, ESP),
         partition("/dev/vg/root", None, None),
     ]
-    sectors = {FIRST: GRUB, SECOND: DATA}
-    mounted = boot_disk(Firmware.UEFI, machine(), devices, [mount("/dev/sdb1", "/boot/efi")], sectors)
+    begins = records({FIRST: GRUB, SECOND: DATA})
+    mounted = boot_disk(Firmware.UEFI, machine(), devices, [mount("/dev/sdb1", "/boot/efi")], begins)
     assert mounted == SECOND
-    assert boot_disk(Firmware.UEFI, machine(), devices, [], sectors) == FIRST
+    assert boot_disk(Firmware.UEFI, machine(), devices, [], begins) == FIRST
 
 
 def test_disks_without_anything_start_with_the_first():
@@ -94,3 +110,26 @@ def test_a_firmware_starts_what_begins_with_a_boot_record(sector):
 @pytest.mark.parametrize("sector", [b"", b"\x55\xaa", bytes(512), bytes(510) + b"\xaa\x55"])
 def test_a_firmware_starts_nothing_else(sector):
     assert not has_boot_record(sector)
+
+
+def test_a_bios_starts_the_disk_whose_active_partition_holds_grub():
+    devices = [partition("/dev/sda1", FIRST), partition("/dev/sdb1", SECOND)]
+    begins = {FIRST: BootRecord(SYSLINUX), SECOND: BootRecord(SYSLINUX, GRUB)}
+    assert boot_disk(Firmware.BIOS, machine(), devices, [mount("/dev/sda1", "/")], begins) == SECOND
+
+
+def test_the_active_partition_is_found(tmp_path):
+    disk = RawDisk(tmp_path / "disk", 16)
+    disk.partitions("dos", [Part(4), Part(8)])
+    assert active_partition(disk.read(0, 512)) is None
+    subprocess.run(["sfdisk", "--quiet", "--activate", str(disk.path), "2"], check=True)
+    assert active_partition(disk.read(0, 512)) == disk.start(2)
+    assert active_partition(bytes(446) + b"\x80".ljust(64, b"\xff")) is None
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"), [(["/boot/efi", "/boot"], "/boot/efi"), (["/boot"], "/boot"), (["/srv"], None)]
+)
+def test_an_esp_is_a_fat_where_one_is_mounted_by_custom(paths, expected):
+    mounts = [Mount(device="/dev/sda1", path=path, type="vfat", free=0, size=GIB) for path in paths]
+    assert esp_folder([mount("/dev/sda2", "/efi"), *mounts]) == expected

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from hyper2kvm.guest.draft import Draft
+from hyper2kvm.guest.linux import devicenames
 
 _GRUB_MENU = re.compile(r"\s*linux(16|efi)?\s")
 _SHELL_VARIABLE = re.compile(r"\s*(export\s+)?(GRUB_CMDLINE_\w+|EXTLINUX_\w+|U_BOOT_\w+)=")
@@ -50,11 +51,15 @@ INSIDE_INITRAMFS: Mapping[re.Pattern[str], re.Pattern[str]] = {
 }
 """Files within an initramfs that do, by path: initramfs-tools' and dracut's."""
 
-# A value ends at a blank or quote. cryptdevice's device (Arch, mkinitcpio's encrypt hook) ends at a colon, which
-# by-path names hold themselves; cryptopts (cryptsetup-initramfs) holds a list.
+TAGGED = frozenset({"root", "resume", "mount.usr", "boot", "ROOT", "RESUME", "cryptdevice", "source"})
+"""Arguments that take tags such as UUID= in place of a path: the kernel's, dracut's (`boot`), those of the encrypt hook
+of mkinitcpio (`cryptdevice`) and of cryptsetup-initramfs (`source`, in cryptopts)."""
+
+PATHS = frozenset({"device", "logdev", "rtdev", "journal_path", "header"})
+"""Those that take paths alone, most of them within rootflags."""
+
 _DEVICE = re.compile(
-    r"""(?<![^\s"'=,])(?P<key>root|resume|mount\.usr|ROOT|RESUME|cryptdevice|source)=["']?"""
-    r"""(?P<device>/dev/disk/by-path/[^\s"',]*-part[0-9]+|[^\s"',:]+)"""
+    rf"""(?<![^\s"'=,])(?P<key>{"|".join(sorted(map(re.escape, TAGGED | PATHS)))})=["']?(?P<device>{devicenames.PATTERN})"""
 )
 
 
@@ -79,6 +84,14 @@ def devices(text: str, lines: re.Pattern[str]) -> Iterator[DeviceArgument]:
         if lines.match(line):
             for match in _DEVICE.finditer(line):
                 yield DeviceArgument(match["key"], match["device"], number)
+
+
+def others(text: str, lines: re.Pattern[str]) -> Iterator[DeviceArgument]:
+    """The device names on the same lines that stand in no argument of TAGGED or PATHS; their key is empty."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if lines.match(line):
+            known = {match["device"] for match in _DEVICE.finditer(line)}
+            yield from (DeviceArgument("", name, number) for name in devicenames.find(line) if name not in known)
 
 
 def replaced(text: str, argument: DeviceArgument, device: str) -> str:

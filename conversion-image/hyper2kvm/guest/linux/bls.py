@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hyper2kvm.guest.files import GuestFiles
+from hyper2kvm.guest.firmware import ESP_FOLDERS
 from hyper2kvm.guest.linux import reading
-
-PARTITIONS = ("/boot/efi", "/efi", "/boot")
-"""Where the partition that holds the entries is mounted: an ESP or an extended boot partition."""
 
 RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]*")
 """What a kernel's release looks like: a plain file name."""
@@ -41,7 +39,7 @@ def find(files: GuestFiles) -> tuple[Entry, ...]:
 
 
 def _entries(files: GuestFiles) -> Iterator[Entry]:
-    for partition in PARTITIONS:
+    for partition in ESP_FOLDERS:
         for path, text in reading.texts(files, f"{partition}/loader/entries/*.conf"):
             yield _entry(path, partition, text)
 

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 from hyper2kvm.guest.description import BootLoader
 from hyper2kvm.guest.files import GuestFiles
+from hyper2kvm.guest.firmware import BootRecord
 from hyper2kvm.guest.linux import arguments
-
-SECTOR = 512
-"""Bytes of a boot sector."""
 
 _EFI_KINDS: Mapping[str, re.Pattern[str]] = {
     "grub-efi": re.compile(r"(grub|shim)(x64|aa64|ia32|arm)\.efi", re.IGNORECASE),
@@ -41,16 +39,16 @@ class EfiProgram:
     name: str
 
 
-def find(files: GuestFiles, esp: str | None, boot_sectors: Mapping[str, bytes]) -> tuple[BootLoader, ...]:
+def find(files: GuestFiles, esp: str | None, records: Mapping[str, BootRecord]) -> tuple[BootLoader, ...]:
     """The boot loaders of a guest.
 
     Args:
         files: its files.
         esp: where the EFI system partition is mounted, such as `/boot/efi`; None when there is none.
-        boot_sectors: the first bytes of each disk by its id, at least a sector.
+        records: how each disk begins, by its id.
     """
     menus = _menus(files)
-    return (*_bios(menus, boot_sectors), *_efi(files, esp, menus))
+    return (*_bios(menus, records), *_efi(files, esp, menus))
 
 
 def efi_programs(files: GuestFiles, esp: str) -> tuple[EfiProgram, ...]:
@@ -74,16 +72,15 @@ def _menus(files: GuestFiles) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _bios(menus: tuple[str, ...], boot_sectors: Mapping[str, bytes]) -> Iterator[BootLoader]:
-    for disk, sector in boot_sectors.items():
-        if b"GRUB" in sector[:SECTOR]:
-            yield BootLoader(kind="grub-pc", disk=disk, configs=_of("grub-pc", menus))
-    extlinux = _of("extlinux", menus)
+def _bios(menus: tuple[str, ...], records: Mapping[str, BootRecord]) -> Iterator[BootLoader]:
+    grub, extlinux = _of("grub-pc", menus), _of("extlinux", menus)
+    for disk, record in records.items():
+        # Words in a partition's boot sector may be left from an earlier system; with a menu they are not.
+        if record.holds_grub or (grub and record.leads_to_grub):
+            yield BootLoader(kind="grub-pc", disk=disk, configs=grub)
     if extlinux:
         # Its code stands in the partition's boot sector: the disk is the one whose sector 0 starts partitions.
-        starting = [
-            disk for disk, sector in boot_sectors.items() if any(sector[:440]) and b"GRUB" not in sector[:SECTOR]
-        ]
+        starting = [disk for disk, record in records.items() if record.has_code and not record.leads_to_grub]
         yield BootLoader(kind="extlinux", disk=starting[0] if starting else None, configs=extlinux)
 
 

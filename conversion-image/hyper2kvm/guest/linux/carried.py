@@ -1,11 +1,11 @@
 """The guest's configuration as an initramfs carries it: what the repair changed outside must change inside too."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from hyper2kvm.guest.draft import Draft
 from hyper2kvm.guest.edits import EditKind
 from hyper2kvm.guest.fixer import Situation
-from hyper2kvm.guest.linux import arguments, crypttab, fstab
+from hyper2kvm.guest.linux import arguments, crypttab, fstab, lvmdevices
 from hyper2kvm.guest.linux.cmdline import new_device
 from hyper2kvm.guest.linux.initramfs import Initramfs
 from hyper2kvm.guest.linux.renaming import DeviceRenaming
@@ -32,18 +32,34 @@ def replaced_files(draft: Draft, situation: Situation, image: Initramfs, *, with
     changed = dict(_copied(draft, image, with_names=with_names))
     if situation.options.stable_device_names:
         changed |= dict(_renamed(situation, image))
+        changed |= dict(_all_devices(changed, image))
     return changed
 
 
 def _copied(draft: Draft, image: Initramfs, *, with_names: bool) -> Iterator[tuple[str, bytes]]:
     for edit in draft.edits():
-        inside = edit.path.removeprefix("/")
+        inside = _inside(edit.path)
         if edit.kind is not EditKind.WRITE or not edit.path.startswith(COPIED):
             continue
         missing = with_names and edit.path.startswith(NAMING) and inside not in image.modes
         outdated = inside in image.files and image.files[inside] != edit.content
         if missing or outdated:
             yield inside, edit.content
+
+
+def _all_devices(changed: Mapping[str, bytes], image: Initramfs) -> Iterator[tuple[str, bytes]]:
+    """LVM looks at all disks where its list names the old ones; an archive that is appended can remove no file."""
+    listed = image.files.get(_inside(lvmdevices.DEVICES_FILE), b"").decode("utf-8", "surrogateescape")
+    if lvmdevices.hardware_ids(listed):
+        path = _inside(lvmdevices.LOCAL_CONF)
+        before = changed.get(path, image.files.get(path, b"")).decode("utf-8", "surrogateescape")
+        after = lvmdevices.switched_off(before)
+        if after != before:
+            yield path, after.encode("utf-8", "surrogateescape")
+
+
+def _inside(path: str) -> str:
+    return path.removeprefix("/")
 
 
 def _renamed(situation: Situation, image: Initramfs) -> Iterator[tuple[str, bytes]]:
@@ -57,15 +73,12 @@ def _renamed(situation: Situation, image: Initramfs) -> Iterator[tuple[str, byte
 
 def _rewritten(path: str, text: str, situation: Situation, renaming: DeviceRenaming) -> str:
     if path in _CRYPTTABS:
-        for entry, stable in crypttab.moved_sources(text, renaming):
-            text = crypttab.rewrite(text, entry.line, stable.spec) if stable else text
-        return text
+        return crypttab.renamed(text, renaming).text
     if path == _FSTAB:
-        moving = {entry.line: renaming.stable(entry.spec) for entry in fstab.parse(text) if renaming.moves(entry.spec)}
-        return fstab.rewrite(text, {line: stable.spec for line, stable in moving.items() if stable})
+        return fstab.renamed(text, renaming).text
     for pattern, lines in arguments.INSIDE_INITRAMFS.items():
         if pattern.fullmatch(path):
             for argument in arguments.devices(text, lines):
-                stable = new_device(argument, renaming, situation) if renaming.moves(argument.device) else None
-                text = arguments.replaced(text, argument, stable.spec) if stable else text
+                device = new_device(argument, renaming, situation) if renaming.moves(argument.device) else None
+                text = arguments.replaced(text, argument, device) if device else text
     return text

@@ -1,77 +1,75 @@
-"""cloud-init pinned to the data source of the old hypervisor: it would wait for it for minutes at each boot.
+"""cloud-init pinned to the data source of the old hypervisor: it is switched off, and the guest stays what it is.
 
-Without any data source cloud-init counts as a new instance: it would make new SSH host keys and write a network
-configuration of its own. Both are switched off, so the guest stays what it is.
-Source: cloud-init's documentation, "Datasources", "Network configuration" and the module `cc_ssh`.
+It would wait for that source for minutes at each boot, and afterwards take the machine for a new instance: make new SSH
+host keys, lock the default user's password, write the network's and apt's configuration anew. Lists of data sources in
+its configuration do not prevent that: any other source, `None` included, is another instance. Where cloud-init may choose
+among all sources it finds none on the new machine and stays off by itself (ds-identify), so nothing is changed there.
+Source: cloud-init's documentation, "First boot determination" and "How to disable cloud-init".
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import yaml
 
 from hyper2kvm.guest.draft import Draft
 from hyper2kvm.guest.fixer import Fixer, Situation
+from hyper2kvm.guest.linux import services
 
 PROGRAM = "/usr/bin/cloud-init"
-OVERRIDE = "/etc/cloud/cloud.cfg.d/99_hyper2kvm.cfg"
+DISABLED = "/etc/cloud/cloud-init.disabled"
 IDENTIFY = "/etc/cloud/ds-identify.cfg"
 
 ELSEWHERE = frozenset(
     {
-        "VMware",
-        "OVF",
-        "Ec2",
-        "Azure",
-        "GCE",
-        "OpenStack",
-        "DigitalOcean",
-        "Hetzner",
-        "Oracle",
-        "Vultr",
-        "AliYun",
-        "IBMCloud",
+        *("VMware", "OVF", "Azure", "Ec2", "GCE", "OpenStack", "DigitalOcean", "Hetzner", "Oracle", "Vultr", "AliYun"),
+        *("Akamai", "AltCloud", "Bigstep", "CloudSigma", "Exoscale", "IBMCloud", "RbxCloud", "Scaleway", "SmartOS"),
+        *("UpCloud", "WSL"),
     }
 )
 """Data sources that only another hypervisor or cloud offers."""
 
+_SCRIPTS = frozenset({"cloud-init", "cloud-init-local", "cloud-config", "cloud-final"})
+"""Init scripts of guests without systemd, where nothing looks for the file that switches cloud-init off."""
+
 _CONTENT = """\
-# The hypervisor that cloud-init was configured for is gone.
-datasource_list: [NoCloud, ConfigDrive, None]
-network: {config: disabled}
-ssh_deletekeys: false
-preserve_hostname: true
+# cloud-init was made for {named}, which this machine does not have: it would take it for a new instance, and
+# write its configuration anew. Remove this file to let cloud-init run again.
 """
 _MAX_BYTES = 1 << 20
 
 
-def pinned(sources: list[str]) -> bool:
+def pinned(sources: Sequence[str]) -> bool:
     """Whether a list of data sources leaves cloud-init nothing but the old hypervisor's."""
     named = [source for source in sources if source != "None"]
     return bool(named) and all(source in ELSEWHERE for source in named)
 
 
-def _plan(draft: Draft, _: Situation) -> None:
-    if not draft.exists(PROGRAM):
+def _plan(draft: Draft, situation: Situation) -> None:
+    if not draft.exists(PROGRAM) or draft.exists(DISABLED):
         return
-    sources = _sources(draft)
-    if pinned(sources):
-        named = ", ".join(sources)
-        reason = f"cloud-init looks for {named} only, which the new machine does not have, and would delay each boot"
-        draft.write(OVERRIDE, _CONTENT, reason)
-    if draft.is_file(IDENTIFY):
-        _identify(draft)
+    sources = next((each for each in (_identified(draft), _listed(draft)) if pinned(each)), None)
+    if sources is None:
+        return
+    named = ", ".join(source for source in sources if source != "None")
+    reason = (
+        f"cloud-init looks for {named} only, which the new machine does not have: it would delay each boot, and then "
+        "configure the guest as a new one"
+    )
+    draft.write(DISABLED, _CONTENT.format(named=named), reason)
+    if situation.guest.os is not None and situation.guest.os.init != "systemd":
+        services.unlink_scripts(draft, _SCRIPTS, reason)
 
 
-def _sources(draft: Draft) -> list[str]:
+def _listed(draft: Draft) -> list[str]:
     """The list in force: the last file that has one wins."""
     found: list[str] = []
     for path in ("/etc/cloud/cloud.cfg", *draft.glob("/etc/cloud/cloud.cfg.d/*.cfg")):
         if draft.is_file(path):
-            found = list(_listed(draft.text(path))) or found
+            found = list(_list_in(draft.text(path))) or found
     return found
 
 
-def _listed(text: str) -> Iterator[str]:
+def _list_in(text: str) -> Iterator[str]:
     try:
         root = yaml.compose(text[:_MAX_BYTES], Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError):
@@ -81,11 +79,10 @@ def _listed(text: str) -> Iterator[str]:
             yield from (str(item.value) for item in value.value if isinstance(item, yaml.ScalarNode))
 
 
-def _identify(draft: Draft) -> None:
-    lines = draft.text(IDENTIFY).split("\n")
-    kept = [line for line in lines if not (line.startswith("datasource:") and pinned([line.partition(":")[2].strip()]))]
-    reason = "it fixes cloud-init's data source to one that the new machine does not have"
-    draft.write(IDENTIFY, "\n".join(kept).encode("utf-8", "surrogateescape"), reason)
+def _identified(draft: Draft) -> list[str]:
+    """The data source that ds-identify is told to take for found."""
+    lines = draft.text(IDENTIFY).split("\n") if draft.is_file(IDENTIFY) else []
+    return [line.partition(":")[2].strip() for line in lines if line.startswith("datasource:")]
 
 
-FIXER = Fixer("cloud-init", lambda situation: situation.options.keep_network_names, _plan)
+FIXER = Fixer("cloud-init", lambda _: True, _plan)

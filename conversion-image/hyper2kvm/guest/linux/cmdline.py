@@ -2,7 +2,7 @@
 
 from hyper2kvm.guest.draft import Draft
 from hyper2kvm.guest.fixer import Fixer, Situation
-from hyper2kvm.guest.linux import arguments
+from hyper2kvm.guest.linux import arguments, devicenames
 from hyper2kvm.guest.linux.arguments import DeviceArgument
 from hyper2kvm.guest.linux.kernels import UNIFIED
 from hyper2kvm.guest.linux.renaming import DeviceRenaming, StableName
@@ -12,8 +12,17 @@ from hyper2kvm_api.reasons import Reason
 _TABLES = (arguments.MENUS, arguments.SETTINGS, arguments.INITRAMFS_SETTINGS)
 
 
-def new_device(argument: DeviceArgument, renaming: DeviceRenaming, situation: Situation) -> StableName | None:
+def new_device(argument: DeviceArgument, renaming: DeviceRenaming, situation: Situation) -> str | None:
     """What to write in place of an argument's device, or None when it is on none of the machine's disks."""
+    stable = _stable(argument, renaming, situation)
+    if stable is None:
+        return None
+    return stable.spec if argument.key in arguments.TAGGED else stable.path
+
+
+def _stable(argument: DeviceArgument, renaming: DeviceRenaming, situation: Situation) -> StableName | None:
+    if argument.key in devicenames.MEMBERS:
+        return renaming.partition(argument.device)
     if argument.key != "root":
         return renaming.stable(argument.device)
     if _mounts_alone(situation):
@@ -28,24 +37,36 @@ def _mounts_alone(situation: Situation) -> bool:
 
 def _plan(draft: Draft, situation: Situation) -> None:
     renaming = DeviceRenaming(situation)
-    changed = False
+    told = False
     for path, lines in arguments.files(draft, *_TABLES):
         for argument in dict.fromkeys(arguments.devices(draft.text(path), lines)):
             if renaming.moves(argument.device):
-                changed = True
-                _replace(draft, situation, path, argument, new_device(argument, renaming, situation))
-    if not changed:
+                told = True
+                _replace(draft, situation, path, argument, renaming)
+        for argument in dict.fromkeys(arguments.others(draft.text(path), lines)):
+            if renaming.moves(argument.device):
+                told = True
+                _stays(draft, path, argument)
+    if not told:
         draft.note("no kernel command line names a device that changes with the controller")
 
 
-def _replace(
-    draft: Draft, situation: Situation, path: str, argument: DeviceArgument, stable: StableName | None
-) -> None:
-    if stable is None:
+def _replace(draft: Draft, situation: Situation, path: str, argument: DeviceArgument, renaming: DeviceRenaming) -> None:
+    stable = _stable(argument, renaming, situation)
+    device = new_device(argument, renaming, situation)
+    if stable is None or device is None:
         _unmapped(draft, situation, path, argument)
         return
-    text = arguments.replaced(draft.text(path), argument, stable.spec)
-    draft.write(path, text.encode("utf-8", "surrogateescape"), stable.reason(argument.device))
+    draft.write(path, arguments.replaced(draft.text(path), argument, device), stable.reason(argument.device))
+
+
+def _stays(draft: Draft, path: str, argument: DeviceArgument) -> None:
+    draft.warn(
+        "DeviceNameStays",
+        f"{path} line {argument.line}: {argument.device} has another name on the new controller, in an argument that is "
+        "not known to take one that stays",
+        "Look up what the argument takes in place of a device name, and correct it there in the guest.",
+    )
 
 
 def _unmapped(draft: Draft, situation: Situation, path: str, argument: DeviceArgument) -> None:

@@ -73,13 +73,13 @@ def _plan(draft: Draft, situation: Situation) -> None:
         text = arguments.edit_lines(
             draft.text(path), lines, lambda line: line if _OTHER_PROGRAM.match(line) else with_console(line, port)
         )
-        draft.write(path, text.encode("utf-8", "surrogateescape"), _REASON)
+        draft.write(path, text, _REASON)
     if draft.is_file(DEFAULTS):
         text = with_grub_default(draft.text(DEFAULTS), port)
-        draft.write(DEFAULTS, text.encode("utf-8", "surrogateescape"), _REASON)
+        draft.write(DEFAULTS, text, _REASON)
     if draft.is_file(INITTAB) and system is not None and system.init == "sysvinit":
         text = with_getty(draft.text(INITTAB), port)
-        draft.write(INITTAB, text.encode("utf-8", "surrogateescape"), _REASON)
+        draft.write(INITTAB, text, _REASON)
 
 
 FIXER = Fixer("serial console", lambda situation: situation.options.serial_console, _plan)

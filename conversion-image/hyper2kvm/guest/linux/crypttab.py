@@ -6,11 +6,17 @@ from dataclasses import dataclass
 
 from hyper2kvm.guest.draft import Draft
 from hyper2kvm.guest.fixer import Fixer, Situation
-from hyper2kvm.guest.linux.renaming import DeviceRenaming, StableName
+from hyper2kvm.guest.linux import devicenames
+from hyper2kvm.guest.linux.devicenames import Renamed
+from hyper2kvm.guest.linux.renaming import DeviceRenaming
 
 PATH = "/etc/crypttab"
 
-_LIVE = re.compile(r"(?P<before>\s*[^\s#]\S*\s+)(?P<source>\S+)(?P<after>.*)", re.DOTALL)
+_LIVE = re.compile(
+    r"(?P<before>[ \t]*[^\s#][^ \t]*[ \t]+)(?P<source>[^ \t\r]+)(?P<after>.*)",
+    re.DOTALL,
+)
+_FIELD = re.compile(r"[^ \t\r\n]+")
 _RANDOM_KEYS = {"/dev/urandom", "/dev/random", "/dev/hwrng"}
 
 
@@ -36,27 +42,37 @@ def parse(text: str) -> tuple[CrypttabEntry, ...]:
     return tuple(_entries(text))
 
 
-def rewrite(text: str, line: int, source: str) -> str:
-    """The text with another source on a line. Every other byte stays."""
+def renamed(text: str, renaming: DeviceRenaming) -> Renamed[tuple[CrypttabEntry, str]]:
+    """The text with names that stay in place of those that change with the controller.
+
+    Besides the encrypted device a line may name one with its key (`/dev/sdb1:/key`, Debian's passdev; `/key:/dev/sdb1`,
+    systemd) and one with its header (`header=/dev/sdb1`).
+    """
+    reasons, unknown = list[str](), list[tuple[CrypttabEntry, str]]()
     lines = text.split("\n")
-    match = _LIVE.match(lines[line - 1])
-    if match:
-        lines[line - 1] = match["before"] + source + match["after"]
-    return "\n".join(lines)
-
-
-def moved_sources(text: str, renaming: DeviceRenaming) -> Iterator[tuple[CrypttabEntry, StableName | None]]:
-    """The entries whose sources change with the controller, with what to write instead, where that is known."""
     for entry in parse(text):
-        if renaming.moves(entry.source):
+        match = _LIVE.match(lines[entry.line - 1])
+        if match is None:
+            continue
+        source, after = entry.source, devicenames.renamed(match["after"], renaming)
+        reasons += after.reasons
+        unknown += [(entry, name) for name in after.unknown]
+        if renaming.moves(source):
             # A random key writes the partition anew at each boot: no UUID of its content lasts.
             volatile = entry.key in _RANDOM_KEYS
-            yield entry, renaming.partition(entry.source) if volatile else renaming.stable(entry.source)
+            stable = renaming.partition(source) if volatile else renaming.stable(source)
+            if stable is None:
+                unknown.append((entry, source))
+            else:
+                reasons.append(stable.reason(source))
+                source = stable.spec
+        lines[entry.line - 1] = match["before"] + source + after.text
+    return Renamed("\n".join(lines), tuple(reasons), tuple(unknown))
 
 
 def _entries(text: str) -> Iterator[CrypttabEntry]:
     for number, line in enumerate(text.split("\n"), 1):
-        fields = line.split()
+        fields = _FIELD.findall(line)
         if len(fields) >= 2 and not fields[0].startswith("#"):
             yield CrypttabEntry(fields[0], fields[1], fields[2] if len(fields) > 2 else "none", number)
 
@@ -64,20 +80,16 @@ def _entries(text: str) -> Iterator[CrypttabEntry]:
 def _plan(draft: Draft, situation: Situation) -> None:
     if not draft.is_file(PATH):
         return
-    renaming = DeviceRenaming(situation)
-    moved = list(moved_sources(draft.text(PATH), renaming))
-    if not moved:
+    found = renamed(draft.text(PATH), DeviceRenaming(situation))
+    if not found.reasons and not found.unknown:
         draft.note(f"{PATH} names no device that changes with the controller")
-    for entry, stable in moved:
-        if stable is None:
-            draft.warn(
-                "DeviceNotFound",
-                f"{PATH} line {entry.line}: {entry.source} for {entry.name} is on none of the machine's disks",
-                "Add the disk to the machine, or remove the line or give it the option nofail in the guest.",
-            )
-            continue
-        text = rewrite(draft.text(PATH), entry.line, stable.spec)
-        draft.write(PATH, text.encode("utf-8", "surrogateescape"), stable.reason(entry.source))
+    draft.write(PATH, found.text, *found.reasons)
+    for entry, name in found.unknown:
+        draft.warn(
+            "DeviceNotFound",
+            f"{PATH} line {entry.line}: {name} for {entry.name} is on none of the machine's disks",
+            "Add the disk to the machine, or remove the line or give it the option nofail in the guest.",
+        )
 
 
 FIXER = Fixer("crypttab", lambda situation: situation.options.stable_device_names, _plan)

@@ -93,7 +93,7 @@ def remove_files(draft: Draft, listed: Collection[str], private: Collection[str]
         reason: why.
     """
     folders = {posixpath.dirname(path) for path in listed}
-    real = sorted({_real(draft, path): path in folders for path in listed}.items())
+    real = sorted({draft.place(path): path in folders for path in listed}.items())
     kinds = {path: found.kind for path, _ in real if (found := draft.lstat(path)) is not None}
     for path, is_folder in real:
         if path in kinds and _goes(draft, path, kinds, private, is_folder=is_folder):
@@ -116,16 +116,6 @@ def _holds_only(draft: Draft, folder: str, kinds: Mapping[str, FileKind]) -> boo
         if path not in kinds or (kinds[path] is FileKind.FOLDER and not _holds_only(draft, path, kinds)):
             return False
     return True
-
-
-def remove_path(draft: Draft, path: str, reason: str) -> None:
-    """Remove one path, which may lead through links in its folders."""
-    draft.remove(_real(draft, path), reason)
-
-
-def _real(draft: Draft, path: str) -> str:
-    """The path with links followed in its folders, not in its last part (/lib is often a link to /usr/lib)."""
-    return posixpath.join(draft.resolve(posixpath.dirname(path)), posixpath.basename(path))
 
 
 def _package(stanza: bytes) -> Package | None:

@@ -1,6 +1,5 @@
 """The initramfs of every kernel gets the drivers of the new hardware, by a graft; the guest's tools are not run."""
 
-import re
 from collections.abc import Mapping, Sequence
 
 from hyper2kvm.guest.description import DriverPlace, Kernel
@@ -11,7 +10,16 @@ from hyper2kvm.guest.linux.compression import ERRORS
 from hyper2kvm.guest.linux.cpio import Member
 from hyper2kvm.guest.linux.graft import Graft, driver_files, graft
 from hyper2kvm.guest.linux.initramfs import Initramfs
-from hyper2kvm.guest.linux.kernels import DRIVERS, UNIFIED, early_modules, module_tree, open_initramfs, places
+from hyper2kvm.guest.linux.kernels import (
+    DRIVERS,
+    OLDER,
+    UNIFIED,
+    default,
+    early_modules,
+    module_tree,
+    open_initramfs,
+    places,
+)
 from hyper2kvm.guest.linux.modules import ModuleTree
 from hyper2kvm.guest.linux.rebuild import keep_drivers, with_modules
 from hyper2kvm_api.errors import GuestError
@@ -28,16 +36,6 @@ BUS_DRIVERS: Mapping[TargetBus, Sequence[str]] = {
 _NETWORK = "virtio_net"
 _LISTED_MODULES = "conf/modules"
 _EARLY = frozenset({DriverPlace.BUILT_IN, DriverPlace.INITRAMFS})
-_DIGITS = re.compile(r"(\d+)")
-
-
-def newest(kernels: Sequence[Kernel]) -> str:
-    """The release that boot loaders start unless told otherwise: the highest, its numbers compared as numbers."""
-    return max((kernel.version for kernel in kernels), key=_release)
-
-
-def _release(version: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in _DIGITS.split(version)]
 
 
 def _plan(draft: Draft, situation: Situation) -> None:
@@ -48,7 +46,7 @@ def _plan(draft: Draft, situation: Situation) -> None:
             "no installed kernel was found: /boot has no vmlinuz and the boot loader has no entry",
             hint="Install a kernel in the guest; a separate /boot must be in its /etc/fstab.",
         )
-    default, grafted, done = newest(kernels), False, set[str]()
+    first, grafted, done = default(kernels), False, set[str]()
     for kernel in kernels:
         real = draft.resolve(kernel.initramfs or kernel.image)
         if real in done:
@@ -57,9 +55,9 @@ def _plan(draft: Draft, situation: Situation) -> None:
         try:
             grafted |= _extend(draft, situation, kernel)
         except GuestError as error:
-            if kernel.version == default:
+            if kernel.version == first.version and not kernel.image.endswith(OLDER):
                 raise
-            draft.warn(str(error.reason), error.message, f"The newest kernel, {default}, is fit. {error.hint}")
+            draft.warn(str(error.reason), error.message, f"The newest kernel, {first.version}, is fit. {error.hint}")
     if grafted:
         keep_drivers(draft, _wanted(situation))
 

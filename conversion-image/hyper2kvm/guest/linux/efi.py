@@ -9,6 +9,7 @@ import posixpath
 from collections.abc import Mapping, Sequence
 
 from hyper2kvm.guest.draft import Draft
+from hyper2kvm.guest.firmware import ESP_FOLDERS, esp_folder
 from hyper2kvm.guest.fixer import Fixer, Situation
 from hyper2kvm.guest.linux.bootloaders import EfiProgram, efi_programs, folder, is_fallback
 from hyper2kvm_api.errors import GuestError
@@ -21,17 +22,8 @@ ARCHITECTURES = ("x64", "aa64", "ia32")
 VENDORS: Mapping[str, Sequence[str]] = {"ubuntu": ("ubuntu",), "debian": ("debian",), "linuxmint": ("ubuntu",)}
 """Folders below EFI by os-release's ID; other systems use a folder of their ID."""
 
-MOUNTS = ("/boot/efi", "/efi", "/boot")
-"""Where an ESP is mounted, by custom."""
-
 _NOT_OURS = frozenset({"boot", "microsoft", "linux"})
 _SYSTEMD = "systemd"
-
-
-def esp_mount(situation: Situation) -> str | None:
-    """Where the guest's EFI system partition is mounted, or None."""
-    fat = {mount.path for mount in situation.guest.mounts if mount.type == "vfat"}
-    return next((path for path in MOUNTS if path in fat), None)
 
 
 def copies(programs: Sequence[EfiProgram], architecture: str, vendors: Sequence[str]) -> dict[str, EfiProgram]:
@@ -51,11 +43,11 @@ def copies(programs: Sequence[EfiProgram], architecture: str, vendors: Sequence[
 
 
 def _plan(draft: Draft, situation: Situation) -> None:
-    esp = esp_mount(situation)
+    esp = esp_folder(situation.guest.mounts)
     if esp is None:
         raise GuestError(
             Reason.BOOT_LOADER_UNKNOWN,
-            "the guest starts by UEFI and has no EFI system partition mounted at " + ", ".join(MOUNTS),
+            "the guest starts by UEFI and has no EFI system partition mounted at " + ", ".join(ESP_FOLDERS),
             hint="Mount the EFI system partition by /etc/fstab in the guest, or set spec.guest.fallbackLoader: false.",
         )
     programs = efi_programs(draft, esp)

@@ -6,14 +6,19 @@ from dataclasses import dataclass
 
 from hyper2kvm.guest.draft import Draft
 from hyper2kvm.guest.fixer import Fixer, Situation
+from hyper2kvm.guest.linux import devicenames
+from hyper2kvm.guest.linux.devicenames import Renamed
 from hyper2kvm.guest.linux.renaming import DeviceRenaming
 from hyper2kvm_api.errors import GuestError
 from hyper2kvm_api.reasons import Reason
 
 PATH = "/etc/fstab"
 
-_ESCAPE = re.compile(r"\\([0-3][0-7]{2})")
-_LIVE = re.compile(r"(?P<indent>\s*)(?P<spec>[^\s#]\S*)(?P<rest>\s.*)", re.DOTALL)
+# Blanks and tabs alone separate fields, and these four characters alone are written as octal numbers (getmntent(3)).
+_FIELD = re.compile(r"[^ \t\r\n]+")
+_ESCAPED = re.compile(rb"\\([0-3][0-7]{2})")
+_TO_ESCAPE = re.compile(r"[ \t\n\\]")
+_SPEC, _OPTIONS = 0, 3
 
 
 @dataclass(frozen=True)
@@ -47,16 +52,32 @@ def parse(text: str) -> tuple[FstabEntry, ...]:
 
 def rewrite(text: str, specs: Mapping[int, str]) -> str:
     """The text with other specs on the lines that the mapping numbers. Every other byte stays."""
-    lines = text.split("\n")
     for number, spec in specs.items():
-        match = _LIVE.match(lines[number - 1])
-        if match:
-            lines[number - 1] = match["indent"] + _escaped(spec) + match["rest"]
-    return "\n".join(lines)
+        text = _with_field(text, number, _SPEC, spec)
+    return text
+
+
+def renamed(text: str, renaming: DeviceRenaming) -> Renamed[tuple[FstabEntry, str]]:
+    """The text with names that stay in place of those that change with the controller: specs, and those in options."""
+    reasons, unknown = list[str](), list[tuple[FstabEntry, str]]()
+    for entry in parse(text):
+        if renaming.moves(entry.spec):
+            stable = renaming.stable(entry.spec) or (renaming.root() if entry.path == "/" else None)
+            if stable is None:
+                unknown.append((entry, entry.spec))
+            else:
+                reasons.append(stable.reason(entry.spec))
+                text = _with_field(text, entry.line, _SPEC, stable.spec)
+        options = devicenames.renamed(",".join(entry.options), renaming)
+        reasons += options.reasons
+        unknown += [(entry, name) for name in options.unknown]
+        if options.reasons:
+            text = _with_field(text, entry.line, _OPTIONS, options.text)
+    return Renamed(text, tuple(reasons), tuple(unknown))
 
 
 def _entry(line: str, number: int) -> FstabEntry | None:
-    fields = [_unescaped(field) for field in line.split()]
+    fields = [_unescaped(field) for field in _FIELD.findall(line)]
     if len(fields) < 2 or fields[0].startswith("#"):
         return None
     fields += ["auto", "defaults", "0", "0"][len(fields) - 2 :]
@@ -64,33 +85,37 @@ def _entry(line: str, number: int) -> FstabEntry | None:
     return FstabEntry(fields[0], fields[1], fields[2], tuple(fields[3].split(",")), dump, pass_, number)
 
 
+def _with_field(text: str, line: int, field: int, value: str) -> str:
+    lines = text.split("\n")
+    place = list(_FIELD.finditer(lines[line - 1]))[field]
+    lines[line - 1] = lines[line - 1][: place.start()] + _escaped(value) + lines[line - 1][place.end() :]
+    return "\n".join(lines)
+
+
 def _unescaped(value: str) -> str:
-    return _ESCAPE.sub(lambda match: chr(int(match[1], 8)), value)
+    """A field's value. What the numbers stand for are bytes, of which several may make one character."""
+    raw = _ESCAPED.sub(lambda match: bytes([int(match[1], 8)]), value.encode("utf-8", "surrogateescape"))
+    return raw.decode("utf-8", "surrogateescape")
 
 
 def _escaped(value: str) -> str:
-    return re.sub(r"[\s\\]", lambda match: f"\\{ord(match[0]):03o}", value)
+    return _TO_ESCAPE.sub(lambda match: f"\\{ord(match[0]):03o}", value)
 
 
 def _plan(draft: Draft, situation: Situation) -> None:
     if not draft.is_file(PATH):
         return
-    renaming = DeviceRenaming(situation)
-    moving = [entry for entry in parse(draft.text(PATH)) if renaming.moves(entry.spec)]
-    if not moving:
+    found = renamed(draft.text(PATH), DeviceRenaming(situation))
+    if not found.reasons and not found.unknown:
         draft.note(f"{PATH} names no device that changes with the controller")
-    for entry in moving:
-        stable = renaming.stable(entry.spec) or (renaming.root() if entry.path == "/" else None)
-        if stable is None:
-            _unmapped(draft, entry)
-            continue
-        text = rewrite(draft.text(PATH), {entry.line: stable.spec})
-        draft.write(PATH, text.encode("utf-8", "surrogateescape"), stable.reason(entry.spec))
+    draft.write(PATH, found.text, *found.reasons)
+    for entry, name in found.unknown:
+        _unmapped(draft, entry, name)
 
 
-def _unmapped(draft: Draft, entry: FstabEntry) -> None:
-    message = f"{PATH} line {entry.line}: {entry.spec} on {entry.path} is on none of the machine's disks"
-    if entry.path == "/":
+def _unmapped(draft: Draft, entry: FstabEntry, name: str) -> None:
+    message = f"{PATH} line {entry.line}: {name} on {entry.path} is on none of the machine's disks"
+    if entry.path == "/" and name == entry.spec:
         raise GuestError(
             Reason.GUEST_FILE_INVALID, message, hint="Name the root file system by UUID= in the guest.", file=PATH
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from hyper2kvm.guest.files import GuestFiles
 from hyper2kvm.guest.linux import cpio, moduleindex
+from hyper2kvm.guest.linux.bytesource import HeldBytes
 from hyper2kvm.guest.linux.compression import Compression, lz4_legacy, unpack
 from hyper2kvm.guest.linux.cpio import Member
 from hyper2kvm.guest.linux.initramfs import Initramfs
@@ -140,7 +141,7 @@ def _unpacked(content: bytes, path: str) -> bytes:
     if kind is None:
         return content
     module = bytearray()
-    for piece in unpack(kind, content, 0):
+    for piece in unpack(kind, HeldBytes(content), 0):
         module += piece
         if len(module) > MAX_MODULE:
             raise ValueError(f"{path} unpacks to more than {MAX_MODULE >> 20} MiB")

@@ -39,7 +39,7 @@ def _uuids(draft: Draft) -> None:
     text = _DISABLES_UUID.sub(r"\g<1>false", draft.text(DEFAULTS))
     draft.write(
         DEFAULTS,
-        text.encode("utf-8", "surrogateescape"),
+        text,
         "the next update of the menu names the root file system by UUID, which does not change with the controller",
     )
 

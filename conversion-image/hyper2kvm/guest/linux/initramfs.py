@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hyper2kvm.guest.linux import cpio
+from hyper2kvm.guest.linux.bytesource import ByteSource
 from hyper2kvm.guest.linux.compression import ERRORS, Compression, identify, unpack
 from hyper2kvm.guest.linux.modules import is_module, module_name
 from hyper2kvm.guest.linux.stream import ByteStream
@@ -14,10 +15,10 @@ from hyper2kvm_api.errors import GuestError
 from hyper2kvm_api.reasons import Reason
 
 _CONFIGURATION = re.compile(r"(conf|etc|cryptroot)/.+")
-_ZEROS = re.compile(rb"\0*")
 _MAX_FILE = 256 << 10
 _MAX_FILES = 16 << 20
 _MAX_LINKS = 40
+_ZEROS = 1 << 16
 _MODULE_FOLDERS = ("usr/lib/modules", "lib/modules")
 
 
@@ -77,11 +78,11 @@ class Initramfs:
         return done
 
 
-def read(image: bytes, path: str) -> Initramfs:
+def read(image: ByteSource, path: str) -> Initramfs:
     """Read an image: uncompressed archives (early microcode) and compressed ones, one behind the other.
 
     Args:
-        image: the whole file.
+        image: the file, which is read piece by piece.
         path: its path in the guest, for messages.
 
     Raises:
@@ -90,7 +91,7 @@ def read(image: bytes, path: str) -> Initramfs:
     content = _Content()
     at, last = _skip_zeros(image, 0), None
     try:
-        while at < len(image):
+        while at < image.size:
             last = identify(image, at)
             if last is None:
                 raise ValueError(f"byte {at} begins neither a cpio archive nor a compression that kernels know")
@@ -99,7 +100,7 @@ def read(image: bytes, path: str) -> Initramfs:
         raise GuestError(Reason.INITRAMFS_UNSUPPORTED, f"{path} cannot be read: {error}", file=path) from error
     if last is None:
         raise GuestError(Reason.INITRAMFS_UNSUPPORTED, f"{path} is empty", file=path)
-    return Initramfs(content.modes, content.links, content.files, last, len(image))
+    return Initramfs(content.modes, content.links, content.files, last, image.size)
 
 
 class _Content:
@@ -128,7 +129,7 @@ class _Content:
             raise ValueError(f"it holds more than {cpio.MAX_MEMBERS} paths")
 
 
-def _read_part(image: bytes, start: int, kind: Compression, content: _Content) -> int:
+def _read_part(image: ByteSource, start: int, kind: Compression, content: _Content) -> int:
     stream = ByteStream(unpack(kind, image, start))
     if kind is Compression.PLAIN:
         _read_archive(stream, content)
@@ -136,7 +137,7 @@ def _read_part(image: bytes, start: int, kind: Compression, content: _Content) -
     while not stream.finished:
         _read_archive(stream, content)
         stream.skip_zeros()
-    return stream.end or len(image)
+    return stream.end or image.size
 
 
 def _read_archive(stream: ByteStream, content: _Content) -> None:
@@ -144,6 +145,10 @@ def _read_archive(stream: ByteStream, content: _Content) -> None:
         content.add(member)
 
 
-def _skip_zeros(image: bytes, at: int) -> int:
-    zeros = _ZEROS.match(image, at)
-    return zeros.end() if zeros else at
+def _skip_zeros(image: ByteSource, at: int) -> int:
+    while piece := image.read(at, _ZEROS):
+        rest = piece.lstrip(b"\0")
+        at += len(piece) - len(rest)
+        if rest:
+            break
+    return at

@@ -2,7 +2,9 @@
 
 import ipaddress
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from hyper2kvm.guest.description import InterfaceConfig
 
@@ -11,6 +13,21 @@ _SOFTWARE = re.compile(
     r"lo|(?:bond|br|virbr|docker|veth|vlan|team|dummy|tun|tap|wg|vxlan|macvlan|ppp|wlan|wl|ww|ib|sit|gre|vnet)\d*"
     r"|(?:br|bond|vlan|team|dummy|wg|wl|ww)[-_.\w]*|.*[.@].*"
 )
+
+_WILD = re.compile(r"[*?]")
+
+
+class Trait(StrEnum):
+    """What a configuration can choose an adapter by, beside its name."""
+
+    DRIVER = "driver"
+    PATH = "path"
+    MAC = "mac"
+
+
+Choose = Callable[[Trait, str], tuple[Trait, str] | None]
+"""Given a trait and its value as a configuration has them, what to choose the adapter by instead; None to leave it.
+A driver may give several MAC addresses, with blanks between them."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +72,8 @@ class Interface:
 
 
 def is_software(name: str) -> bool:
-    """Whether a name is by custom that of an interface which software makes (or of a radio)."""
-    return _SOFTWARE.fullmatch(name) is not None
+    """Whether a name, or a shell pattern of names, is by custom that of interfaces which software makes (or radios)."""
+    return _SOFTWARE.fullmatch(_WILD.sub("0", name)) is not None
 
 
 def mac_address(text: str | None) -> str | None:

@@ -7,9 +7,14 @@ from hyper2kvm.guest.fixer import Fixer, Situation
 
 DEVICES_FILE = "/etc/lvm/devices/system.devices"
 
+LOCAL_CONF = "/etc/lvm/lvmlocal.conf"
+"""Settings that win over those of lvm.conf (lvm.conf(5))."""
+
 LASTING = frozenset({"loop_file", "md_uuid", "crypt_uuid", "mpath_uuid", "lvmlv_uuid"})
 """IDTYPEs that do not depend on the hardware (lvmdevices(8), section Device IDs)."""
 
+_SWITCH = re.compile(r"^(\s*use_devicesfile\s*=\s*)\d+", re.MULTILINE)
+_SWITCHED_OFF = "# The list of devices names the old machine's disks.\ndevices {\n\tuse_devicesfile = 0\n}\n"
 _ID_TYPE = re.compile(r"\bIDTYPE=(\S+)")
 
 
@@ -18,6 +23,13 @@ def hardware_ids(text: str) -> tuple[str, ...]:
     live = (line for line in text.split("\n") if not line.lstrip().startswith("#"))
     kinds = (match[1] for match in map(_ID_TYPE.search, live) if match)
     return tuple(dict.fromkeys(kind for kind in kinds if kind not in LASTING))
+
+
+def switched_off(local_conf: str) -> str:
+    """An lvmlocal.conf with which LVM uses no devices file: for where the file itself cannot be removed."""
+    text, found = _SWITCH.subn(r"\g<1>0", local_conf)
+    gap = "" if not text or text.endswith("\n") else "\n"
+    return text if found else f"{text}{gap}{_SWITCHED_OFF}"
 
 
 def _plan(draft: Draft, _: Situation) -> None:

@@ -49,7 +49,7 @@ def _plan(draft: Draft, _: Situation) -> None:
         if dropped:
             names = ", ".join(dict.fromkeys(dropped))
             reason = f"it keeps {names} from loading, which the new hardware needs"
-            draft.write(path, text.encode("utf-8", "surrogateescape"), reason)
+            draft.write(path, text, reason)
 
 
 FIXER = Fixer("modprobe", lambda _: True, _plan)

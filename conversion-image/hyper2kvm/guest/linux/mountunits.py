@@ -2,7 +2,7 @@
 
 from hyper2kvm.guest.draft import Draft
 from hyper2kvm.guest.fixer import Fixer, Situation
-from hyper2kvm.guest.linux import ini
+from hyper2kvm.guest.linux import devicenames, ini
 from hyper2kvm.guest.linux.renaming import DeviceRenaming
 
 FOLDER = "/etc/systemd/system"
@@ -20,18 +20,18 @@ def _plan(draft: Draft, situation: Situation) -> None:
 
 def _mount(draft: Draft, path: str, renaming: DeviceRenaming) -> None:
     for entry in ini.entries(draft.text(path)):
-        if (entry.section, entry.key) != ("Mount", "What") or not renaming.moves(entry.value):
+        if (entry.section, entry.key) not in {("Mount", "What"), ("Mount", "Options")}:
             continue
-        stable = renaming.stable(entry.value)
-        if stable is None:
+        found = devicenames.renamed(entry.value, renaming)
+        if found.reasons:
+            text = ini.with_line(draft.text(path), entry, f"{entry.key}={found.text}")
+            draft.write(path, text, *found.reasons)
+        for name in found.unknown:
             draft.warn(
                 "DeviceNotFound",
-                f"{path} line {entry.line}: {entry.value} is on none of the machine's disks",
+                f"{path} line {entry.line}: {name} is on none of the machine's disks",
                 "Add the disk to the machine, or disable the unit in the guest.",
             )
-            continue
-        text = ini.with_line(draft.text(path), entry, f"What={stable.path}")
-        draft.write(path, text.encode("utf-8", "surrogateescape"), stable.reason(entry.value))
 
 
 def _swap(draft: Draft, path: str, renaming: DeviceRenaming) -> None:

@@ -1,12 +1,13 @@
 """netplan's YAML (netplan-yaml(5))."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import yaml
 
 from hyper2kvm.guest.files import GuestFiles
 from hyper2kvm.guest.linux import reading
-from hyper2kvm.guest.linux.interface import Interface, mac_address, with_prefix
+from hyper2kvm.guest.linux.interface import Choose, Interface, Trait, mac_address, with_prefix
+from hyper2kvm.guest.linux.pairing import NEW_DRIVER
 from hyper2kvm_api.errors import GuestError
 from hyper2kvm_api.reasons import Reason
 
@@ -15,6 +16,7 @@ PATTERN = "/etc/netplan/*.yaml"
 _BACK_END = "netplan"
 _MAX_BYTES = 1 << 20
 _VIRTUAL = ("bonds", "bridges", "vlans", "tunnels", "vrfs", "dummy-devices")
+_TRAITS = {"driver": Trait.DRIVER, "macaddress": Trait.MAC}
 _YES = frozenset({"true", "yes", "on", "y"})
 
 
@@ -29,27 +31,28 @@ def find(files: GuestFiles) -> Iterator[Interface]:
                 yield _interface(path, identity, _mapping(node), virtual=True)
 
 
-def rewritten(path: str, text: str, choose: Callable[[str, bool], str | None]) -> str:
-    """The text with a MAC address in place of matches by an old driver.
-
-    Args:
-        path: the file's path, for messages.
-        text: its content.
-        choose: given the driver, and whether the match states a MAC address as well, what to write instead:
-            `macaddress: …` or `driver: …`; None leaves it.
-    """
+def rewritten(path: str, text: str, choose: Choose) -> str:
+    """The text with other traits in the matches of physical interfaces. `path` is the file's, for messages."""
     for node in reversed(_mapping(_mapping(_network(path, text)).get("ethernets")).values()):
         match = _mapping(node).get("match")
         if isinstance(match, yaml.MappingNode):
-            text = _without_driver(text, match, choose)
+            text = _matched(text, match, choose)
     return text
 
 
-def _without_driver(text: str, match: yaml.MappingNode, choose: Callable[[str, bool], str | None]) -> str:
+def _matched(text: str, match: yaml.MappingNode, choose: Choose) -> str:
     has_mac = "macaddress" in _mapping(match)
-    for key, value in match.value:
-        if _scalar(key) == "driver" and (new := choose(_driver(value) or "", has_mac)) is not None:
-            return text[: key.start_mark.index] + new + text[value.end_mark.index :]
+    for key, value in reversed(match.value):
+        trait = _TRAITS.get(_scalar(key) or "")
+        stated = mac_address(_scalar(value)) if trait is Trait.MAC else _driver(value)
+        new = choose(trait, stated) if trait and stated else None
+        if trait is None or new is None:
+            continue
+        # netplan takes one address only; a match that served several adapters stays one by driver.
+        if trait is Trait.DRIVER and new[0] is Trait.MAC and (has_mac or " " in new[1]):
+            new = (Trait.DRIVER, NEW_DRIVER)
+        written = f'macaddress: "{new[1]}"' if new[0] is Trait.MAC else f"driver: {new[1]}"
+        text = text[: key.start_mark.index] + written + text[value.end_mark.index :]
     return text
 
 

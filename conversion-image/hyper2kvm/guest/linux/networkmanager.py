@@ -1,16 +1,20 @@
 """NetworkManager's keyfiles (nm-settings-keyfile(5))."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from hyper2kvm.guest.files import GuestFiles
 from hyper2kvm.guest.linux import ini, reading
-from hyper2kvm.guest.linux.interface import Interface, is_software, mac_address, with_prefix
+from hyper2kvm.guest.linux.interface import Choose, Interface, Trait, is_software, mac_address, with_prefix
+from hyper2kvm.guest.linux.pairing import NEW_DRIVER
 
 FOLDER = "/etc/NetworkManager/system-connections"
 
 _BACK_END = "networkmanager"
 _ETHERNET = ("ethernet", "802-3-ethernet")
+_TRAITS = {("match", "driver"): Trait.DRIVER, ("match", "path"): Trait.PATH} | {
+    (section, "mac-address"): Trait.MAC for section in _ETHERNET
+}
 _ADDRESS = re.compile(r"address(es)?[0-9]*")
 
 
@@ -30,15 +34,32 @@ def paths(files: GuestFiles) -> list[str]:
     return [path for path in found if not path.endswith(("~", ".swp")) and "/." not in path]
 
 
-def rewritten(text: str, choose: Callable[[str], str | None]) -> str:
-    """The text with other drivers in [match]; `choose` gives the new one, or None to leave it."""
+def rewritten(text: str, choose: Choose) -> str:
+    """The text of a keyfile that matches adapters by other traits."""
+    mac = None
     for entry in ini.entries(text):
-        if (entry.section, entry.key) == ("match", "driver"):
-            drivers = [choose(driver) or driver for driver in entry.value.strip(";").split(";")]
-            line = f"driver={';'.join(drivers)};"
-            if drivers != entry.value.strip(";").split(";"):
-                text = ini.with_line(text, entry, line)
-    return text
+        trait = _TRAITS.get((entry.section, entry.key))
+        if trait is Trait.DRIVER:
+            drivers = entry.value.strip(";").split(";")
+            new = [NEW_DRIVER if choose(trait, driver) else driver for driver in drivers]
+            text = ini.with_line(text, entry, f"driver={';'.join(new)};") if new != drivers else text
+            continue
+        stated = mac_address(entry.value) if trait is Trait.MAC else entry.value.strip(";")
+        if trait is not None and stated and (chosen := choose(trait, stated)) is not None:
+            mac = chosen[1].upper()
+            line = f"# {entry.key}={entry.value}" if trait is Trait.PATH else f"{entry.key}={mac}"
+            text = ini.with_line(text, entry, line)
+    return text if mac is None else _with_address(text, mac)
+
+
+def _with_address(text: str, mac: str) -> str:
+    """The text with the adapter's address, unless it states one."""
+    if any(ini.first(text, section, "mac-address") for section in _ETHERNET):
+        return text
+    section = next((name for name in _ETHERNET if f"[{name}]" in text.split("\n")), None)
+    if section is None:
+        return f"{text.rstrip()}\n\n[{_ETHERNET[0]}]\nmac-address={mac}\n"
+    return text.replace(f"[{section}]\n", f"[{section}]\nmac-address={mac}\n", 1)
 
 
 def _interface(path: str, text: str) -> Interface:

@@ -11,6 +11,9 @@ from hyper2kvm.guest.files import FileKind, GuestFiles, first_existing
 FAMILIES: Mapping[str, Family] = {"debian": Family.DEBIAN, "ubuntu": Family.DEBIAN}
 """Families by ID, and by the words of ID_LIKE, of os-release."""
 
+REPAIRED = "Linux of the Debian family (Debian, Ubuntu and their derivatives)"
+"""The systems of these families, as users are told of them."""
+
 MACHINES: Mapping[int, str] = {3: "i686", 62: "x86_64", 40: "armv7l", 183: "aarch64", 21: "ppc64le", 22: "s390x"}
 """Machine names by the e_machine field of an ELF header (System V ABI; linux/elf-em.h)."""
 
@@ -60,7 +63,7 @@ def architecture(files: GuestFiles) -> str:
     """The machine name of the guest's own programs, or `unknown`."""
     for path in _PROGRAMS:
         found = files.stat(path)
-        head = files.read(path)[:20] if found is not None and found.kind is FileKind.FILE else b""
+        head = files.part(path, 0, 20) if found is not None and found.kind is FileKind.FILE else b""
         if head.startswith(b"\x7fELF") and len(head) == 20:
             order = ">" if head[5] == 2 else "<"
             return MACHINES.get(struct.unpack(f"{order}H", head[18:20])[0], "unknown")

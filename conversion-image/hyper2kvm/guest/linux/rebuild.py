@@ -16,7 +16,7 @@ def keep_drivers(draft: Draft, drivers: Sequence[str]) -> None:
     """Name the drivers in the configuration of every generator that the guest has."""
     if draft.is_folder(INITRAMFS_TOOLS_FOLDER):
         before = draft.text(INITRAMFS_TOOLS) if draft.is_file(INITRAMFS_TOOLS) else ""
-        draft.write(INITRAMFS_TOOLS, with_modules(before, drivers).encode("utf-8", "surrogateescape"), _REASON)
+        draft.write(INITRAMFS_TOOLS, with_modules(before, drivers), _REASON)
     if draft.is_folder(DRACUT_FOLDER):
         # dracut.conf(5): values are added with blanks around them.
         draft.write(DRACUT, f'add_drivers+=" {" ".join(drivers)} "\n', _REASON)

@@ -83,7 +83,7 @@ class DeviceRenaming:
         if device is None:
             return None
         if device.part_uuid:
-            return StableName(f"PARTUUID={device.part_uuid}", self._new_name(device))
+            return StableName(f"PARTUUID={device.part_uuid}", self.new_name(device))
         return self._by_serial(device)
 
     def root(self) -> StableName | None:
@@ -102,18 +102,8 @@ class DeviceRenaming:
         planned = self._planned(self._situation.guest.boot_disk)
         return StableName(BY_ID[planned.bus].format(planned.serial)) if planned else None
 
-    def _stable(self, device: BlockDevice) -> StableName | None:
-        spec = self._names.stable(device)
-        return StableName(spec, self._new_name(device)) if spec else self._by_serial(device)
-
-    def _by_serial(self, device: BlockDevice) -> StableName | None:
-        planned = self._planned(device.disk)
-        if planned is None:
-            return None
-        part = "" if device.partition is None else f"-part{device.partition}"
-        return StableName(BY_ID[planned.bus].format(planned.serial) + part, self._new_name(device))
-
-    def _new_name(self, device: BlockDevice) -> str | None:
+    def new_name(self, device: BlockDevice) -> str | None:
+        """What the kernel will call a disk or a partition of one; None when that cannot be told."""
         planned = self._planned(device.disk)
         if planned is None:
             return None
@@ -121,6 +111,17 @@ class DeviceRenaming:
         alike = [disk.id for disk in self._situation.disks if _KERNEL_PREFIX[disk.bus] == prefix]
         letters = disk_name(alike.index(planned.id)).removeprefix("/dev/sd")
         return f"/dev/{prefix}{letters}{device.partition or ''}"
+
+    def _stable(self, device: BlockDevice) -> StableName | None:
+        spec = self._names.stable(device)
+        return StableName(spec, self.new_name(device)) if spec else self._by_serial(device)
+
+    def _by_serial(self, device: BlockDevice) -> StableName | None:
+        planned = self._planned(device.disk)
+        if planned is None:
+            return None
+        part = "" if device.partition is None else f"-part{device.partition}"
+        return StableName(BY_ID[planned.bus].format(planned.serial) + part, self.new_name(device))
 
     def _planned(self, disk: str | None) -> PlannedDisk | None:
         return next((each for each in self._situation.disks if each.id == disk), None)

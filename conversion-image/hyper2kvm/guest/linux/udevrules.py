@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 from hyper2kvm.guest.files import GuestFiles
 from hyper2kvm.guest.linux import reading
-from hyper2kvm.guest.linux.interface import Interface, mac_address
+from hyper2kvm.guest.linux.interface import Choose, Interface, Trait, mac_address
 
 PATTERN = "/etc/udev/rules.d/*.rules"
 
 _NAME = re.compile(r'\bNAME\s*:?=\s*"([^"$%]+)"')
-_ADDRESS = re.compile(r'\bATTRS?\{address\}\s*==\s*"([^"]+)"')
+_ADDRESS = re.compile(r'(?P<before>\bATTRS?\{address\}\s*==\s*")(?P<mac>[^"]+)"')
 _DRIVERS = re.compile(r'\bDRIVERS?\s*==\s*"([a-z0-9_]+)"')
 _KERNELS = re.compile(r'\bKERNELS\s*==\s*"((?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])"')
 
@@ -24,6 +24,18 @@ def find(files: GuestFiles) -> Iterator[Interface]:
 def rule(mac: str, name: str) -> str:
     """A rule that names the adapter with a MAC address. DRIVERS keeps it off VLANs and bridges, which share MACs."""
     return f'SUBSYSTEM=="net", ACTION=="add", DRIVERS=="?*", ATTR{{address}}=="{mac}", NAME="{name}"\n'
+
+
+def rewritten(text: str, choose: Choose) -> str:
+    """The text of a file of rules that name adapters with other addresses."""
+
+    def changed(match: re.Match[str]) -> str:
+        stated = mac_address(match["mac"])
+        new = choose(Trait.MAC, stated) if stated else None
+        return f'{match["before"]}{new[1]}"' if new else match[0]
+
+    lines = text.split("\n")
+    return "\n".join(line if line.lstrip().startswith("#") else _ADDRESS.sub(changed, line) for line in lines)
 
 
 def _rules(text: str) -> Iterator[str]:
@@ -41,7 +53,7 @@ def _interface(path: str, line: str) -> Interface | None:
         "udev",
         path,
         name[1],
-        mac=mac_address(address[1]) if address else None,
+        mac=mac_address(address["mac"]) if address else None,
         driver=drivers[1] if drivers else None,
         path=kernels[1] if kernels else None,
         binds=True,

@@ -84,7 +84,7 @@ def _remove_installation(draft: Draft, vendor: Vendor) -> None:
 def _remove_matches(draft: Draft, patterns: Sequence[str], reason: str) -> None:
     for pattern in patterns:
         for path in draft.glob(pattern):
-            dpkg.remove_path(draft, path, reason)
+            draft.remove(path, reason)
 
 
 def _dead_mounts(draft: Draft) -> None:
@@ -95,7 +95,7 @@ def _dead_mounts(draft: Draft) -> None:
             lines = draft.text(fstab.PATH).split("\n")
             lines[entry.line - 1] = f"# {lines[entry.line - 1]}"
             reason = f"{entry.path} was a folder that the old hypervisor shared; mounting it would fail"
-            draft.write(fstab.PATH, "\n".join(lines).encode("utf-8", "surrogateescape"), reason)
+            draft.write(fstab.PATH, "\n".join(lines), reason)
 
 
 def _dead_modules(draft: Draft) -> None:
@@ -108,7 +108,7 @@ def _dead_modules(draft: Draft) -> None:
             lines[index] = f"# {lines[index]}"
         if dead:
             reason = "it loads drivers for devices that only the old hypervisor has"
-            draft.write(path, "\n".join(lines).encode("utf-8", "surrogateescape"), reason)
+            draft.write(path, "\n".join(lines), reason)
 
 
 def _is_dead(line: str) -> bool:

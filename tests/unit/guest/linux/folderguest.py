@@ -1,13 +1,11 @@
 """A guest's file system as a folder of this machine: for trees that a package manager made."""
 
-import fnmatch
-import posixpath
 import shutil
 import stat
 from pathlib import Path
 
 from hyper2kvm.guest import links
-from hyper2kvm.guest.files import FileKind, FileStat
+from hyper2kvm.guest.files import FileKind, FileStat, glob
 
 KINDS = {stat.S_IFREG: FileKind.FILE, stat.S_IFDIR: FileKind.FOLDER, stat.S_IFLNK: FileKind.LINK}
 
@@ -27,6 +25,11 @@ class FolderGuest:
     def read(self, path: str) -> bytes:
         return self._host(self._resolve(path)).read_bytes()
 
+    def part(self, path: str, offset: int, count: int) -> bytes:
+        with self._host(self._resolve(path)).open("rb") as file:
+            file.seek(offset)
+            return file.read(count)
+
     def readlink(self, path: str) -> str:
         return str(self._host(self._resolve(path, last=False)).readlink())
 
@@ -35,11 +38,7 @@ class FolderGuest:
         return tuple(sorted(each.name for each in folder.iterdir())) if folder.is_dir() else ()
 
     def glob(self, pattern: str) -> tuple[str, ...]:
-        found = ["/"]
-        for part in pattern.strip("/").split("/"):
-            pairs = ((folder, name) for folder in found for name in self.list(folder))
-            found = [posixpath.join(folder, name) for folder, name in pairs if fnmatch.fnmatchcase(name, part)]
-        return tuple(sorted(found))
+        return glob(self, pattern)
 
     def write(self, path: str, content: bytes, mode: int) -> None:
         host = self._host(self._resolve(path))

@@ -54,6 +54,7 @@ def situation(
     init: str = "systemd",
     architecture: str = "x86_64",
     options: GuestOptions | None = None,
+    made_up: Iterable[str] = (),
 ) -> Situation:
     disks = tuple(
         MachineDisk(
@@ -92,7 +93,9 @@ def situation(
         kernels=tuple(kernels),
     )
     machine = Machine(name="web01", memory=GIB, disks=disks, nics=nics)
-    return Situation(guest=guest, machine=machine, disks=planned, options=options or GuestOptions())
+    return Situation(
+        guest=guest, machine=machine, disks=planned, options=options or GuestOptions(), made_up=frozenset(made_up)
+    )
 
 
 def apply(draft: Draft, guest: MemoryGuest) -> MemoryGuest:

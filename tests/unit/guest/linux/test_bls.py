@@ -1,3 +1,4 @@
+from hyper2kvm.guest.firmware import ESP_FOLDERS
 from hyper2kvm.guest.linux import bls
 
 from .situations import memory
@@ -25,8 +26,8 @@ def test_an_entry_that_starts_no_kernel_has_none():
 
 
 def test_every_partition_is_looked_at():
-    files = {f"{place}/loader/entries/a.conf": ENTRY for place in bls.PARTITIONS}
-    assert len(bls.find(memory(files))) == len(bls.PARTITIONS)
+    files = {f"{place}/loader/entries/a.conf": ENTRY for place in ESP_FOLDERS}
+    assert len(bls.find(memory(files))) == len(ESP_FOLDERS)
 
 
 def test_a_version_that_is_no_plain_name_is_none():

@@ -1,3 +1,4 @@
+from hyper2kvm.guest.firmware import BootRecord
 from hyper2kvm.guest.linux import bootloaders
 
 from .situations import memory
@@ -7,9 +8,13 @@ EXTLINUX = b"\xfa\x31" + bytes(508) + b"\x55\xaa"
 
 
 def kinds(
-    files: dict[str, bytes], esp: str | None = None, sectors: dict[str, bytes] | None = None
+    files: dict[str, bytes],
+    esp: str | None = None,
+    sectors: dict[str, bytes] | None = None,
+    active: dict[str, bytes] | None = None,
 ) -> dict[str, object]:
-    found = bootloaders.find(memory(files), esp, sectors or {})
+    records = {disk: BootRecord(sector, (active or {}).get(disk, b"")) for disk, sector in (sectors or {}).items()}
+    found = bootloaders.find(memory(files), esp, records)
     return {loader.kind: loader for loader in found}
 
 
@@ -21,6 +26,15 @@ def test_grub_is_on_the_disk_whose_boot_sector_has_it():
 
 def test_a_boot_sector_is_512_bytes():
     assert kinds({}, sectors={"scsi0:0": bytes(512) + b"GRUB"}) == {}
+
+
+def test_grub_in_an_active_partition_behind_a_plain_boot_record_counts_with_a_menu():
+    """As grub-install --force /dev/sda1 leaves it, or a partition's loader under another system's."""
+    given = {"sectors": {"scsi0:0": bytes(512), "scsi0:1": EXTLINUX}, "active": {"scsi0:1": GRUB}}
+    loader = kinds({"/boot/grub/grub.cfg": b""}, **given)["grub-pc"]
+    assert (loader.disk, loader.configs) == ("scsi0:1", ("/boot/grub/grub.cfg",))
+    assert kinds({}, **given) == {}
+    assert kinds({"/boot/grub/grub.cfg": b""}, sectors={"a": bytes(510) + b"\x55\xaa"}, active={"a": GRUB}) == {}
 
 
 def test_uefi_loaders_are_found_with_their_programs():

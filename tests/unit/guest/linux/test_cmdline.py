@@ -8,8 +8,9 @@ from hyper2kvm.guest.linux.cmdline import FIXER
 from hyper2kvm_api.errors import GuestError
 from hyper2kvm_api.reasons import Reason
 
-from .situations import BY_PATH, ROOT, SWAP, memory, plan, situation
+from .situations import BY_PATH, DATA, ROOT, SWAP, memory, plan, situation
 
+BY_PARTUUID = "/dev/disk/by-partuuid"
 GRUB_CFG = """\
 ### BEGIN /etc/grub.d/10_linux ###
 menuentry 'Debian GNU/Linux' --class debian {
@@ -79,6 +80,14 @@ def test_only_grubs_linux_lines_change():
             "cryptopts=target=c,source=/dev/sda6,key=none",
             "cryptopts=target=c,source=PARTUUID=0000aaaa-06,key=none",
         ),
+        (
+            "/boot/grub/grub.cfg",
+            "linux /v root=UUID=1 rootflags=subvol=@,device=/dev/sda1,device=/dev/sdb1",
+            f"linux /v root=UUID=1 rootflags=subvol=@,device={BY_PARTUUID}/0000aaaa-01,device={BY_PARTUUID}/0000bbbb-01",
+        ),
+        ("/etc/kernel/cmdline", "rootflags=logdev=/dev/sdb1", f"rootflags=logdev=/dev/disk/by-uuid/{DATA}"),
+        ("/etc/kernel/cmdline", "fips=1 boot=/dev/sda1", f"fips=1 boot=UUID={ROOT}"),
+        ("/etc/kernel/cmdline", "resume=/dev/sda5 resume_offset=34816", f"resume=UUID={SWAP} resume_offset=34816"),
         ("/etc/kernel/cmdline", "mount.usr=/dev/sda1 xroot=/dev/sda1", f"mount.usr=UUID={ROOT} xroot=/dev/sda1"),
         ("/etc/kernel/cmdline", "root=/dev/sda1 \udce9", f"root=UUID={ROOT} \udce9"),
     ],
@@ -117,6 +126,17 @@ def test_a_resume_device_that_is_not_there_is_a_warning():
     (finding,) = draft.findings
     assert "resume=/dev/sdc5" in finding.message
     assert "remove the argument" in finding.hint
+
+
+@pytest.mark.parametrize(
+    "argument",
+    ["md=0,/dev/sda1,/dev/sdb1", "rd.luks.key=/key:/dev/sdb1", "other=/dev/sdb1", f"x={BY_PATH.format(1, 1)}"],
+)
+def test_a_device_in_an_argument_that_is_not_known_is_a_warning(argument):
+    draft = plan(FIXER, memory({"/etc/kernel/cmdline": f"root=UUID=1 {argument}\n".encode()}))
+    assert draft.edits() == ()
+    assert {finding.reason for finding in draft.findings} == {"DeviceNameStays"}
+    assert "cmdline line 1: /dev/" in draft.findings[-1].message
 
 
 def test_a_guest_that_needs_nothing_gets_a_note():

@@ -1,9 +1,11 @@
 import gzip
+import random
 import subprocess
 
 import pytest
 
 from hyper2kvm.guest.linux import compression, stream
+from hyper2kvm.guest.linux.bytesource import HeldBytes
 from hyper2kvm.guest.linux.compression import Compression
 from hyper2kvm.guest.linux.stream import ByteStream
 
@@ -24,7 +26,7 @@ def compressed(kind: Compression, content: bytes) -> bytes:
 
 
 def unpacked(kind: Compression, image: bytes, start: int) -> tuple[bytes, int | None]:
-    reader = ByteStream(compression.unpack(kind, image, start))
+    reader = ByteStream(compression.unpack(kind, HeldBytes(image), start))
     parts = []
     while not reader.finished:
         parts.append(reader.read(1))
@@ -36,7 +38,7 @@ def unpacked(kind: Compression, image: bytes, start: int) -> tuple[bytes, int | 
 @pytest.mark.parametrize("kind", PROGRAMS)
 def test_what_the_usual_tool_packs_is_unpacked_from_the_middle_of_an_image(kind):
     image = b"\0" * 12 + compressed(kind, CONTENT)
-    assert compression.identify(image, 12) is kind
+    assert compression.identify(HeldBytes(image), 12) is kind
     assert unpacked(kind, image, 12) == (CONTENT, len(image))
 
 
@@ -50,6 +52,25 @@ def test_the_end_of_a_part_is_found_when_zeros_follow(kind):
 def test_the_end_of_a_part_is_found_when_another_follows_at_once(kind):
     packed = compressed(kind, CONTENT[:5000])
     assert unpacked(kind, packed + gzip.compress(b"next"), 0) == (CONTENT[:5000], len(packed))
+
+
+@pytest.mark.parametrize("kind", PROGRAMS)
+def test_a_large_image_is_never_held_whole(kind):
+    """Noise stays as large as it is, whatever packs it."""
+    noise = random.Random(0).randbytes(6 << 20)
+    packed = compressed(kind, noise)
+    asked = []
+
+    class Told(HeldBytes):
+        def read(self, offset: int, count: int) -> bytes:
+            asked.append(count)
+            return super().read(offset, count)
+
+    held = [len(piece) for piece in compression.unpack(kind, Told(packed), 0)]
+    assert sum(held) == len(noise)
+    largest = (8 << 20) + (1 << 16) if kind is Compression.LZ4 else compression.PIECE
+    assert max(asked) <= largest
+    assert max(held) <= largest
 
 
 def test_lz4_frames_are_one_stream():
@@ -87,7 +108,7 @@ def test_a_part_with_flipped_bytes_raises_nothing_else(kind):
 @pytest.mark.parametrize("kind", PROGRAMS)
 def test_a_stream_that_unpacks_to_too_much_is_refused(kind, monkeypatch):
     monkeypatch.setattr(stream, "MAX_BYTES", 1 << 20)
-    reader = ByteStream(compression.unpack(kind, compressed(kind, bytes(8 << 20)), 0))
+    reader = ByteStream(compression.unpack(kind, HeldBytes(compressed(kind, bytes(8 << 20))), 0))
     with pytest.raises(ValueError, match="more than 1 MiB"):
         reader.skip(8 << 20)
 
@@ -100,4 +121,4 @@ def test_an_lzop_file_that_states_too_much_is_refused_before_it_is_unpacked(monk
 
 
 def test_no_compression_is_seen_in_text():
-    assert compression.identify(b"#!/bin/sh", 0) is None
+    assert compression.identify(HeldBytes(b"#!/bin/sh"), 0) is None

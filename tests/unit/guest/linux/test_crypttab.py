@@ -1,7 +1,9 @@
+import pytest
+
 from hyper2kvm.guest.linux import crypttab
 from hyper2kvm.guest.linux.crypttab import FIXER
 
-from .situations import DATA, memory, plan
+from .situations import BY_PATH, DATA, memory, plan
 
 
 def fixed(text: bytes) -> bytes:
@@ -43,3 +45,28 @@ def test_a_source_that_is_not_there_is_a_warning():
 def test_stable_sources_are_left_alone():
     text = b"a UUID=1 none\nb /dev/mapper/vg-lv none\n#c /dev/sda1 none\n"
     assert fixed(text) == text
+
+
+@pytest.mark.parametrize(
+    ("line", "after"),
+    [
+        (
+            "c UUID=1 /dev/sdb1:/key:10 luks,keyscript=/lib/cryptsetup/scripts/passdev",
+            f"c UUID=1 /dev/disk/by-uuid/{DATA}:/key:10 luks,keyscript=/lib/cryptsetup/scripts/passdev",
+        ),
+        (f"c UUID=1 {BY_PATH.format(1, 1)}:/key luks", f"c UUID=1 /dev/disk/by-uuid/{DATA}:/key luks"),
+        ("c UUID=1 /key:/dev/sdb1 luks", f"c UUID=1 /key:/dev/disk/by-uuid/{DATA} luks"),
+        (
+            "c /dev/sda6 none luks,header=/dev/sdb1",
+            f"c PARTUUID=0000aaaa-06 none luks,header=/dev/disk/by-uuid/{DATA}",
+        ),
+        ("c UUID=1 /etc/keys/c.key luks,header=/boot/c.header", "c UUID=1 /etc/keys/c.key luks,header=/boot/c.header"),
+    ],
+)
+def test_devices_of_keys_and_headers_are_paths_that_stay(line, after):
+    assert fixed(f"{line}\n".encode()).decode() == f"{after}\n"
+
+
+def test_a_key_on_a_device_that_is_not_there_is_a_warning():
+    (finding,) = plan(FIXER, memory({"/etc/crypttab": b"c UUID=1 /dev/sdd1:/key luks\n"})).findings
+    assert "line 1: /dev/sdd1 for c" in finding.message

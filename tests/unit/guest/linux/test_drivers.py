@@ -3,7 +3,8 @@ import pytest
 from hyper2kvm.guest.description import Kernel
 from hyper2kvm.guest.draft import Draft
 from hyper2kvm.guest.edits import EditKind
-from hyper2kvm.guest.linux import drivers, initramfs, kernels, netnames
+from hyper2kvm.guest.linux import initramfs, kernels, netnames
+from hyper2kvm.guest.linux.bytesource import FileBytes
 from hyper2kvm.guest.linux.drivers import FIXER
 from hyper2kvm.guest.linux.rebuild import DRACUT, INITRAMFS_TOOLS, with_modules
 from hyper2kvm_api.errors import GuestError
@@ -42,8 +43,7 @@ def grafts(draft: Draft) -> list[str]:
 
 
 def inside(draft: Draft, path: str = INITRD) -> initramfs.Initramfs:
-    added = b"".join(edit.content for edit in draft.edits() if edit.path == path)
-    return initramfs.read(draft.read(path) + added, path)
+    return initramfs.read(FileBytes(draft, path), path)
 
 
 def refused(files: dict[str, bytes], **given: object) -> GuestError:
@@ -133,6 +133,18 @@ def test_names_inside_the_initramfs_become_stable_even_when_no_driver_is_missing
     assert grafts(planned(guest(image), options=GuestOptions(stable_device_names=False))) == []
 
 
+@pytest.mark.parametrize("local", [b"", b"devices {\n\tuse_devicesfile=1\n}\n"])
+def test_a_list_of_old_disks_in_the_initramfs_is_switched_off(images, local):
+    """What is appended to an initramfs can take no file out of it."""
+    listed = {
+        "etc/lvm/devices/system.devices": b"IDTYPE=sys_wwid IDNAME=naa.6000c29abc DEVNAME=/dev/sda2 PVID=a PART=2\n"
+    }
+    extra = listed | ({"etc/lvm/lvmlocal.conf": local} if local else {})
+    draft = planned(guest(images.initramfs_tools(modules=VIRTIO_PATHS, extra=extra)))
+    assert b"use_devicesfile" in inside(draft).files["etc/lvm/lvmlocal.conf"]
+    assert b"use_devicesfile=1" not in inside(draft).files["etc/lvm/lvmlocal.conf"]
+
+
 def test_what_other_fixers_changed_goes_along(images):
     path = "etc/modprobe.d/cis.conf"
     held = memory(
@@ -140,7 +152,6 @@ def test_what_other_fixers_changed_goes_along(images):
             **guest(images.initramfs_tools(extra={path: b"blacklist virtio_blk\n"})),
             f"/{path}": b"blacklist virtio_blk\n",
             "/etc/network/interfaces": b"iface ens192 inet dhcp\n",
-            "/usr/lib/systemd/libsystemd-shared-252.so": b"",
         }
     )
     given = situation(kernels=kernels.find(held))
@@ -150,7 +161,7 @@ def test_what_other_fixers_changed_goes_along(images):
     FIXER.plan(draft, given)
     image = inside(draft)
     assert image.files[path] == b"# empty\n"
-    assert b"Name=ens192" in image.files["etc/systemd/network/10-hyper2kvm-ens192.link"]
+    assert b'NAME="ens192"' in image.files["etc/udev/rules.d/70-hyper2kvm-net.rules"]
 
 
 def test_the_newest_kernels_defect_is_an_error_and_an_older_ones_a_warning(images):
@@ -247,13 +258,25 @@ def test_lists_of_modules_get_what_they_lack(text, after):
     assert with_modules(text, ["a", "b_c"]) == after
 
 
-def test_releases_are_ordered_by_their_numbers():
-    assert (
-        drivers.newest(
-            [Kernel(version=v, image=v, initramfs=None, modules=None, drivers={}) for v in ("6.1.0-9", "6.1.0-10")]
-        )
-        == "6.1.0-10"
-    )
+@pytest.mark.parametrize(
+    "stray", [f"vmlinuz-{VERSION}.dpkg-bak", f"vmlinuz-{VERSION}.efi.signed", "vmlinuz-7.0.backup"]
+)
+def test_a_stray_file_beside_a_kernel_does_not_refuse_the_guest(images, stray):
+    draft = planned({**guest(images.initramfs_tools()), f"/boot/{stray}": b"kernel"})
+    assert grafts(draft) == [INITRD]
+
+
+def test_the_kernel_that_another_replaced_is_served_by_the_same_initramfs(images):
+    draft = planned({**guest(images.initramfs_tools()), f"/boot/vmlinuz-{VERSION}.old": b"kernel"})
+    assert grafts(draft) == [INITRD]
+    assert draft.findings == []
+
+
+def test_an_older_copys_damaged_initramfs_is_a_warning(images):
+    strays = {f"/boot/vmlinuz-{VERSION}.old": b"kernel", f"/boot/initrd.img-{VERSION}.old": b"#!/bin/sh\n"}
+    draft = planned({**guest(images.initramfs_tools()), **strays})
+    assert grafts(draft) == [INITRD]
+    assert [finding.reason for finding in draft.findings] == ["InitramfsUnsupported"]
 
 
 def test_the_option_keeps_them_as_they_are():

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.guest, pytest.mark.timeout(3 * SECONDS)]
 @pytest.fixture(scope="module")
 def kernel() -> tuple[str, ModuleTree]:
     host = FolderGuest(Path("/"))
-    version = drivers.newest([each for each in kernels.find(host) if each.modules])
+    version = kernels.default([each for each in kernels.find(host) if each.modules]).version
     tree = kernels.module_tree(host, version)
     assert tree is not None
     return version, tree

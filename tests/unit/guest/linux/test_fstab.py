@@ -121,6 +121,58 @@ def test_a_device_that_is_not_there_is_a_warning_unless_it_may_be_absent():
     assert draft.edits() == ()
 
 
+@pytest.mark.parametrize(
+    ("line", "after"),
+    [
+        (
+            "/dev/sda1 / xfs logdev=/dev/sdb1,ro 0 1",
+            f"UUID={ROOT} / xfs logdev=/dev/disk/by-uuid/{DATA},ro 0 1",
+        ),
+        (
+            "UUID=1 /srv ext4 journal_path=/dev/sdb1 0 2",
+            f"UUID=1 /srv ext4 journal_path=/dev/disk/by-uuid/{DATA} 0 2",
+        ),
+        (
+            "UUID=1 /srv btrfs device=/dev/sda1,device=/dev/sdb1,subvol=@ 0 0",
+            "UUID=1 /srv btrfs device=/dev/disk/by-partuuid/0000aaaa-01,device=/dev/disk/by-partuuid/0000bbbb-01,subvol=@ 0 0",
+        ),
+        (
+            f"UUID=1 /x ext4 x-systemd.requires={BY_PATH.format(1, 1)},ro 0 2",
+            f"UUID=1 /x ext4 x-systemd.requires=/dev/disk/by-uuid/{DATA},ro 0 2",
+        ),
+        ("UUID=1 /x ext4 journal_path=/dev/mapper/vg-log", "UUID=1 /x ext4 journal_path=/dev/mapper/vg-log"),
+    ],
+)
+def test_devices_in_options_are_paths_that_stay(line, after):
+    assert fixed(f"{line}\n") == f"{after}\n"
+
+
+def test_a_device_in_options_that_is_not_there_is_a_warning():
+    (finding,) = plan(FIXER, memory({"/etc/fstab": "UUID=1 / xfs logdev=/dev/sdd1 0 1\n"})).findings
+    assert finding.reason == "DeviceNotFound"
+    assert "line 1: /dev/sdd1 on /" in finding.message
+
+
+def test_names_are_bytes_of_which_four_are_escaped():
+    """A character of several bytes is written byte by byte by some programs, and is never escaped as one number."""
+    (entry,) = fstab.parse(r"LABEL=caf\303\251\040\134x /srv/em\342\200\203space auto")
+    assert entry.spec == "LABEL=caf\u00e9 \\x"
+    assert entry.path == "/srv/em\u2003space"
+    assert fstab.rewrite("a b", {1: "LABEL=em\u2003 \t\\"}) == "LABEL=em\u2003\\040\\011\\134 b"
+
+
+def test_blanks_and_tabs_alone_separate_fields():
+    (entry,) = fstab.parse("LABEL=a\u00a0b\u2003c /srv auto")
+    assert (entry.spec, entry.path) == ("LABEL=a\u00a0b\u2003c", "/srv")
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8"), min_size=1, max_size=12))
+def test_every_label_survives_writing_and_reading(label):
+    text = fstab.rewrite("x /srv auto", {1: f"LABEL={label}"})
+    if "\r" not in label:
+        assert fstab.parse(text)[0].spec == f"LABEL={label}"
+
+
 def test_the_option_switches_it_off():
     assert FIXER.wanted(situation())
     assert not FIXER.wanted(situation(options=GuestOptions(stable_device_names=False)))

@@ -4,6 +4,7 @@ import subprocess
 import pytest
 
 from hyper2kvm.guest.linux import graft, initramfs, modules
+from hyper2kvm.guest.linux.bytesource import HeldBytes
 from hyper2kvm.guest.linux.kernels import DRIVERS
 from lab.memoryguest import MemoryGuest
 
@@ -16,7 +17,7 @@ COMPRESSIONS = ["plain", "gzip", "xz", "zstd", "lz4", "lzma", "bzip2", "lzo"]
 
 
 def grafted(image: bytes, guest: MemoryGuest, files: dict[str, bytes] | None = None, *, compress: bool = True) -> bytes:
-    before = initramfs.read(image, PATH)
+    before = initramfs.read(HeldBytes(image), PATH)
     tree = modules.read(guest, f"/lib/modules/{VERSION}")
     drivers = graft.driver_files(guest, before, VERSION, tree, DRIVERS)
     return image + graft.graft(before, VERSION, drivers, files or {}, compress=compress).content
@@ -26,7 +27,7 @@ def grafted(image: bytes, guest: MemoryGuest, files: dict[str, bytes] | None = N
 @pytest.mark.parametrize("compressor", COMPRESSIONS)
 def test_a_grafted_image_has_the_drivers_and_what_it_had(images, compressor, compress):
     image = images.initramfs_tools(compressor=compressor)
-    after = initramfs.read(grafted(image, memory(module_files()), compress=compress), PATH)
+    after = initramfs.read(HeldBytes(grafted(image, memory(module_files()), compress=compress)), PATH)
     held = after.modules(VERSION)
     assert held.keys() >= {*DRIVERS, "failover", "net_failover", "virtio_pci_modern_dev", "vmw_pvscsi"}
     assert {"conf/initramfs.conf", "scripts/functions"} <= after.modes.keys()
@@ -64,7 +65,7 @@ def test_the_index_fits_modules_that_only_one_side_packs(images, tmp_path):
 def test_no_folder_is_made_where_one_or_a_link_is(images):
     image = images.initramfs_tools(compressor="plain")
     made = grafted(image, memory(module_files()), {"etc/modprobe.d/a.conf": b"#\n"}, compress=False)
-    added = initramfs.read(made[len(image) + -len(image) % 4 :], PATH)
+    added = initramfs.read(HeldBytes(made[len(image) + -len(image) % 4 :]), PATH)
     folders = {path for path, mode in added.modes.items() if stat.S_ISDIR(mode)}
     assert {"etc", "etc/modprobe.d", f"{FOLDER}/kernel/net"} <= folders
     assert not folders & {"lib", "usr", "usr/lib", FOLDER}
@@ -72,11 +73,11 @@ def test_no_folder_is_made_where_one_or_a_link_is(images):
 
 def test_files_go_where_the_images_links_lead(images):
     image = images.image({"usr/etc/x": b""}, {"etc": "usr/etc"}, compressor="plain")
-    before = initramfs.read(image, PATH)
+    before = initramfs.read(HeldBytes(image), PATH)
     made = graft.graft(before, VERSION, [], {"etc/fstab": b"new\n"}, compress=False)
     assert made.files == ("usr/etc/fstab",)
     assert made.modules == ()
-    assert initramfs.read(image + made.content, PATH).modes["usr/etc/fstab"]
+    assert initramfs.read(HeldBytes(image + made.content), PATH).modes["usr/etc/fstab"]
 
 
 def test_the_same_image_and_modules_give_the_same_bytes(images):
@@ -86,7 +87,7 @@ def test_the_same_image_and_modules_give_the_same_bytes(images):
 
 def test_modules_that_are_built_in_are_not_added(images):
     guest = memory(module_files(built_in=("virtio", "virtio_ring", "virtio_blk")))
-    after = initramfs.read(grafted(images.initramfs_tools(), guest), PATH)
+    after = initramfs.read(HeldBytes(grafted(images.initramfs_tools(), guest)), PATH)
     assert "virtio_blk" not in after.modules(VERSION)
     assert "virtio_pci" in after.modules(VERSION)
 

@@ -1,8 +1,10 @@
+import itertools
 import struct
+import subprocess
 
 import pytest
 
-from hyper2kvm.guest.description import DriverPlace
+from hyper2kvm.guest.description import DriverPlace, Kernel
 from hyper2kvm.guest.linux import kernels
 
 from .conftest import VERSION, module_files
@@ -89,6 +91,43 @@ def test_every_kernel_is_found(images):
         }
     )
     assert [kernel.version for kernel in kernels.find(guest)] == [older, VERSION]
+
+
+@pytest.mark.parametrize(
+    "name", [f"vmlinuz-{VERSION}{suffix}" for suffix in (".dpkg-bak", ".dpkg-tmp", ".rpmsave", ".sig", ".efi.signed")]
+)
+def test_what_grubs_menu_passes_over_is_no_kernel(images, name):
+    guest = memory({IMAGE: b"kernel", INITRD: images.initramfs_tools(), f"/boot/{name}": b"kernel"})
+    assert [kernel.image for kernel in kernels.find(guest)] == [IMAGE]
+
+
+def test_a_kernel_that_was_replaced_has_the_modules_of_its_release(images):
+    older = f"{IMAGE}.old"
+    guest = memory({IMAGE: b"kernel", INITRD: images.initramfs_tools(), older: b"kernel", **module_files()})
+    found = {kernel.image: kernel for kernel in kernels.find(guest)}
+    assert (found[older].version, found[older].initramfs) == (VERSION, INITRD)
+    assert found[older].modules == found[IMAGE].modules == f"/lib/modules/{VERSION}"
+
+
+def bare(version: str, modules: str | None = None) -> Kernel:
+    return Kernel(version=version, image=f"/boot/vmlinuz-{version}", initramfs=None, modules=modules, drivers={})
+
+
+def test_the_default_is_the_newest_kernel_that_is_whole():
+    """6.1.0-10 is newer than 6.1.0-9, whatever letters say; of 7.0 somebody left the image alone."""
+    whole = [bare("6.1.0-9", "/lib/modules/6.1.0-9"), bare("6.1.0-10", "/lib/modules/6.1.0-10")]
+    assert kernels.default([*whole, bare("7.0.backup")]).version == "6.1.0-10"
+    assert kernels.default([bare("6.1"), bare("7.0")]).version == "7.0"
+
+
+def test_releases_sort_as_dpkg_sorts_versions():
+    releases = [
+        *("5.10.0-8-amd64", "5.10.0-30-amd64", "6.1.0-9-amd64", "6.1.0-10-amd64", "6.1.0-10-cloud-amd64"),
+        *("6.1~rc8-amd64", "6.1-amd64", "6.1.0+bpo.1-amd64", "6.1.0-rt-amd64", "6.1.0", "6.1.0a", "6.01.0-9-amd64"),
+    ]
+    for one, other in itertools.combinations(releases, 2):
+        is_older = subprocess.run(["dpkg", "--compare-versions", one, "lt", other], check=False).returncode == 0
+        assert (kernels.release_order(one) < kernels.release_order(other)) is is_older, (one, other)
 
 
 def test_the_copy_that_systemd_boot_starts_is_found_beside_the_one_in_boot(images):

@@ -1,4 +1,8 @@
-from hyper2kvm.guest.linux.lvmdevices import DEVICES_FILE, FIXER, hardware_ids
+import subprocess
+
+import pytest
+
+from hyper2kvm.guest.linux.lvmdevices import DEVICES_FILE, FIXER, hardware_ids, switched_off
 
 from .situations import memory, plan
 
@@ -27,3 +31,17 @@ def test_a_list_of_lasting_ids_stays():
     draft = plan(FIXER, memory({DEVICES_FILE: b"IDTYPE=md_uuid IDNAME=x\n"}))
     assert draft.edits() == ()
     assert draft.notes
+
+
+@pytest.mark.parametrize(
+    "local", ["", "# none", "devices {\n\tuse_devicesfile = 1\n\tscan_lvs = 1\n}\n", "devices { scan_lvs=1 }\n"]
+)
+def test_lvm_itself_uses_no_list_where_it_is_switched_off(tmp_path, local):
+    (tmp_path / "lvm.conf").write_text("devices {\n\tuse_devicesfile = 1\n}\n")
+    (tmp_path / "lvmlocal.conf").write_text(switched_off(local))
+    environment = {"LVM_SYSTEM_DIR": str(tmp_path), "PATH": "/usr/sbin:/sbin"}
+    asked = ["lvmconfig", "devices/use_devicesfile", "devices/scan_lvs", "--type", "full"]
+    done = subprocess.run(asked, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["use_devicesfile=0", f"scan_lvs={int('scan_lvs' in local)}"]
+    assert done.stderr == ""
+    assert switched_off(switched_off(local)) == switched_off(local)

@@ -11,6 +11,12 @@ def test_a_mount_unit_names_its_device_by_id():
     assert draft.text(UNIT) == text.replace("/dev/sdb1", f"/dev/disk/by-uuid/{DATA}")
 
 
+def test_devices_in_a_mount_units_options_stay_too():
+    text = "[Mount]\nWhat=/dev/mapper/vg-srv\nWhere=/srv\nOptions=logdev=/dev/sdb1,ro\n"
+    draft = plan(FIXER, memory({UNIT: text}))
+    assert draft.text(UNIT) == text.replace("/dev/sdb1", f"/dev/disk/by-uuid/{DATA}")
+
+
 def test_a_device_that_is_not_there_is_a_warning():
     (finding,) = plan(FIXER, memory({UNIT: "[Mount]\nWhat=/dev/sdx1\n"})).findings
     assert finding.reason == "DeviceNotFound"

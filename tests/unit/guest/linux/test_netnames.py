@@ -1,59 +1,64 @@
 import pytest
 
-from hyper2kvm.guest.linux.netnames import FIXER, RULES, link_file
+from hyper2kvm.guest.draft import Draft
+from hyper2kvm.guest.linux import udevrules
+from hyper2kvm.guest.linux.netnames import FIXER, RULES
 from hyper2kvm_api.machine import Nic
 from hyper2kvm_api.options import GuestOptions
 from lab.memoryguest import MemoryGuest
 
 from .situations import NICS, memory, plan, situation
 
-LIBRARY = "/usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-252.so"
 INTERFACES = (
     b"auto lo\niface lo inet loopback\nallow-hotplug ens192\niface ens192 inet static\n address 192.0.2.10/24\n"
 )
-OLD_GUEST = "/lib/systemd/libsystemd-shared-241.so"
+NETPLAN = "/etc/netplan/a.yaml"
 
 
-def guest(files: dict[str, bytes | str], library: str = LIBRARY, **given: object) -> MemoryGuest:
-    texts = {path: text.encode() if isinstance(text, str) else text for path, text in files.items()}
-    return memory({library: b"", **texts}, **given)
+def guest(files: dict[str, bytes | str], **given: object) -> MemoryGuest:
+    return memory(files, **given)
 
 
-def test_a_configured_name_is_bound_to_the_adapters_address():
-    draft = plan(FIXER, guest({"/etc/network/interfaces": INTERFACES}))
-    (edit,) = draft.edits()
-    assert edit.path == link_file("ens192") == "/etc/systemd/network/10-hyper2kvm-ens192.link"
-    assert b"[Match]\nMACAddress=00:50:56:aa:00:01\nType=!vlan bond bridge\n\n[Link]\nName=ens192\n" in edit.content
-    assert edit.reasons == (
-        "ens192 stays the name of the adapter 00:50:56:aa:00:01 (ethernet0); on the new hardware it would change",
-    )
+def rules(draft: Draft) -> dict[str, str]:
+    """The names that the rules give, by MAC address."""
+    text = draft.text(RULES) if draft.is_file(RULES) else ""
+    return {each.mac: each.name for each in udevrules.find(MemoryGuest({RULES: text})) if each.mac and each.name}
 
 
-@pytest.mark.parametrize("library", [OLD_GUEST, "/sbin/udevd"])
-def test_an_older_guest_gets_udev_rules(library):
+def test_configured_names_are_bound_to_the_adapters_addresses():
     files = {"/etc/network/interfaces": INTERFACES + b"iface ens224 inet dhcp\n"}
-    draft = plan(FIXER, guest(files, library), situation(nics=NICS))
+    draft = plan(FIXER, guest(files), situation(nics=NICS))
     (edit,) = draft.edits()
     assert edit.path == RULES
     assert edit.content.decode().splitlines() == [
         'SUBSYSTEM=="net", ACTION=="add", DRIVERS=="?*", ATTR{address}=="00:50:56:aa:00:01", NAME="ens192"',
         'SUBSYSTEM=="net", ACTION=="add", DRIVERS=="?*", ATTR{address}=="00:50:56:aa:00:02", NAME="ens224"',
     ]
+    assert edit.reasons[0] == (
+        "ens192 stays the name of the adapter 00:50:56:aa:00:01 (ethernet0); on the new hardware it would change"
+    )
+    assert draft.findings == []
 
 
 def test_bonds_and_vlans_keep_working_because_their_members_keep_their_names():
     text = "network: {ethernets: {ens192: {}, ens224: {}}, bonds: {bond0: {interfaces: [ens192, ens224], dhcp4: true}}}"
-    draft = plan(FIXER, guest({"/etc/netplan/a.yaml": text}), situation(nics=NICS))
-    assert {edit.path for edit in draft.edits()} == {link_file("ens192"), link_file("ens224")}
+    draft = plan(FIXER, guest({NETPLAN: text}), situation(nics=NICS))
+    assert rules(draft) == {"00:50:56:aa:00:01": "ens192", "00:50:56:aa:00:02": "ens224"}
+
+
+def test_what_the_guests_own_link_files_say_stays_in_force():
+    """Of .link files the first that matches has the only say: one of ours would take the MTU away."""
+    link = "[Match]\nMACAddress=00:50:56:aa:00:01\n[Link]\nMTUBytes=9000\n"
+    draft = plan(FIXER, guest({"/etc/network/interfaces": INTERFACES, "/etc/systemd/network/50-mtu.link": link}))
+    assert [edit.path for edit in draft.edits()] == [RULES]
+    assert rules(draft) == {"00:50:56:aa:00:01": "ens192"}
 
 
 @pytest.mark.parametrize(
     "files",
     [
-        {
-            "/etc/netplan/a.yaml": "network: {ethernets: {x: {match: {macaddress: 00:50:56:aa:00:01}, set-name: ens192}}}"
-        },
-        {"/etc/netplan/a.yaml": "network: {ethernets: {x: {match: {macaddress: 00:50:56:aa:00:01}, dhcp4: true}}}"},
+        {NETPLAN: "network: {ethernets: {x: {match: {macaddress: 00:50:56:aa:00:01}, set-name: ens192}}}"},
+        {NETPLAN: "network: {ethernets: {x: {match: {macaddress: 00:50:56:aa:00:01}, dhcp4: true}}}"},
         {"/etc/systemd/network/a.network": "[Match]\nMACAddress=00:50:56:aa:00:01\n[Network]\nDHCP=yes\n"},
         {
             "/etc/network/interfaces": "iface eth0 inet dhcp\n",
@@ -89,7 +94,7 @@ def test_eth0_of_a_hypervisor_without_pci_is_kept():
     """Hyper-V's adapters stand on no PCI bus and keep eth0; on virtio udev would rename them."""
     nics = (Nic(id="0", mac="00:15:5d:00:00:01", model="netvsc"),)
     draft = plan(FIXER, guest({"/etc/network/interfaces": "iface eth0 inet dhcp\n"}), situation(nics=nics))
-    assert [edit.path for edit in draft.edits()] == [link_file("eth0")]
+    assert rules(draft) == {"00:15:5d:00:00:01": "eth0"}
 
 
 def test_a_name_without_an_adapter_is_a_warning_that_names_both():
@@ -116,12 +121,12 @@ def test_a_name_without_an_adapter_is_a_warning_that_names_both():
             "[Match]\nMACAddress=00:50:56:aa:00:01\n[Link]\nName=lan\n",
         ),
         (
-            "/etc/netplan/a.yaml",
+            NETPLAN,
             "network:\n  ethernets:\n    x:\n      match:\n        driver: vmxnet3\n      dhcp4: true\n",
             'network:\n  ethernets:\n    x:\n      match:\n        macaddress: "00:50:56:aa:00:01"\n      dhcp4: true\n',
         ),
         (
-            "/etc/netplan/a.yaml",
+            NETPLAN,
             "network: {ethernets: {x: {match: {driver: vmxnet3, macaddress: 00:50:56:aa:00:01}}}}",
             "network: {ethernets: {x: {match: {driver: virtio_net, macaddress: 00:50:56:aa:00:01}}}}",
         ),
@@ -139,8 +144,60 @@ def test_matches_by_the_old_hardware_become_matches_by_address(path, before, aft
 
 def test_a_match_of_several_adapters_stays_one_by_driver_in_netplan():
     text = "network: {ethernets: {x: {match: {driver: vmxnet3}, dhcp4: true}}}"
-    draft = plan(FIXER, guest({"/etc/netplan/a.yaml": text}), situation(nics=NICS))
-    assert draft.text("/etc/netplan/a.yaml") == text.replace("vmxnet3", "virtio_net")
+    draft = plan(FIXER, guest({NETPLAN: text}), situation(nics=NICS))
+    assert draft.text(NETPLAN) == text.replace("vmxnet3", "virtio_net")
+
+
+def test_order_alone_is_told():
+    nics = (Nic(id="a", mac="00:50:56:aa:00:03"), Nic(id="b", mac="00:50:56:aa:00:04"))
+    draft = plan(
+        FIXER,
+        guest({"/etc/network/interfaces": "iface ens224 inet dhcp\niface ens192 inet dhcp\n"}),
+        situation(nics=nics),
+    )
+    (finding,) = draft.findings
+    assert finding.reason == "InterfacesPairedByOrder"
+    assert "ens192 is a (00:50:56:aa:00:03), ens224 is b (00:50:56:aa:00:04)" in finding.message
+    assert RULES in finding.hint
+
+
+def test_a_stale_name_is_a_note():
+    draft = plan(FIXER, guest({"/etc/network/interfaces": INTERFACES + b"iface eth0 inet dhcp\n"}))
+    assert rules(draft) == {"00:50:56:aa:00:01": "ens192"}
+    assert draft.findings == []
+    assert any(note.startswith("eth0 is configured") for note in draft.notes)
+
+
+FIVE = tuple(
+    Nic(id=f"ethernet{number}", mac=f"00:50:56:aa:00:1{number}", slot=slot)
+    for number, slot in enumerate((192, 224, 256, 1184, 1216))
+)
+UNNAMED = {"/boot/grub/grub.cfg": "linux /v net.ifnames=0 ro\n"}
+
+
+def test_the_kernels_own_names_that_change_hands_are_told():
+    """VMware's fourth adapter is on bus 4, before the first one's 11: it was eth0."""
+    config = "".join(f"iface eth{number} inet dhcp\n" for number in range(5))
+    draft = plan(FIXER, guest({"/etc/network/interfaces": config, **UNNAMED}), situation(nics=FIVE))
+    assert draft.edits() == ()
+    assert {finding.reason for finding in draft.findings} == {"InterfaceOrderChanges"}
+    assert len(draft.findings) == 5
+    assert "eth0 was the adapter ethernet3 (00:50:56:aa:00:13)" in draft.findings[0].message
+    assert "is ethernet0 (00:50:56:aa:00:10)" in draft.findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("files", "nics"),
+    [
+        ({"/etc/network/interfaces": "iface eth1 inet dhcp\n"}, NICS),
+        ({NETPLAN: "network: {ethernets: {x: {match: {macaddress: 00:50:56:aa:00:10}, set-name: eth0}}}"}, FIVE),
+    ],
+    ids=["same order", "by address"],
+)
+def test_the_kernels_own_names_that_mean_the_same_adapters_are_no_warning(files, nics):
+    draft = plan(FIXER, guest({**files, **UNNAMED}), situation(nics=nics))
+    assert draft.edits() == ()
+    assert draft.findings == []
 
 
 def test_the_option_switches_it_off():

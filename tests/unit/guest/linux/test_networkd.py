@@ -1,4 +1,5 @@
 from hyper2kvm.guest.linux import networkd
+from hyper2kvm.guest.linux.interface import Trait
 
 from .situations import memory
 
@@ -38,7 +39,30 @@ def test_masked_files_say_nothing():
     assert list(networkd.find(guest)) == []
 
 
+def test_an_interface_is_found_by_each_address():
+    text = "[Match]\nMACAddress=00:50:56:aa:00:01 00-50-56-AA-00-02\nPermanentMACAddress=00:50:56:aa:00:03\n"
+    assert [each.mac for each in found({"a.network": text})] == [f"00:50:56:aa:00:0{number}" for number in (1, 2, 3)]
+
+
+def test_a_match_of_all_but_some_names_no_interface():
+    (any_,) = found({"a.network": "[Match]\nName=!lo\n[Network]\nDHCP=yes\n"})
+    assert any_.name is None
+
+
+def test_patterns_of_what_software_makes_are_virtual():
+    assert [each.virtual for each in found({"a.network": "[Match]\nName=veth* wl* en*\n"})] == [True, True, False]
+
+
 def test_matches_by_old_hardware_become_addresses():
     text = "[Match]\r\nDriver=vmxnet3\r\nPath=pci-0000:0b:00.0\r\n[Link]\r\nDriver=x\r\n"
-    after = networkd.rewritten(text, lambda kind, value: f"{kind}!{value}" if kind == "driver" else None)
+    after = networkd.rewritten(
+        text, lambda trait, value: (Trait.MAC, f"{trait}!{value}") if value == "vmxnet3" else None
+    )
     assert after == text.replace("Driver=vmxnet3", "MACAddress=driver!vmxnet3")
+
+
+def test_beside_a_stated_address_an_old_driver_has_no_more_say():
+    text = "[Match]\nDriver=vmxnet3\nMACAddress=00:50:56:aa:00:01 00:50:56:aa:00:09\n"
+    choice = {"vmxnet3": (Trait.MAC, "52:54:00:00:00:01 52:54:00:00:00:02"), "00:50:56:aa:00:01": (Trait.MAC, "new")}
+    after = networkd.rewritten(text, lambda trait, value: choice.get(value))
+    assert after == "[Match]\n# Driver=vmxnet3\nMACAddress=new 00:50:56:aa:00:09\n"

@@ -1,4 +1,7 @@
+import pytest
+
 from hyper2kvm.guest.linux import networkmanager
+from hyper2kvm.guest.linux.interface import Trait
 
 from .situations import memory
 
@@ -46,6 +49,31 @@ def test_editors_copies_are_passed_over():
 
 def test_old_drivers_are_replaced():
     text = "[match]\ndriver=vmxnet3;e1000;\n[other]\ndriver=vmxnet3\n"
-    after = networkmanager.rewritten(text, lambda driver: "virtio_net" if driver == "vmxnet3" else None)
+    after = networkmanager.rewritten(text, lambda _, driver: (Trait.MAC, "x") if driver == "vmxnet3" else None)
     assert after == "[match]\ndriver=virtio_net;e1000;\n[other]\ndriver=vmxnet3\n"
-    assert networkmanager.rewritten(text, lambda driver: None) == text
+    assert networkmanager.rewritten(text, lambda _, driver: None) == text
+
+
+def chosen(trait: Trait, _: str) -> tuple[Trait, str] | None:
+    return None if trait is Trait.DRIVER else (Trait.MAC, "52:54:00:aa:00:01")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "[ethernet]\n\n[match]\npath=pci-0000:0b:00.0;\ndriver=x;\n",
+            "[ethernet]\nmac-address=52:54:00:AA:00:01\n\n[match]\n# path=pci-0000:0b:00.0;\ndriver=x;\n",
+        ),
+        (
+            "[match]\npath=pci-0000:0b:00.0\n",
+            "[match]\n# path=pci-0000:0b:00.0\n\n[ethernet]\nmac-address=52:54:00:AA:00:01\n",
+        ),
+        (
+            "[802-3-ethernet]\nmac-address=00:50:56:AA:00:01\ncloned-mac-address=00:50:56:AA:00:01\n",
+            "[802-3-ethernet]\nmac-address=52:54:00:AA:00:01\ncloned-mac-address=00:50:56:AA:00:01\n",
+        ),
+    ],
+)
+def test_places_and_unknown_addresses_become_addresses(before, after):
+    assert networkmanager.rewritten(before, chosen) == after

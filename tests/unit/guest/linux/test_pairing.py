@@ -18,23 +18,6 @@ def pairs(interfaces, nics=(FIRST, SECOND)) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("slot", "names"),
-    [
-        (192, {"ens192", "enp11s0"}),
-        (160, {"ens160", "enp3s0"}),
-        (224, {"ens224", "enp19s0"}),
-        (256, {"ens256", "enp27s0"}),
-        (33, {"ens33", "enp2s1"}),
-        (1184, {"ens161", "enp4s0"}),
-        (1216, {"ens193", "enp12s0"}),
-        (5, {"ens5"}),
-    ],
-)
-def test_slots_give_the_names_that_guests_of_vmware_know(slot, names):
-    assert pairing.slot_names(slot) == names
-
-
-@pytest.mark.parametrize(
     ("name", "slot"), [("eno16777736", 33), ("eno16777984", 160), ("eno16780032", 192), ("eno33554984", 37)]
 )
 def test_onboard_numbers_hold_the_bus_address(name, slot):
@@ -56,8 +39,35 @@ def test_a_rules_place_on_the_bus_decides_too():
     assert pairs([Interface("udev", "x", "lan", path="0000:13:00.0", binds=True)]) == {"lan": "ethernet1"}
 
 
-def test_order_decides_when_as_many_are_left():
-    assert pairs(named("lan9", "lan10"), NOWHERE) == {"lan9": "a", "lan10": "b"}
+def test_order_decides_when_as_many_are_left_and_is_a_guess():
+    found = pairing.pair(named("lan10", "lan9"), NOWHERE)
+    assert {name: nic.id for name, nic in found.names.items()} == {"lan9": "a", "lan10": "b"}
+    assert found.guessed == ("lan9", "lan10")
+
+
+def test_a_name_and_an_adapter_that_are_alone_belong_together():
+    found = pairing.pair(named("lan"), NOWHERE[:1])
+    assert (dict(found.names), found.guessed) == ({"lan": NOWHERE[0]}, ())
+
+
+def test_names_by_slot_are_ordered_as_vmware_hands_out_slots():
+    """ens161 is in the second function of the first port, and came after ens256."""
+    nics = tuple(Nic(id=str(number), mac=f"00:50:56:aa:01:0{number}") for number in range(5))
+    names = ("ens161", "ens160", "ens256", "ens224", "ens192")
+    assert pairs(named(*names), nics) == {"ens160": "0", "ens192": "1", "ens224": "2", "ens256": "3", "ens161": "4"}
+
+
+@pytest.mark.parametrize("nics", [(FIRST,), NOWHERE[:1]], ids=["by slot", "by order"])
+def test_a_stale_name_of_the_kernels_takes_no_adapter_from_another(nics):
+    found = pairing.pair(named("eth0", "ens192"), nics)
+    assert (dict(found.names), found.unpaired, found.stale) == ({"ens192": nics[0]}, (), ("eth0",))
+
+
+def test_a_name_may_hold_the_address():
+    assert pairs(named("enx005056aa0002", "enx005056aa0001")) == {
+        "enx005056aa0001": "ethernet0",
+        "enx005056aa0002": "ethernet1",
+    }
 
 
 def test_nothing_is_guessed_when_counts_differ():
@@ -81,10 +91,34 @@ def test_stale_rules_and_software_interfaces_want_no_adapter():
 
 
 @pytest.mark.parametrize(
-    ("pattern", "names"), [("en*", ()), ("e*", ()), ("ens*", ()), ("ens19*", ("ens192",)), ("eth*", ("eth0", "eth1"))]
+    ("pattern", "names"),
+    [
+        ("en*", ()),
+        ("e*", ()),
+        ("enp*s0", ()),
+        ("ens*", ("ens192", "ens224")),
+        ("ens19*", ("ens192",)),
+        ("enp1*", ("enp11s0", "enp19s0")),
+        ("enp1s*", ()),
+        ("eth*", ("eth0", "eth1")),
+    ],
 )
-def test_patterns_stand_for_the_old_names_unless_they_match_the_new(pattern, names):
+def test_patterns_stand_for_the_old_names_unless_they_match_all_new_ones(pattern, names):
     assert pairing.expand(pattern, (FIRST, SECOND)) == names
+
+
+def test_a_pattern_stands_for_the_usual_slots_where_none_are_stated():
+    assert pairing.expand("ens*", NOWHERE) == ("ens192", "ens224")
+
+
+@pytest.mark.parametrize(("pattern", "unpaired"), [("lan*", ("lan*",)), ("enp1s*", ("enp1s*",)), ("en*", ())])
+def test_a_pattern_that_fits_no_name_is_told(pattern, unpaired):
+    assert pairing.pair(named(pattern), (FIRST,)).unpaired == unpaired
+
+
+def test_a_pattern_that_fits_a_bound_name_is_not():
+    interfaces = [*named("lan*"), Interface("networkd", "x", "lan0", mac=FIRST.mac, binds=True)]
+    assert pairing.pair(interfaces, (FIRST,)) == pairing.Pairing()
 
 
 @pytest.mark.parametrize(

@@ -26,3 +26,9 @@ def test_our_own_rule_is_understood():
 
 def test_an_empty_file_masks():
     assert list(udevrules.find(memory({PATH: b""}))) == []
+
+
+def test_an_address_is_replaced_in_rules_and_not_in_comments():
+    text = f"# 00:50:56:aa:00:01\n{PERSISTENT}"
+    after = udevrules.rewritten(text, lambda trait, mac: (trait, "52:54:00:aa:00:01"))
+    assert after == text.replace('=="00:50:56:aa:00:01"', '=="52:54:00:aa:00:01"')

@@ -2,6 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyper2kvm.guest.linux import uki
+from hyper2kvm.guest.linux.bytesource import HeldBytes
 
 from .test_kernels import unified_image
 
@@ -9,10 +10,15 @@ PROGRAM = unified_image({".linux": b"kernel", ".initrd": b"initramfs", ".uname":
 
 
 def test_sections_are_found_by_name():
-    assert uki.sections(PROGRAM) == {".linux": b"kernel", ".initrd": b"initramfs", ".uname": b"6.1"}
+    assert {name: part.read(0, 100) for name, part in uki.sections(HeldBytes(PROGRAM)).items()} == {
+        ".linux": b"kernel",
+        ".initrd": b"initramfs",
+        ".uname": b"6.1",
+    }
 
 
 @given(st.integers(0, len(PROGRAM) - 1), st.binary(min_size=1, max_size=4))
 def test_a_damaged_program_never_raises(at, damage):
-    uki.sections(PROGRAM[:at] + damage + PROGRAM[at + len(damage) :])
-    uki.sections(PROGRAM[:at])
+    for damaged in (PROGRAM[:at] + damage + PROGRAM[at + len(damage) :], PROGRAM[:at]):
+        for part in uki.sections(HeldBytes(damaged)).values():
+            assert len(part.read(0, 100)) <= part.size
