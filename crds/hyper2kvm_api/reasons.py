@@ -75,6 +75,7 @@ class Reason(StrEnum):
     EDIT_FAILED = "EditFailed"
 
     TARGET_EXISTS = "TargetExists"
+    TARGET_PUBLISHED = "TargetPublished"
     TARGET_FULL = "TargetFull"
     TARGET_UNWRITABLE = "TargetUnwritable"
     TARGET_TOO_SMALL = "TargetTooSmall"
@@ -192,7 +193,7 @@ REASONS: dict[Reason, ReasonText] = {
             ),
             Reason.SOURCE_CHANGED: (
                 "The source is not what it was when this migration started.",
-                "Stop whatever writes to the source, then start again with a new workspace.",
+                "Stop whatever writes to the source, and run the same command again: it starts anew.",
             ),
             Reason.MACHINE_DESCRIPTION_INVALID: (
                 "The VMX or OVF cannot be understood.",
@@ -308,6 +309,13 @@ REASONS: dict[Reason, ReasonText] = {
             Reason.TARGET_EXISTS: (
                 "There is already a file with the target's name.",
                 "Choose another --output folder, or move the existing file away: targets are never overwritten.",
+            ),
+            Reason.TARGET_PUBLISHED: (
+                "An earlier run finished the targets, and since then the plan, the source or the targets have changed.",
+                (
+                    "A machine may be using them: they are never written again. Give the new migration another name, or "
+                    "another --output and --workspace; or remove the finished disks and the workspace first."
+                ),
             ),
             Reason.TARGET_FULL: (
                 "The target's file system is full.",

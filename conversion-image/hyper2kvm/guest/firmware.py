@@ -53,7 +53,9 @@ def boot_disk(
     mounts: Sequence[Mount],
     sectors: Mapping[str, bytes],
 ) -> str:
-    """Id of the disk that the firmware starts: by ESP or boot sector, and by where the system is; never by its name.
+    """Id of the disk that the firmware starts: by ESP or boot sector; never by its name.
+
+    Among several, the source's own boot order decides, then where the system is.
 
     Args:
         firmware: the guest's firmware.
@@ -63,15 +65,20 @@ def boot_disk(
         sectors: the first bytes of each disk by its id, at least a sector.
     """
     system = [disk for path in ("/boot", "/") for disk in _disks_of(path, devices, mounts)]
-    ordered = [disk.id for disk in machine.disks]
-    choices = [
-        *(_esp_disks(devices, mounts) if firmware is Firmware.UEFI else []),
-        *_preferred([disk for disk in ordered if b"GRUB" in sectors.get(disk, b"")[:SECTOR]], system),
-        *_preferred([disk for disk in ordered if _starts(sectors.get(disk, b""))], system),
-        *system,
-        *ordered,
-    ]
-    return choices[0]
+    disks = [disk.id for disk in machine.disks]
+    choices = (
+        _esp_disks(devices, mounts) if firmware is Firmware.UEFI else [],
+        _preferred([disk for disk in disks if b"GRUB" in sectors.get(disk, b"")[:SECTOR]], system),
+        _preferred([disk for disk in disks if _starts(sectors.get(disk, b""))], system),
+        system,
+        disks,
+    )
+    equals = next(each for each in choices if each)
+    return min(equals, key=lambda disk: _rank(disk, machine.boot_order))
+
+
+def _rank(disk: str, order: Sequence[str]) -> int:
+    return order.index(disk) if disk in order else len(order)
 
 
 def _esp_disks(devices: Sequence[BlockDevice], mounts: Sequence[Mount]) -> list[str]:
