@@ -65,12 +65,13 @@ class Events:
 
 
 class Meter:
-    """Turns byte counts of one disk into Progress events, a few a second, with the rate of the last seconds."""
+    """Turns byte counts into Progress events, a few a second, with the rate of the last seconds."""
 
-    def __init__(self, events: Events, disk: str, total: int, done: int = 0) -> None:
-        """`total` bytes are to be copied, `done` of them were copied by an earlier run."""
+    def __init__(self, events: Events, disk: str | None, total: int, done: int = 0, *, file: str | None = None) -> None:
+        """Of `total` bytes of a disk, or of a file of the source, `done` were done by an earlier run."""
         self._events = events
         self._disk = disk
+        self._file = file
         self._total = total
         self._done = done
         self._seen: deque[tuple[float, int]] = deque([(time.monotonic(), done)])
@@ -88,8 +89,10 @@ class Meter:
             since, before = self._seen[0]
             self._seen.append((moment, self._done))
             rate = int((self._done - before) / max(moment - since, 1e-3))
-            done = self._done
-        self._events.emit(EventType.PROGRESS, disk=self._disk, done=done, total=self._total, rate=rate)
+            # Told under the lock, so that no event says less than the one before it.
+            self._events.emit(
+                EventType.PROGRESS, disk=self._disk, file=self._file, done=self._done, total=self._total, rate=rate
+            )
 
 
 def now() -> str:

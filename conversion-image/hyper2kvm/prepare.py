@@ -8,6 +8,7 @@ from pathlib import Path
 from hyper2kvm.events import Events
 from hyper2kvm.pipeline import describe
 from hyper2kvm.sources.description import Fetched
+from hyper2kvm.sources.opening import source_of
 from hyper2kvm.stages.work import Work
 from hyper2kvm.workspace import Workspace
 from hyper2kvm_api.errors import SourceError, SpecError
@@ -93,13 +94,14 @@ def start(request: Request, workspace: Workspace, events: Events) -> tuple[Work,
     Raises:
         Hyper2kvmError: the source or the spec is wrong.
     """
-    fetched = describe(request.source, workspace, events)
+    source = source_of(request.source)
+    fetched = describe(source, workspace, events)
     if request.plan is not None:
         _same_machine(request.plan, fetched)
         plan = request.plan
     else:
         plan = resolve(request.migration, request.profiles, fetched.machine, request.places or Places("/", "/"))
-    return Work(plan, workspace, events), fetched
+    return Work(plan, source, workspace, events), fetched
 
 
 def _same_machine(plan: Plan, fetched: Fetched) -> None:

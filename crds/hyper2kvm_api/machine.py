@@ -106,5 +106,7 @@ class Machine(Document):
     """System UUID that the guest reads from its firmware tables."""
     disks: tuple[MachineDisk, ...] = Field(min_length=1, max_length=64)
     """Disks in the order in which the guest's kernel numbers them."""
+    boot_order: tuple[str, ...] = Field(default=(), max_length=64)
+    """Ids of disks in the order in which the source's firmware tries them; those that it does not name come after."""
     nics: tuple[Nic, ...] = Field(default=(), max_length=64)
     """Network adapters in the source's order."""

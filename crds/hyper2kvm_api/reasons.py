@@ -77,6 +77,7 @@ class Reason(StrEnum):
     EDIT_FAILED = "EditFailed"
 
     TARGET_EXISTS = "TargetExists"
+    TARGET_PUBLISHED = "TargetPublished"
     TARGET_FULL = "TargetFull"
     TARGET_UNWRITABLE = "TargetUnwritable"
     TARGET_TOO_SMALL = "TargetTooSmall"
@@ -211,7 +212,7 @@ REASONS: dict[Reason, ReasonText] = {
             ),
             Reason.SOURCE_CHANGED: (
                 "The source is not what it was when this migration started.",
-                "Stop whatever writes to the source, then run again; a plan that was made for other disks must be made anew.",
+                "Stop whatever writes to the source, and run the same command again: it starts anew.",
             ),
             Reason.MACHINE_DESCRIPTION_INVALID: (
                 "The VMX or OVF cannot be understood.",
@@ -327,6 +328,13 @@ REASONS: dict[Reason, ReasonText] = {
             Reason.TARGET_EXISTS: (
                 "There is already a file with the target's name.",
                 "Choose another --output folder, or move the existing file away: targets are never overwritten.",
+            ),
+            Reason.TARGET_PUBLISHED: (
+                "An earlier run finished the targets, and since then the plan, the source or the targets have changed.",
+                (
+                    "A machine may be using them: they are never written again. Give the new migration another name, or "
+                    "another --output and --workspace; or remove the finished disks and the workspace first."
+                ),
             ),
             Reason.TARGET_FULL: (
                 "The target's file system is full.",

@@ -2,18 +2,17 @@
 
 import json
 import os
-import struct
 from pathlib import Path
 
 import pydantic
 
+from hyper2kvm.disk.formats.qcow2 import names_data_file
 from hyper2kvm.run import last_lines, run
 from hyper2kvm_api.document import Document
 from hyper2kvm_api.errors import ImageError, ValidationError
 from hyper2kvm_api.options import DiskFormat
 from hyper2kvm_api.reasons import Reason
 
-_EXTERNAL_DATA = 1 << 2
 _DEADLINE = 3600.0
 """Seconds. A check reads an image's metadata alone: about 1 GiB for a full 8 TiB disk."""
 
@@ -88,15 +87,12 @@ def _node(path: Path, format_: DiskFormat) -> str:
 def refuse_data_file(path: Path) -> None:
     """Refuse a qcow2 image whose header names an external data file: QEMU would open it.
 
-    The header is described in QEMU's docs/interop/qcow2: version at byte 4, incompatible features at byte 72.
-
     Raises:
         ImageError: ImageReferenceUnsafe.
     """
     with path.open("rb") as file:
-        header = file.read(80).ljust(80, b"\0")
-    version, features = struct.unpack_from(">I", header, 4)[0], struct.unpack_from(">Q", header, 72)[0]
-    if version >= 3 and features & _EXTERNAL_DATA:
+        start = file.read(80)
+    if names_data_file(start):
         raise ImageError(
             Reason.IMAGE_REFERENCE_UNSAFE, f"{path} keeps its content in another file that it names", file=str(path)
         )

@@ -9,6 +9,7 @@ from hyper2kvm.cli.pod import leave
 from hyper2kvm.cli.run import running, workspace_of
 from hyper2kvm.pipeline import describe as fetch
 from hyper2kvm.prepare import Mapped, read_request
+from hyper2kvm.sources.opening import source_of
 from hyper2kvm_api.event import EventType
 from hyper2kvm_api.result import Outcome, Result
 
@@ -25,6 +26,6 @@ def describe(file: Path, source_root: Path, workspace: Path, as_json: bool) -> N
     request = read_request([file], Mapped(source_root=source_root))
     place = workspace_of(request, workspace, workspace)
     with running(place, sys.stdout, as_json=as_json) as events:
-        fetched = fetch(request.source, place, events)
+        fetched = fetch(source_of(request.source), place, events)
         events.emit(EventType.MACHINE, machine=fetched.machine)
     leave(Result(outcome=Outcome.SUCCEEDED))

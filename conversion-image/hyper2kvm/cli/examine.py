@@ -5,6 +5,7 @@ Standard output has the document alone; what happens meanwhile is shown on stand
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -12,11 +13,10 @@ import yaml
 
 from hyper2kvm.cli.options import mapped, migration_options
 from hyper2kvm.cli.run import running, workspace_of
-from hyper2kvm.pipeline import examine, flat, repair
+from hyper2kvm.pipeline import examine, flat, look
 from hyper2kvm.prepare import read_request, start
 from hyper2kvm.stages.documents import Fixed
 from hyper2kvm.stages.opened import OpenedDisks
-from hyper2kvm.stages.work import Work
 from hyper2kvm_api.document import Document
 from hyper2kvm_api.migration import Mode
 
@@ -83,11 +83,8 @@ def fix(
     with running(place, sys.stderr, as_json=as_json) as events:
         work, fetched = start(request, place, events)
         if dry_run:
-            work = Work(work.plan.replaced(mode=Mode.PLAN), place, events)
-        flattened = flat(work, fetched)
-        with OpenedDisks(work, flattened) as opened:
-            guest = examine(work, flattened, opened)
-            fixed = repair(work, guest, opened)
+            work = replace(work, plan=work.plan.replaced(mode=Mode.PLAN))
+        _, _, fixed = look(work, fetched)
     if as_json:
         _print(fixed, as_json=True)
     else:

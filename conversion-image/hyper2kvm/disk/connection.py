@@ -3,8 +3,10 @@
 import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
+from urllib.parse import quote
 
 import nbd
 
@@ -13,6 +15,11 @@ _READS_AS_ZEROS = 2
 """NBD_STATE_ZERO of the metadata context base:allocation (NBD protocol, "Metadata querying")."""
 _STATUS_STEP = 2 << 30
 """Bytes that one block status request covers; the protocol's lengths have 32 bits."""
+
+
+def uri_of(socket: Path) -> str:
+    """The URI of the default export of a server on a Unix socket (https://github.com/NetworkBlockDevice/nbd, doc/uri.md)."""
+    return f"nbd+unix:///?socket={quote(str(socket), safe='/')}"
 
 
 class _Handle(Protocol):

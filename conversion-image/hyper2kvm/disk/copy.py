@@ -6,7 +6,7 @@ A run that was interrupted, however it was, is continued by the same call: what 
 import hashlib
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,12 +17,14 @@ from hyper2kvm.disk.chunks import CHUNK, chunk_length
 from hyper2kvm.disk.connection import Connection
 from hyper2kvm.disk.digest import disk_digest, identity_of
 from hyper2kvm.disk.extents import DataMap
+from hyper2kvm.disk.finished import CopiedDisk
 from hyper2kvm.disk.journal import Claim, Journal
-from hyper2kvm.disk.order import Order, StoppedError, Ticket
+from hyper2kvm.disk.location import unreadable
+from hyper2kvm.disk.order import Order, Ticket
 from hyper2kvm.disk.targets.opening import open_target
 from hyper2kvm.disk.targets.target import Packed, Target, target_error
 from hyper2kvm.events import Events, Meter
-from hyper2kvm.stages.documents import CopiedDisk
+from hyper2kvm.workers import check, workers
 from hyper2kvm_api.errors import Hyper2kvmError, SourceError
 from hyper2kvm_api.plan import PlannedDisk
 from hyper2kvm_api.reasons import Reason
@@ -71,8 +73,9 @@ def copy_disk(copy: Copy, events: Events, stop: threading.Event) -> CopiedDisk:
         StoppedError: `stop` was set before the disk was complete.
     """
     try:
-        with Journal(copy.journal) as journal, _reading(copy), Connection(copy.uri) as connection:
-            data = DataMap(copy.capacity, connection.data())
+        with Journal(copy.journal) as journal, _connected(copy) as connection:
+            with _reading(copy):
+                data = DataMap(copy.capacity, connection.data())
             target = open_target(copy.disk, copy.capacity, journal, copy.source, copy.owner)
             with closing(target.storage):
                 return _Copying(copy, journal, target, data, events, stop).run(connection)
@@ -82,12 +85,23 @@ def copy_disk(copy: Copy, events: Events, stop: threading.Event) -> CopiedDisk:
 
 
 @contextmanager
+def _connected(copy: Copy) -> Iterator[Connection]:
+    with _reading(copy):
+        connection = Connection(copy.uri)
+    with connection:
+        if connection.size != copy.capacity:
+            message = f"{connection.size} bytes of disk {copy.disk.id} are served, it had {copy.capacity} when it was examined"
+            raise SourceError(Reason.SOURCE_CHANGED, message)
+        yield connection
+
+
+@contextmanager
 def _reading(copy: Copy) -> Iterator[None]:
+    """Around calls of the source's server, and nothing else."""
     try:
         yield
     except OSError as error:
-        message = f"disk {copy.disk.id} cannot be read: {error.strerror}"
-        raise SourceError(Reason.SOURCE_UNREADABLE, message) from error
+        raise unreadable(f"disk {copy.disk.id}", error) from error
 
 
 class _Chunk(NamedTuple):
@@ -110,10 +124,10 @@ class _Copying:
         self._data = data
         self._events = events
         self._stop = stop
-        self._left = data.size(journal.next_index)
-        total = data.size()
         again = sum(chunk_length(index, copy.capacity) for index in journal.forgotten)
-        self._now = self._left + again
+        self._now = self._left = data.size(journal.next_index) + again
+        self._count = threading.Lock()
+        total = data.size()
         self._meter = Meter(events, copy.disk.id, total, total - self._now)
 
     def run(self, connection: Connection) -> CopiedDisk:
@@ -124,14 +138,14 @@ class _Copying:
         self._copy_rest()
         with self._writing():
             digest = self._seal()
-        storage = self._target.storage
+            stored = self._target.storage.stored()
         return CopiedDisk(
             id=self._copy.disk.id,
             target=self._copy.disk.target,
-            written=str(storage.path),
+            written=str(self._target.storage.path),
             capacity=self._copy.capacity,
             data=self._data.size(),
-            stored=storage.stored(),
+            stored=stored,
             digest=digest,
             copied_now=self._now,
         )
@@ -143,7 +157,7 @@ class _Copying:
             return
         for offset, length in self._data.holes():
             for at in range(offset, offset + length, _ZERO_STEP):
-                self._check_stop()
+                check(self._stop)
                 storage.zero(at, min(_ZERO_STEP, offset + length - at))
         self._journal.prepare(identity)
 
@@ -152,11 +166,11 @@ class _Copying:
         for claim in self._journal.claims():
             position = self._target.place(claim.index, claim.sizes)
             if claim.index in self._journal.forgotten:
-                self._check_stop()
+                check(self._stop)
                 self._mend(connection, claim, position)
 
     def _mend(self, connection: Connection, claim: Claim, position: int) -> None:
-        data = connection.read(claim.index * CHUNK, chunk_length(claim.index, self._copy.capacity))
+        data = self._read(connection, claim.index)
         if claim.digest not in {_NO_DIGEST, hashlib.sha256(data).digest()}:
             raise SourceError(
                 Reason.SOURCE_CHANGED, f"disk {self._copy.disk.id}: the MiB {claim.index} is not what was copied before"
@@ -164,10 +178,20 @@ class _Copying:
         with self._writing():
             self._target.write(position, self._target.pack(data), whole=True)
         self._journal.mend(claim.index)
-        self._meter.add(len(data))
+        self._done(len(data))
+
+    def _read(self, connection: Connection, index: int) -> bytes:
+        with _reading(self._copy):
+            return connection.read(index * CHUNK, chunk_length(index, self._copy.capacity))
+
+    def _done(self, length: int) -> None:
+        with self._count:
+            self._left -= length
+        self._meter.add(length)
 
     def _warn_of_space(self) -> None:
-        free = self._target.storage.free()
+        with self._writing():
+            free = self._target.storage.free()
         if free is not None and free < self._left:
             self._events.warn(
                 "TargetMayFill",
@@ -181,28 +205,30 @@ class _Copying:
         pending = self._data.indexes(self._journal.next_index)
         order = Order(pending, self._place, window=threads * _WINDOW, stop=self._stop)
         ended = threading.Event()
-        with ThreadPoolExecutor(threads + 1, thread_name_prefix=f"copy {self._copy.disk.id}") as pool:
-            pool.submit(self._keep_barriers, order, ended)
-            wait([pool.submit(self._work, order) for _ in range(threads)])
-            ended.set()
+        with workers(threads + 1, self._stop, name=f"copy {self._copy.disk.id}") as pool:
+            try:
+                pool.submit(self._keep_barriers, order, ended)
+                wait([pool.submit(self._work, order) for _ in range(threads)])
+            finally:
+                ended.set()
         order.check()
 
     def _work(self, order: Order[_Chunk]) -> None:
         try:
-            with _reading(self._copy), Connection(self._copy.uri) as connection:
+            with _connected(self._copy) as connection:
                 while (ticket := order.take()) is not None:
                     self._copy_chunk(order, connection, ticket)
         except BaseException as error:  # noqa: BLE001 -- the thread that waits for this one raises it
             order.fail(error)
 
     def _copy_chunk(self, order: Order[_Chunk], connection: Connection, ticket: Ticket) -> None:
-        data = connection.read(ticket.index * CHUNK, chunk_length(ticket.index, self._copy.capacity))
+        data = self._read(connection, ticket.index)
         digest = hashlib.sha256(data).digest() if self._copy.digests else _NO_DIGEST
         for ready, chunk, position in order.arrive(ticket, _Chunk(digest, self._target.pack(data), len(data))):
             with self._writing():
                 self._target.write(position, chunk.packed, whole=False)
             order.settle(ready, partial(self._journal.claim, Claim(ready.index, chunk.digest, chunk.packed.sizes)))
-            self._meter.add(chunk.length)
+            self._done(chunk.length)
 
     def _place(self, index: int, chunk: _Chunk) -> int:
         return self._target.place(index, chunk.packed.sizes)
@@ -230,10 +256,6 @@ class _Copying:
         self._barrier()
         self._target.seal(self._journal.claims, identity_of(digest))
         return digest
-
-    def _check_stop(self) -> None:
-        if self._stop.is_set():
-            raise StoppedError
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -1,12 +1,33 @@
-"""Finished disks: how a target that was written is opened again, read-only."""
+"""Finished disks: what is kept of a copy, and how a target that was written is opened again, read-only."""
 
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from hyper2kvm_api.document import Document
 from hyper2kvm_api.errors import TargetError
 from hyper2kvm_api.options import DiskFormat, TargetBus
 from hyper2kvm_api.reasons import Reason
+
+
+class CopiedDisk(Document):
+    """A disk that was copied whole. Its target still has its provisional name."""
+
+    id: str
+    target: str
+    """Absolute path that the target will have in the end."""
+    written: str
+    """Absolute path where the copy stands now (the target itself for a block device)."""
+    capacity: int
+    """Virtual size in bytes."""
+    data: int
+    """Bytes that were copied; the rest reads as zeros."""
+    stored: int
+    """Bytes of storage that the target takes."""
+    digest: str
+    """Digest of the content, in the notation of disk/digest.py."""
+    copied_now: int
+    """Bytes that this run copied; an interrupted run had copied the rest."""
 
 
 @dataclass(frozen=True)

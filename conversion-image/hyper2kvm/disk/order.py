@@ -5,14 +5,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from hyper2kvm.workers import StoppedError
+
 _LOOK_INTERVAL = 0.2
 """Seconds after which waiting threads look whether they are to stop."""
 
 Item = TypeVar("Item")
-
-
-class StoppedError(Exception):
-    """The work was ended before it was done, by request or because another thread failed."""
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import errno
 import os
 from pathlib import Path
 
+from hyper2kvm.disk.finished import CopiedDisk
 from hyper2kvm.disk.syscalls import rename_noreplace
-from hyper2kvm.stages.documents import CopiedDisk
 from hyper2kvm.workspace import sync_folder
 from hyper2kvm_api.errors import TargetError
 from hyper2kvm_api.reasons import Reason
@@ -27,12 +27,17 @@ def publish(copied: CopiedDisk) -> None:
     if written == target or not os.path.lexists(written):
         return
     try:
-        _rename(written, target)
-        sync_folder(target.parent)
+        give_name(written, target)
     except FileExistsError:
         raise TargetError(Reason.TARGET_EXISTS, f"{target} exists", disk=copied.id) from None
     except OSError as error:
         raise TargetError(Reason.TARGET_UNWRITABLE, f"{target}: {error.strerror}", disk=copied.id) from error
+
+
+def give_name(written: Path, target: Path) -> None:
+    """Rename a file, durably, unless the name is taken: FileExistsError. Raises OSError."""
+    _rename(written, target)
+    sync_folder(target.parent)
 
 
 def _rename(written: Path, target: Path) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import quote
 
+from hyper2kvm.disk.connection import uri_of
 from hyper2kvm.run import Service, last_lines
 from hyper2kvm_api.errors import HostError
 from hyper2kvm_api.reasons import Reason
@@ -69,8 +69,8 @@ class NbdServer:
 
     @property
     def uri(self) -> str:
-        """NBD's URI of the export (https://github.com/NetworkBlockDevice/nbd/blob/master/doc/uri.md)."""
-        return f"nbd+unix:///?socket={quote(str(self.socket), safe='/')}"
+        """NBD's URI of the export."""
+        return uri_of(self.socket)
 
     def _wait(self) -> None:
         deadline = time.monotonic() + _START_DEADLINE

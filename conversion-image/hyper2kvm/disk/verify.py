@@ -1,10 +1,9 @@
 """Verification: a finished target is read back and compared with what was recorded while it was written."""
 
 import hashlib
-import tempfile
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from hyper2kvm.disk.chunks import CHUNK, chunk_length
@@ -14,71 +13,104 @@ from hyper2kvm.disk.extents import DataMap
 from hyper2kvm.disk.finished import TargetDisk, target_options
 from hyper2kvm.disk.journal import Journal
 from hyper2kvm.disk.server import NbdServer
-from hyper2kvm.stages.work import Work
-from hyper2kvm_api.errors import HostError, ValidationError
+from hyper2kvm.events import Events, Meter
+from hyper2kvm.workers import check, workers
+from hyper2kvm_api.errors import HostError
 from hyper2kvm_api.reasons import Reason
 
 _THREADS = 4
 
 
-def verify_disk(work: Work, target: TargetDisk, digest: str) -> None:
+@dataclass(frozen=True)
+class ReadBack:
+    """A finished target to read.
+
+    Attributes:
+        target: the target as it stands.
+        digest: the digest that the disk must have (disk/digest.py).
+        data: bytes that were written to it, for the progress.
+        journal: path of the journal of its copy.
+        sockets: folder with a short path.
+        log: file that takes the server's messages.
+    """
+
+    target: TargetDisk
+    digest: str
+    data: int
+    journal: Path
+    sockets: Path
+    log: Path
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What of a target is not as it was written.
+
+    Attributes:
+        message: what was found.
+        chunks: the chunks that a copy can mend; None when the target must be made anew.
+    """
+
+    message: str
+    chunks: tuple[int, ...] | None = None
+
+
+def find_damage(read: ReadBack, events: Events, stop: threading.Event) -> Damage | None:
     """Read a finished target and compare it, chunk by chunk, with the digests taken when it was copied.
 
     Holes of a file are known to read as zeros and are not read; nor is what lies between the data on a block device,
-    which was made to read as zeros. What differs is forgotten in the journal: the next run copies it again.
-
-    Args:
-        work: the run.
-        target: the target as it stands.
-        digest: the digest that the disk must have (disk/digest.py).
+    which was made to read as zeros.
 
     Raises:
-        ValidationError: ContentMismatch.
         HostError: a program is missing or failed.
+        StoppedError: `stop` was set before all was read.
     """
-    with (
-        Journal(work.workspace.journal(target.id)) as journal,
-        tempfile.TemporaryDirectory(prefix="h2k-") as folder,
-        NbdServer(
-            _options(target),
-            Path(folder) / "target.sock",
-            writable=False,
-            log=work.workspace.scratch / f"{work.workspace.overlay(target.id).stem}.target.log",
-        ) as server,
-    ):
-        if disk_digest(journal.claims(), target.capacity) != digest:
-            journal.clear()
-            raise _mismatch(target, "the journal of its copy is not the one that it was written with")
-        wrong = _Comparison(work, target, journal, server.uri).differences()
-        if not wrong:
-            return
-        if all(claimed for _, claimed in wrong):
-            journal.forget([index for index, _ in wrong])
-        else:  # something stands where nothing was written: the target is made anew
-            journal.clear()
-    raise _mismatch(target, f"{len(wrong)} MiB differ from what was written, the first at MiB {wrong[0][0]}")
+    options = _options(read.target)
+    server = NbdServer(options, read.sockets / "target.sock", writable=False, log=read.log)
+    with Journal(read.journal) as journal, server:
+        if disk_digest(journal.claims(), read.target.capacity) != read.digest:
+            return Damage("the journal of its copy is not the one that it was written with")
+        wrong = _Comparison(read, journal, server.uri, Meter(events, read.target.id, read.data), stop).differences()
+    if not wrong:
+        return None
+    message = f"{len(wrong)} MiB differ from what was written, the first at MiB {wrong[0][0]}"
+    # Where something stands that was never written, the target is made anew.
+    mendable = all(claimed for _, claimed in wrong)
+    return Damage(message, tuple(index for index, _ in wrong) if mendable else None)
+
+
+def forget_damage(journal: Path, damage: Damage) -> None:
+    """Have the next copy write again what is damaged. Raises HostError."""
+    with Journal(journal) as opened:
+        if damage.chunks is None:
+            opened.clear()
+        else:
+            opened.forget(damage.chunks)
 
 
 class _Comparison:
-    def __init__(self, work: Work, target: TargetDisk, journal: Journal, uri: str) -> None:
-        self._work = work
-        self._target = target
+    def __init__(self, read: ReadBack, journal: Journal, uri: str, meter: Meter, stop: threading.Event) -> None:
+        self._target = read.target
         self._journal = journal
         self._uri = uri
+        self._meter = meter
+        self._stop = stop
         self._lock = threading.Lock()
 
     def differences(self) -> list[tuple[int, bool]]:
         """Chunks that are not as they should be, and whether they were written at all."""
         expected = self._expected()
-        with ThreadPoolExecutor(_THREADS) as pool:
+        with workers(_THREADS, self._stop, name=f"read back {self._target.id}") as pool:
             found = [pool.submit(self._compare, expected) for _ in range(_THREADS)]
-            return sorted(difference for each in found for difference in each.result())
+            different = sorted(difference for each in found for difference in each.result())
+        check(self._stop)
+        return different
 
     def _compare(self, expected: Iterator[tuple[int, bytes | None]]) -> list[tuple[int, bool]]:
         different = []
         try:
             with Connection(self._uri) as connection:
-                while not self._work.stop.is_set():
+                while not self._stop.is_set():
                     with self._lock:
                         index, digest = next(expected, (None, None))
                     if index is None:
@@ -87,6 +119,7 @@ class _Comparison:
                     same = hashlib.sha256(data).digest() == digest if digest else not any(data)
                     if not same:
                         different.append((index, digest is not None))
+                    self._meter.add(len(data))
         except OSError as error:
             message = f"{self._target.path} cannot be read back: {error.strerror}"
             raise HostError(Reason.PROGRAM_FAILED, message, disk=self._target.id) from error
@@ -119,7 +152,3 @@ def _options(target: TargetDisk) -> dict[str, object]:
     options = target_options(target)
     # A block device may be larger than the disk.
     return options | {"size": target.capacity} if target.path.is_block_device() else options
-
-
-def _mismatch(target: TargetDisk, message: str) -> ValidationError:
-    return ValidationError(Reason.CONTENT_MISMATCH, f"disk {target.id}: {target.path}: {message}", disk=target.id)

@@ -100,7 +100,9 @@ def boot_disk(
     mounts: Sequence[Mount],
     records: Mapping[str, BootRecord],
 ) -> str:
-    """Id of the disk that the firmware starts: by ESP or boot sector, and by where the system is; never by its name.
+    """Id of the disk that the firmware starts: by ESP or boot sector; never by its name.
+
+    Among several, the source's own boot order decides, then where the system is.
 
     Args:
         firmware: the guest's firmware.
@@ -112,14 +114,19 @@ def boot_disk(
     system = [disk for path in ("/boot", "/") for disk in _disks_of(path, devices, mounts)]
     ordered = [disk.id for disk in machine.disks]
     begins = {disk: records.get(disk, BootRecord()) for disk in ordered}
-    choices = [
-        *(_esp_disks(devices, mounts) if firmware is Firmware.UEFI else []),
-        *_preferred([disk for disk in ordered if begins[disk].leads_to_grub], system),
-        *_preferred([disk for disk in ordered if begins[disk].has_code], system),
-        *system,
-        *ordered,
-    ]
-    return choices[0]
+    choices = (
+        _esp_disks(devices, mounts) if firmware is Firmware.UEFI else [],
+        _preferred([disk for disk in ordered if begins[disk].leads_to_grub], system),
+        _preferred([disk for disk in ordered if begins[disk].has_code], system),
+        system,
+        ordered,
+    )
+    equals = next(each for each in choices if each)
+    return min(equals, key=lambda disk: _rank(disk, machine.boot_order))
+
+
+def _rank(disk: str, order: Sequence[str]) -> int:
+    return order.index(disk) if disk in order else len(order)
 
 
 def _esp_disks(devices: Sequence[BlockDevice], mounts: Sequence[Mount]) -> list[str]:

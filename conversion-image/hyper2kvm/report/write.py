@@ -11,8 +11,9 @@ from hyper2kvm.history import History
 from hyper2kvm.report.model import Documents, Report, build
 from hyper2kvm.report.text import FILTERS
 from hyper2kvm.sources.description import Fetched
-from hyper2kvm.stages.documents import Converted, Fixed, Flattened, Validated
+from hyper2kvm.stages.documents import FIX_PLAN, Converted, Fixed, Flattened, Validated
 from hyper2kvm.workspace import Workspace
+from hyper2kvm_api.migration import Mode
 from hyper2kvm_api.plan import Plan
 from hyper2kvm_api.result import Result
 from hyper2kvm_api.stage import Stage
@@ -54,13 +55,15 @@ def page(report: Report, screenshot: bytes | None, serial: str | None) -> str:
 
 
 def _documents(workspace: Workspace) -> Documents:
+    plan = workspace.read(Plan, "plan")
+    planned = plan is not None and plan.mode is Mode.PLAN
     return Documents(
-        plan=workspace.read(Plan, "plan"),
+        plan=plan,
         result=workspace.read(Result, "result"),
         fetched=workspace.read(Fetched, Stage.FETCH.document),
         flattened=workspace.read(Flattened, Stage.FLATTEN.document),
         guest=workspace.read(Guest, Stage.INSPECT.document),
-        fixed=workspace.read(Fixed, Stage.FIX.document),
+        fixed=workspace.read(Fixed, FIX_PLAN if planned else Stage.FIX.document),
         converted=workspace.read(Converted, Stage.CONVERT.document),
         validated=workspace.read(Validated, Stage.VALIDATE.document),
     )

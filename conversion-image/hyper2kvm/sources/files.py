@@ -1,24 +1,65 @@
-"""Which source a path is: a VMX folder, an OVA, an OVF folder, or a single image."""
+"""Files of this machine: a path is a VMX folder, an OVA, an OVF folder, or a single image."""
 
 import difflib
+import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Protocol
 
-from hyper2kvm.sources.description import Source
+from hyper2kvm.disk.location import NO_EXPORTS, Exports
+from hyper2kvm.events import Events
+from hyper2kvm.sources.description import Fetched
+from hyper2kvm.sources.folder import file_identity
 from hyper2kvm.sources.image import EXTENSIONS, DiskImage
 from hyper2kvm.sources.ova import Ova
 from hyper2kvm.sources.ovffolder import OvfFolder
 from hyper2kvm.sources.vmx import VmxFolder
 from hyper2kvm_api.errors import SourceError
 from hyper2kvm_api.migration import ImageFormat
+from hyper2kvm_api.plan import PlannedSource
 from hyper2kvm_api.reasons import Reason
 
-_DESCRIPTIONS: dict[str, Callable[[Path], Source]] = {".vmx": VmxFolder, ".ovf": OvfFolder, ".ova": Ova}
+
+class Description(Protocol):
+    """A virtual machine as files hold it."""
+
+    def fetch(self, events: Events, stop: threading.Event) -> Fetched:
+        """See Source."""
+        ...
+
+
+_DESCRIPTIONS: dict[str, Callable[[Path], Description]] = {".vmx": VmxFolder, ".ovf": OvfFolder, ".ova": Ova}
 """Extensions of files that describe a whole machine."""
 
 
-def open_source(path: Path, format_: ImageFormat | None) -> Source:
-    """The source at a path. Nothing is read yet but names.
+class Files:
+    """A Source: a folder or a file of this machine. Its disks' bytes lie in files, which need no serving."""
+
+    def __init__(self, planned: PlannedSource) -> None:
+        """Nothing is looked at yet."""
+        self._planned = planned
+
+    @property
+    def key(self) -> str:
+        """Path and format."""
+        return self._planned.canonical().decode()
+
+    def fetch(self, events: Events, stop: threading.Event) -> Fetched:
+        """See Source."""
+        return description_at(Path(self._planned.path), self._planned.format).fetch(events, stop)
+
+    def identity(self, part: str) -> str | None:
+        """See Source: parts are files."""
+        return file_identity(part)
+
+    def opened(self) -> AbstractContextManager[Exports]:
+        """See Source."""
+        return nullcontext(NO_EXPORTS)
+
+
+def description_at(path: Path, format_: ImageFormat | None) -> Description:
+    """What a path holds. Nothing is read yet but names.
 
     Args:
         path: a folder or a file.

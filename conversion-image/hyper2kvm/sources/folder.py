@@ -1,18 +1,19 @@
-"""Reading files of a source folder, bounded and with errors that name them."""
+"""Reading files of a source folder, bounded and with errors that name them. No link among them is followed."""
 
+import os
 from collections.abc import Iterable
-from pathlib import Path
 
-from hyper2kvm.sources.description import FileState
+from hyper2kvm.disk.location import open_plain, unreadable
+from hyper2kvm.sources.description import Part
 from hyper2kvm_api.errors import SourceError
 from hyper2kvm_api.reasons import Reason
 
 
-def read_text(path: Path, limit: int) -> str:
+def read_text(path: str, limit: int) -> str:
     """A small text file; bytes that are not UTF-8 are taken as Latin-1.
 
     Raises:
-        SourceError: as `read_bytes`.
+        SourceError, ImageError: as `read_bytes`.
     """
     data = read_bytes(path, limit)
     try:
@@ -21,34 +22,47 @@ def read_text(path: Path, limit: int) -> str:
         return data.decode("latin-1")
 
 
-def read_bytes(path: Path, limit: int) -> bytes:
+def read_bytes(path: str, limit: int) -> bytes:
     """A small file.
 
     Raises:
-        SourceError: SourceUnreadable, or MachineDescriptionInvalid when it is larger than `limit` bytes.
+        SourceError: SourceNotFound, SourceUnreadable, or MachineDescriptionInvalid when it is larger than `limit` bytes.
+        ImageError: ImageReferenceUnsafe, when it is a link or no plain file.
     """
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_plain(path), "rb") as file:
             data = file.read(limit + 1)
     except OSError as error:
-        raise SourceError(Reason.SOURCE_UNREADABLE, f"{path}: {error.strerror}", file=str(path)) from None
+        raise unreadable(path, error, path) from None
     if len(data) > limit:
-        raise SourceError(Reason.MACHINE_DESCRIPTION_INVALID, f"{path} has more than {limit} bytes", file=str(path))
+        raise SourceError(Reason.MACHINE_DESCRIPTION_INVALID, f"{path} has more than {limit} bytes", file=path)
     return data
 
 
-def fetched_files(paths: Iterable[str]) -> tuple[FileState, ...]:
+def parts_of(paths: Iterable[str]) -> tuple[Part, ...]:
     """How files look now.
 
     Raises:
-        SourceError: SourceUnreadable.
+        SourceError: SourceUnreadable, when one is gone.
     """
-    return tuple(_state(path) for path in dict.fromkeys(paths))
+    return tuple(_part(path) for path in dict.fromkeys(paths))
 
 
-def _state(path: str) -> FileState:
+def file_identity(path: str) -> str | None:
+    """The size of a file in bytes, and the time of its last change in nanoseconds; None when it cannot be looked at."""
     try:
-        found = Path(path).stat()
+        return _identity(path)
+    except OSError:
+        return None
+
+
+def _part(path: str) -> Part:
+    try:
+        return Part(name=path, identity=_identity(path))
     except OSError as error:
-        raise SourceError(Reason.SOURCE_UNREADABLE, f"{path}: {error.strerror}", file=path) from None
-    return FileState(path=path, size=found.st_size, modified=found.st_mtime_ns)
+        raise unreadable(path, error, path) from None
+
+
+def _identity(path: str) -> str:
+    found = os.lstat(path)
+    return f"{found.st_size} bytes, changed at {found.st_mtime_ns}"

@@ -1,14 +1,18 @@
 """A single disk image: a virtual machine of which nothing but the disk is known."""
 
+import threading
 from pathlib import Path
 
-from hyper2kvm.disk.graph import capacity_and_name, source_files
-from hyper2kvm.sources.description import Fetched, FileRegion, SourceDisk
-from hyper2kvm.sources.folder import fetched_files
+from hyper2kvm.disk.image import examine_disk
+from hyper2kvm.disk.location import beside
+from hyper2kvm.events import Events
+from hyper2kvm.sources.description import Fetched
+from hyper2kvm.sources.folder import parts_of
 from hyper2kvm.sources.limits import within_limits
-from hyper2kvm.sources.place import disk_id
-from hyper2kvm_api.machine import Cpu, DiskBus, Machine, MachineDisk, Nic
+from hyper2kvm.sources.place import Place, machine_disk
+from hyper2kvm_api.machine import Cpu, DiskBus, Machine, Nic
 from hyper2kvm_api.migration import ImageFormat
+from hyper2kvm_api.reasons import Reason
 
 EXTENSIONS = {
     ".vmdk": ImageFormat.VMDK,
@@ -34,28 +38,16 @@ class DiskImage:
         self._path = path
         self._format = format_
 
-    def fetch(self) -> Fetched:
+    def fetch(self, events: Events, stop: threading.Event) -> Fetched:  # noqa: ARG002 -- it takes no time
         """See Source."""
         with within_limits(self._path.name):
             return self._fetch(self._path.absolute())
 
     def _fetch(self, path: Path) -> Fetched:
-        source = SourceDisk(
-            id=disk_id(DiskBus.SCSI, 0, 0),
-            format=self._format,
-            region=FileRegion(path=str(path), length=path.stat().st_size),
-            siblings=str(path.parent),
-        )
-        facts = capacity_and_name(source)
-        disk = MachineDisk(
-            id=source.id,
-            bus=DiskBus.SCSI,
-            controller=0,
-            unit=0,
-            capacity=facts.capacity,
-            format=self._format,
-            file=path.name,
-            wwn=facts.wwn,
-        )
+        place = Place(DiskBus.SCSI, 0, 0)
+        folder = str(path.parent)
+        region = beside(folder, path.name, Reason.EXTENT_MISSING, "the image")
+        source = examine_disk(place.disk, self._format, region, siblings=folder)
+        disk = machine_disk(place, source, path.name)
         machine = Machine(name=path.stem, cpu=_CPUS, memory=_MEMORY, disks=(disk,), nics=(Nic(id="nic0"),))
-        return Fetched(machine=machine, disks=(source,), files=fetched_files(source_files(source)))
+        return Fetched(machine=machine, disks=(source,), parts=parts_of(source.files))

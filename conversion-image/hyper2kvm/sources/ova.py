@@ -2,15 +2,18 @@
 
 import io
 import tarfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from hyper2kvm.disk.formats.region import opened
-from hyper2kvm.sources.description import Fetched, FileRegion
-from hyper2kvm.sources.folder import fetched_files
+from hyper2kvm.disk.location import FileRegion, open_plain, unreadable
+from hyper2kvm.events import Events
+from hyper2kvm.sources.description import Fetched
+from hyper2kvm.sources.folder import parts_of
 from hyper2kvm.sources.limits import within_limits
 from hyper2kvm.sources.ovf import MAX_OVF, parse_ovf
-from hyper2kvm.sources.ovfmanifest import MAX_MANIFEST, parse_manifest, verify
+from hyper2kvm.sources.ovfmanifest import MAX_MANIFEST, Manifest
 from hyper2kvm.sources.ovfpackage import Package
 from hyper2kvm_api.errors import SourceError
 from hyper2kvm_api.reasons import Reason
@@ -35,20 +38,20 @@ class Ova:
         """`path` is the archive."""
         self._path = path.absolute()
 
-    def fetch(self) -> Fetched:
+    def fetch(self, events: Events, stop: threading.Event) -> Fetched:
         """See Source."""
         with within_limits(self._path.name):
-            return self._fetch(dict(self._entries()))
+            return self._fetch(dict(self._entries()), events, stop)
 
-    def _fetch(self, files: dict[str, FileRegion]) -> Fetched:
+    def _fetch(self, files: dict[str, FileRegion], events: Events, stop: threading.Event) -> Fetched:
         name = self._one(files, ".ovf")
         if name is None:
             raise SourceError(Reason.ARCHIVE_INCOMPLETE, f"{self._path} holds no .ovf", file=str(self._path))
         package = Package(name, parse_ovf(self._read(files[name], MAX_OVF), name), files, siblings=None)
         disks = package.disks()
-        verified = self._verified(files)
         machine = package.describe(disks)
-        return Fetched(machine=machine, disks=disks, files=fetched_files([str(self._path)]), verified=verified)
+        verified = self._verified(package, events, stop)
+        return Fetched(machine=machine, disks=disks, parts=parts_of([str(self._path)]), verified=verified)
 
     def _entries(self) -> Iterator[tuple[str, FileRegion]]:
         """The files of the archive, where they lie in it.
@@ -58,8 +61,8 @@ class Ova:
         """
         seen: set[str] = set()
         try:
-            size = self._path.stat().st_size
-            with _Headers(self._path) as file, tarfile.open(mode="r:", fileobj=file) as archive:
+            with _Headers(open_plain(str(self._path))) as file, tarfile.open(mode="r:", fileobj=file) as archive:
+                size = file.seek(0, io.SEEK_END)
                 for member in archive:
                     self._check(member, seen, size)
                     yield member.name, FileRegion(path=str(self._path), offset=member.offset_data, length=member.size)
@@ -67,7 +70,7 @@ class Ova:
             # tarfile lets numbers in extended headers, and chains of them, fail as ValueError and RecursionError.
             raise self._incomplete(f"it is no whole tar archive ({error})") from None
         except OSError as error:
-            raise SourceError(Reason.SOURCE_UNREADABLE, f"{self._path}: {error.strerror}") from None
+            raise unreadable(str(self._path), error, str(self._path)) from None
 
     def _check(self, member: tarfile.TarInfo, seen: set[str], size: int) -> None:
         name = member.name
@@ -81,14 +84,15 @@ class Ova:
             raise self._incomplete(f"{name} would end at byte {member.offset_data + member.size} of {size}")
         seen.add(name)
 
-    def _verified(self, files: dict[str, FileRegion]) -> tuple[str, ...]:
-        name = self._one(files, ".mf")
+    def _verified(self, package: Package, events: Events, stop: threading.Event) -> tuple[str, ...]:
+        name = self._one(package.files, ".mf")
         if name is None:
             return ()
-        manifest = parse_manifest(self._read(files[name], MAX_MANIFEST).decode("utf-8", "replace"), name)
-        return verify(manifest, files, name)
+        manifest = Manifest.parse(self._read(package.files[name], MAX_MANIFEST).decode("utf-8", "replace"), name)
+        manifest.check_lists(package.names)
+        return manifest.verify(package.files, events, stop)
 
-    def _one(self, files: dict[str, FileRegion], extension: str) -> str | None:
+    def _one(self, files: Mapping[str, FileRegion], extension: str) -> str | None:
         found = [name for name in files if name.lower().endswith(extension)]
         if len(found) > 1:
             raise SourceError(Reason.SOURCE_AMBIGUOUS, f"{self._path} holds {', '.join(found)}")

@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from hyper2kvm.sources.place import Place
 from hyper2kvm_api.errors import SourceError
 from hyper2kvm_api.machine import Cpu, DiskBus, Firmware, Nic
 from hyper2kvm_api.reasons import Reason
@@ -47,18 +48,16 @@ class OvfDisk:
     """A disk and its place.
 
     Attributes:
-        bus: kind of its controller.
-        controller: number of the controller among those of its kind.
-        unit: unit on it.
+        place: where it hangs.
         capacity: virtual size in bytes.
         file: the file that holds it.
+        instance: the descriptor's id of it.
     """
 
-    bus: DiskBus
-    controller: int
-    unit: int
+    place: Place
     capacity: int
     file: OvfFile
+    instance: str
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,7 @@ class OvfMachine:
     tpm: bool
     guest_os: str | None
     disks: tuple[OvfDisk, ...]
+    boot_order: tuple[str, ...]
     nics: tuple[Nic, ...]
     files: tuple[OvfFile, ...]
 
@@ -113,9 +113,11 @@ def parse_ovf(data: bytes, name: str) -> OvfMachine:
     section = next(_all(system, "VirtualHardwareSection"), None)
     if section is None:
         raise _invalid(name, "it has no hardware section")
-    hardware = [_hardware(item) for item in section if _local(item) in _ITEMS]
+    configuration = _configuration(root)
+    hardware = [_hardware(item) for item in section if _local(item) in _ITEMS and _counts(item, configuration)]
     config = _config(section)
     files = dict(_files(root, name))
+    disks = _disks(root, hardware, files, name)
     return OvfMachine(
         name=_name(system),
         cpu=_cpu(hardware),
@@ -124,10 +126,37 @@ def parse_ovf(data: bytes, name: str) -> OvfMachine:
         secure_boot=_is_true(config.get("bootoptions.efisecurebootenabled") or config.get("uefi.secureboot.enabled")),
         tpm=any("vtpm" in item.values.get("ResourceSubType", "").lower() for item in hardware),
         guest_os=_guest_os(system),
-        disks=_disks(root, hardware, files, name),
+        disks=disks,
+        boot_order=_boot_order(system, disks),
         nics=tuple(_nic(item, number) for number, item in enumerate(i for i in hardware if i.kind == _NIC)),
         files=tuple(files.values()),
     )
+
+
+def _configuration(root: Element) -> str | None:
+    """The deployment option that counts: the default, else the first (DSP0243, section 9.9); None without options."""
+    options = [
+        _attributes(each)
+        for section in _all(root, "DeploymentOptionSection")
+        for each in _all(section, "Configuration")
+    ]
+    chosen = next((option for option in options if _is_true(option.get("default"))), options[0] if options else {})
+    return chosen.get("id")
+
+
+def _counts(item: Element, configuration: str | None) -> bool:
+    """Whether an item is one of the machine's: of its deployment option, and no mere bound of a range of values."""
+    values = _attributes(item)
+    of = values.get("configuration", "").split()
+    return (not of or configuration in of) and values.get("bound", "normal") == "normal"
+
+
+def _boot_order(system: Element, disks: tuple[OvfDisk, ...]) -> tuple[str, ...]:
+    """VMware's `vmw:BootOrderSection`, one a device: ids of the disks in the order in which the firmware tries them."""
+    by_instance = {disk.instance: disk.place.disk for disk in disks}
+    sections = (_attributes(section) for section in _all(system, "BootOrderSection"))
+    named = [by_instance.get(values.get("instanceId", "")) for values in sections]
+    return tuple(dict.fromkeys(disk for disk in named if disk is not None))
 
 
 def _files(root: Element, name: str) -> Iterator[tuple[str, OvfFile]]:
@@ -163,10 +192,10 @@ def _disks(root: Element, hardware: list[_Hardware], files: Mapping[str, OvfFile
         bus, controller = controllers.get(item.values.get("Parent", ""), (DiskBus.SCSI, 0))
         unit = item.number("AddressOnParent", item.number("Address"))
         capacity = _bytes(values.get("capacity", ""), values.get("capacityAllocationUnits", "byte"), name)
-        found.append(OvfDisk(bus, controller, unit, capacity, file))
+        found.append(OvfDisk(Place(bus, controller, unit), capacity, file, item.values.get("InstanceID", "")))
     if not found:
         raise _invalid(name, "it has no disk")
-    if len({(disk.bus, disk.controller, disk.unit) for disk in found}) != len(found):
+    if len({disk.place for disk in found}) != len(found):
         raise _invalid(name, "two disks have the same place on a controller")
     return tuple(found)
 

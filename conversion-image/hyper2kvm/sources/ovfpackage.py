@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from hyper2kvm.disk.graph import capacity_and_name
-from hyper2kvm.sources.description import FileRegion, SourceDisk
+from hyper2kvm.disk.image import SourceDisk, examine_disk
+from hyper2kvm.disk.location import FileRegion
 from hyper2kvm.sources.image import EXTENSIONS
 from hyper2kvm.sources.ovf import OvfDisk, OvfMachine
-from hyper2kvm.sources.place import disk_id
-from hyper2kvm.sources.vmx import DISK_ORDER
-from hyper2kvm_api.errors import Hyper2kvmError, ImageError, SourceError
-from hyper2kvm_api.machine import Machine, MachineDisk
+from hyper2kvm.sources.place import machine_disk
+from hyper2kvm_api.errors import ImageError, SourceError
+from hyper2kvm_api.machine import Machine
 from hyper2kvm_api.migration import ImageFormat
 from hyper2kvm_api.reasons import Reason
 
@@ -32,26 +31,26 @@ class Package:
     files: Mapping[str, FileRegion]
     siblings: str | None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The descriptor, and every file that it names."""
+        return tuple(dict.fromkeys((self.name, *(file.name for file in self.machine.files))))
+
     def disks(self) -> tuple[SourceDisk, ...]:
         """The images of the machine's disks, in the order in which the guest's kernel numbers them.
 
         Raises:
-            SourceError: ArchiveIncomplete, when a file is missing or a disk image is not listed.
-            ImageError: ImageUnsupported, when a disk is compressed as a whole.
+            SourceError: ArchiveIncomplete, when a file is missing or a disk image is not listed;
+                MachineDescriptionInvalid, when an image has another size than the descriptor says.
+            ImageError: an image is damaged or not supported, or compressed as a whole.
         """
         self._check_files()
-        ordered = sorted(self.machine.disks, key=lambda d: (DISK_ORDER.index(d.bus), d.controller, d.unit))
-        return tuple(self._source(disk) for disk in ordered)
+        return tuple(self._source(disk) for disk in self._ordered())
 
     def describe(self, sources: tuple[SourceDisk, ...]) -> Machine:
-        """The machine; the disks' sizes are those of their images, which must be what the descriptor says.
-
-        Raises:
-            SourceError: MachineDescriptionInvalid.
-            ImageError: an image is damaged or not supported.
-        """
+        """The machine with these images."""
         told = self.machine
-        by_id = {disk_id(disk.bus, disk.controller, disk.unit): disk for disk in told.disks}
+        disks = self._ordered()
         return Machine(
             name=told.name,
             cpu=told.cpu,
@@ -60,9 +59,15 @@ class Package:
             secure_boot=told.secure_boot,
             tpm=told.tpm,
             guest_os=told.guest_os,
-            disks=tuple(self._machine_disk(source, by_id[source.id]) for source in sources),
+            disks=tuple(
+                machine_disk(disk.place, source, disk.file.name) for source, disk in zip(sources, disks, strict=True)
+            ),
+            boot_order=told.boot_order,
             nics=told.nics,
         )
+
+    def _ordered(self) -> list[OvfDisk]:
+        return sorted(self.machine.disks, key=lambda disk: disk.place.rank)
 
     def _check_files(self) -> None:
         listed = {file.name for file in self.machine.files}
@@ -88,32 +93,16 @@ class Package:
                 hint="Export it again without compression of the files (ovftool: leave out --compress and --chunkSize).",
                 file=disk.file.name,
             )
-        return SourceDisk(
-            id=disk_id(disk.bus, disk.controller, disk.unit),
-            format=EXTENSIONS.get(PurePosixPath(disk.file.name).suffix.lower(), ImageFormat.VMDK),
-            region=self.files[disk.file.name],
+        source = examine_disk(
+            disk.place.disk,
+            EXTENSIONS.get(PurePosixPath(disk.file.name).suffix.lower(), ImageFormat.VMDK),
+            self.files[disk.file.name],
             siblings=self.siblings,
         )
-
-    def _machine_disk(self, source: SourceDisk, disk: OvfDisk) -> MachineDisk:
-        try:
-            facts = capacity_and_name(source)
-        except Hyper2kvmError as error:
-            error.disk = source.id
-            raise
-        if facts.capacity != disk.capacity:
+        if source.capacity != disk.capacity:
             raise SourceError(
                 Reason.MACHINE_DESCRIPTION_INVALID,
-                f"{disk.file.name} is a disk of {facts.capacity} bytes, {self.name} says {disk.capacity}",
+                f"{disk.file.name} is a disk of {source.capacity} bytes, {self.name} says {disk.capacity}",
                 disk=source.id,
             )
-        return MachineDisk(
-            id=source.id,
-            bus=disk.bus,
-            controller=disk.controller,
-            unit=disk.unit,
-            capacity=facts.capacity,
-            format=source.format,
-            file=disk.file.name,
-            wwn=facts.wwn,
-        )
+        return source

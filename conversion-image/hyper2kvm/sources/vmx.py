@@ -4,17 +4,20 @@ Format: lines of `key = "value"`; keys are caseless; `|22` in a value is the byt
 """
 
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hyper2kvm.disk.formats.vmdk import plain_name
-from hyper2kvm.disk.graph import capacity_and_name, region_of, source_files
-from hyper2kvm.sources.description import Fetched, SourceDisk
-from hyper2kvm.sources.folder import fetched_files, read_text
+from hyper2kvm.disk.image import SourceDisk, examine_disk
+from hyper2kvm.disk.location import beside
+from hyper2kvm.events import Events
+from hyper2kvm.sources.description import Fetched
+from hyper2kvm.sources.folder import parts_of, read_text
 from hyper2kvm.sources.limits import within_limits
-from hyper2kvm.sources.place import disk_id
-from hyper2kvm_api.errors import Hyper2kvmError, SourceError
-from hyper2kvm_api.machine import Cpu, DiskBus, Firmware, Machine, MachineDisk, Nic
+from hyper2kvm.sources.place import Place, machine_disk
+from hyper2kvm_api.errors import SourceError
+from hyper2kvm_api.machine import Cpu, DiskBus, Firmware, Machine, Nic
 from hyper2kvm_api.migration import ImageFormat
 from hyper2kvm_api.reasons import Reason
 
@@ -26,21 +29,18 @@ _BUSES = {"scsi": DiskBus.SCSI, "sata": DiskBus.SATA, "ide": DiskBus.IDE, "nvme"
 _REMOVABLE = ("cdrom", "atapi")
 _MAX_VMX = 1024 * 1024
 
-DISK_ORDER = (DiskBus.SCSI, DiskBus.SATA, DiskBus.IDE, DiskBus.NVME, DiskBus.VIRTIO)
-"""Order in which a guest's kernel numbers disks: by bus, then controller, then unit."""
-
 
 class VmxFolder:
     """A virtual machine that a .vmx file describes."""
 
     def __init__(self, vmx: Path) -> None:
         """`vmx` is the file; its disks lie beside it."""
-        self._vmx = vmx
+        self._vmx = vmx.absolute()
 
-    def fetch(self) -> Fetched:
+    def fetch(self, events: Events, stop: threading.Event) -> Fetched:  # noqa: ARG002 -- it takes no time
         """See Source."""
         with within_limits(self._vmx.name):
-            return self._fetch(parse_vmx(read_text(self._vmx, _MAX_VMX), self._vmx.name))
+            return self._fetch(parse_vmx(read_text(str(self._vmx), _MAX_VMX), self._vmx.name))
 
     def _fetch(self, values: dict[str, str]) -> Fetched:
         if "encryption.data" in values:
@@ -50,14 +50,10 @@ class VmxFolder:
                 hint="Remove the encryption of the virtual machine at the source, then copy it again.",
                 file=self._vmx.name,
             )
-        disks = sorted(_disks(values), key=lambda disk: (DISK_ORDER.index(disk[0]), disk[1], disk[2]))
+        disks = sorted(_disks(values), key=lambda disk: disk[0].rank)
         if not disks:
             raise _invalid(self._vmx.name, "it has no disk")
         sources = tuple(self._source(*disk) for disk in disks)
-        described = [
-            _machine_disk(source, bus, controller, unit, file)
-            for source, (bus, controller, unit, file) in zip(sources, disks, strict=True)
-        ]
         machine = Machine(
             name=values.get("displayname") or self._vmx.stem,
             cpu=_cpu(values, self._vmx.name),
@@ -67,21 +63,19 @@ class VmxFolder:
             tpm=_flag(values, "vtpm.present"),
             guest_os=values.get("guestos"),
             uuid=_uuid(values.get("uuid.bios", "")),
-            disks=tuple(described),
+            disks=tuple(
+                machine_disk(place, source, file) for source, (place, file) in zip(sources, disks, strict=True)
+            ),
+            boot_order=_boot_order(values, [place.disk for place, _ in disks]),
             nics=tuple(_nics(values)),
         )
-        paths = [str(self._vmx), *(path for source in sources for path in source_files(source))]
-        return Fetched(machine=machine, disks=sources, files=fetched_files(paths))
+        paths = [str(self._vmx), *(path for source in sources for path in source.files)]
+        return Fetched(machine=machine, disks=sources, parts=parts_of(paths))
 
-    def _source(self, bus: DiskBus, controller: int, unit: int, file: str) -> SourceDisk:
-        folder = str(self._vmx.parent.absolute())
-        name = plain_name(file, self._vmx.name, "disk")
-        return SourceDisk(
-            id=disk_id(bus, controller, unit),
-            format=ImageFormat.VMDK,
-            region=region_of(folder, name, Reason.EXTENT_MISSING, "the disk"),
-            siblings=folder,
-        )
+    def _source(self, place: Place, file: str) -> SourceDisk:
+        folder = str(self._vmx.parent)
+        region = beside(folder, plain_name(file, self._vmx.name, "disk"), Reason.EXTENT_MISSING, "the disk")
+        return examine_disk(place.disk, ImageFormat.VMDK, region, siblings=folder)
 
 
 def parse_vmx(text: str, name: str) -> dict[str, str]:
@@ -101,7 +95,8 @@ def parse_vmx(text: str, name: str) -> dict[str, str]:
     return values
 
 
-def _disks(values: dict[str, str]) -> Iterator[tuple[DiskBus, int, int, str]]:
+def _disks(values: dict[str, str]) -> Iterator[tuple[Place, str]]:
+    """Places of the disks, with the names of their files."""
     for key, file in values.items():
         match = _DISK.fullmatch(key)
         if match is None:
@@ -113,25 +108,13 @@ def _disks(values: dict[str, str]) -> Iterator[tuple[DiskBus, int, int, str]]:
             values, f"{bus}{controller}.present", default=True
         )
         if there and not kind.startswith(_REMOVABLE) and not file.lower().endswith(".iso"):
-            yield _BUSES[bus], int(controller), int(unit), file
+            yield Place(_BUSES[bus], int(controller), int(unit)), file
 
 
-def _machine_disk(source: SourceDisk, bus: DiskBus, controller: int, unit: int, file: str) -> MachineDisk:
-    try:
-        facts = capacity_and_name(source)
-    except Hyper2kvmError as error:
-        error.disk = source.id
-        raise
-    return MachineDisk(
-        id=source.id,
-        bus=bus,
-        controller=controller,
-        unit=unit,
-        capacity=facts.capacity,
-        format=source.format,
-        file=file,
-        wwn=facts.wwn,
-    )
+def _boot_order(values: dict[str, str], disks: Sequence[str]) -> tuple[str, ...]:
+    """`bios.hddOrder = "scsi0:1,scsi0:0"`: the disks in the order in which the firmware tries them."""
+    named = [name.strip().lower() for name in values.get("bios.hddorder", "").split(",")]
+    return tuple(dict.fromkeys(name for name in named if name in disks))
 
 
 def _cpu(values: dict[str, str], name: str) -> Cpu:

@@ -1,18 +1,19 @@
 """CONVERT: one copy of every disk, from the graph over the source to its target, all disks side by side."""
 
-import tempfile
 from collections.abc import Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, wait
 from contextlib import ExitStack
-from pathlib import Path
 
 from hyper2kvm.disk.copy import Copy, copy_disk
-from hyper2kvm.disk.nodes import overlay_options
-from hyper2kvm.disk.order import StoppedError
+from hyper2kvm.disk.finished import CopiedDisk
+from hyper2kvm.disk.location import Exports
+from hyper2kvm.disk.nodes import FlatDisk, overlay_options
 from hyper2kvm.disk.publish import standing
 from hyper2kvm.disk.server import NbdServer
-from hyper2kvm.stages.documents import Converted, CopiedDisk, Fixed, FlatDisk, Flattened
+from hyper2kvm.sockets import socket_folder
+from hyper2kvm.stages.documents import Converted, Fixed, Flattened
 from hyper2kvm.stages.work import Work
+from hyper2kvm.workers import StoppedError, workers
 from hyper2kvm.workspace import digest
 
 _THREADS = 8
@@ -32,11 +33,13 @@ def convert(work: Work, flattened: Flattened, fixed: Fixed) -> Converted:
         HostError: a program is missing or failed, or the workspace is full.
     """
     with ExitStack() as serving:
-        folder = Path(serving.enter_context(tempfile.TemporaryDirectory(prefix="h2k-")))
+        sockets = serving.enter_context(socket_folder(work.workspace.scratch))
+        exports = serving.enter_context(work.source.opened())
         copies = []
         for number, disk in enumerate(flattened.disks):
             log = work.workspace.scratch / f"{work.workspace.overlay(disk.id).stem}.copy.log"
-            server = NbdServer(_content(work, disk, fixed), folder / f"{number}.sock", writable=False, log=log)
+            content = _content(work, disk, fixed, exports)
+            server = NbdServer(content, sockets / f"{number}.sock", writable=False, log=log)
             uri = serving.enter_context(server).uri
             copies.append(_copy(work, flattened, fixed, disk, uri))
         return Converted(disks=_together(work, copies))
@@ -47,11 +50,11 @@ def holds(converted: Converted) -> bool:
     return all(standing(copied).exists() for copied in converted.disks)
 
 
-def _content(work: Work, disk: FlatDisk, fixed: Fixed) -> dict[str, object]:
+def _content(work: Work, disk: FlatDisk, fixed: Fixed, exports: Exports) -> dict[str, object]:
     """QEMU's options of what is copied: the graph, under the overlay that FIX wrote."""
     if not fixed.applied:
-        return disk.node.options()
-    return overlay_options(str(work.workspace.overlay(disk.id)), disk.node.options())
+        return disk.node.options(exports)
+    return overlay_options(str(work.workspace.overlay(disk.id)), disk.node.options(exports))
 
 
 def _copy(work: Work, flattened: Flattened, fixed: Fixed, disk: FlatDisk, uri: str) -> Copy:
@@ -70,14 +73,12 @@ def _copy(work: Work, flattened: Flattened, fixed: Fixed, disk: FlatDisk, uri: s
 
 def _together(work: Work, copies: Sequence[Copy]) -> tuple[CopiedDisk, ...]:
     """Copy side by side. The first failure, and an interruption, end all copies; the journals keep what was done."""
-    with ThreadPoolExecutor(_DISKS) as pool:
+    with workers(_DISKS, work.stop) as pool:
         copying = [pool.submit(copy_disk, copy, work.events, work.stop) for copy in copies]
-        try:
-            wait(copying, return_when=FIRST_EXCEPTION)
-        finally:
-            if not all(each.done() and each.exception() is None for each in copying):
-                work.stop.set()
-    errors = [error for each in copying if (error := each.exception()) is not None]
+        wait(copying, return_when=FIRST_EXCEPTION)
+        if not all(each.done() and each.exception() is None for each in copying):
+            work.stop.set()
+    errors = [error for each in copying if not each.cancelled() and (error := each.exception()) is not None]
     for error in sorted(errors, key=lambda each: isinstance(each, StoppedError)):
         if isinstance(error, StoppedError):
             raise KeyboardInterrupt from error

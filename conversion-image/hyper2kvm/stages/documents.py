@@ -4,22 +4,13 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from hyper2kvm.disk.nodes import ImageNode
+from hyper2kvm.disk.finished import CopiedDisk
+from hyper2kvm.disk.nodes import FlatDisk
 from hyper2kvm.guest.edits import EditRecord
 from hyper2kvm_api.document import Document
 
-
-class FlatDisk(Document):
-    """A disk whose bytes can be read through one block graph."""
-
-    id: str
-    """The disk's id in the machine."""
-    capacity: int = Field(gt=0)
-    """Virtual size in bytes, as the image says."""
-    node: ImageNode
-    """The graph over the source, read-only."""
-    links: tuple[str, ...]
-    """Files of the chain, newest first, for the report."""
+FIX_PLAN = "fix-plan"
+"""Name of FIX's document in Plan mode. It stands beside that of a FIX that was done, which a dry run leaves alone."""
 
 
 class Flattened(Document):
@@ -53,26 +44,6 @@ class Fixed(Document):
     """What was looked at and needed no change, a sentence each."""
     overlays: tuple[OverlayState, ...] = ()
     """How the overlays were left, one a disk; none when nothing was applied."""
-
-
-class CopiedDisk(Document):
-    """A disk that was copied whole. Its target still has its provisional name."""
-
-    id: str
-    target: str
-    """Absolute path that the target will have in the end."""
-    written: str
-    """Absolute path where the copy stands now (the target itself for a block device)."""
-    capacity: int
-    """Virtual size in bytes."""
-    data: int
-    """Bytes that were copied; the rest reads as zeros."""
-    stored: int
-    """Bytes of storage that the target takes."""
-    digest: str
-    """Digest of the content, in the notation of disk/digest.py."""
-    copied_now: int
-    """Bytes that this run copied; an interrupted run had copied the rest."""
 
 
 class Converted(Document):
@@ -155,3 +126,17 @@ class Validated(Document):
     """None when no boot was asked for."""
     domain: str | None = None
     """Absolute path of the libvirt domain."""
+
+
+class Published(Document):
+    """Which targets have got, or are about to get, their final names: they are never written again.
+
+    It is written before the first of them is renamed, and kept whatever happens afterwards.
+    """
+
+    made_from: str
+    """Digest of what they were made from: the source, and what the plan says of its disks and its guest."""
+    targets: tuple[str, ...]
+    """Absolute paths of the finished targets."""
+    domains: tuple[str, ...] = ()
+    """SHA-256 of every text of the libvirt domain that was written beside them."""

@@ -1,63 +1,69 @@
-"""VALIDATE: finished disks are checked, read back and started; only then do they get their final names."""
+"""VALIDATE: finished disks are checked, read back and started. Only then may they get their final names."""
 
-import errno
-import os
 from pathlib import Path
 
 from hyper2kvm.boot.check import Candidate, boot
 from hyper2kvm.boot.images import check_image
-from hyper2kvm.disk.finished import TargetDisk
-from hyper2kvm.disk.publish import publish, standing
-from hyper2kvm.disk.verify import verify_disk
-from hyper2kvm.domain import DomainDisk, domain_xml
+from hyper2kvm.disk.finished import CopiedDisk, TargetDisk
+from hyper2kvm.disk.publish import standing
+from hyper2kvm.disk.verify import ReadBack, find_damage, forget_damage
 from hyper2kvm.guest.description import Guest
-from hyper2kvm.stages.documents import BootProof, Converted, CopiedDisk, Validated
+from hyper2kvm.sockets import socket_folder
+from hyper2kvm.stages.documents import BootProof, Converted, Validated
 from hyper2kvm.stages.work import Work
-from hyper2kvm.workspace import sync_folder
 from hyper2kvm_api.errors import ImageError, TargetError, ValidationError
 from hyper2kvm_api.plan import Plan
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_api.stage import Stage
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
+def validate(work: Work, guest: Guest, converted: Converted, *, published: bool) -> Validated:
+    """Prove that the copied disks are whole and that the machine starts from them.
 
-def validate(work: Work, guest: Guest, converted: Converted) -> Validated:
-    """Prove that the copied disks are whole and that the machine starts from them, then publish them.
+    Args:
+        work: the run.
+        guest: what is on the disks.
+        converted: the disks.
+        published: whether they have their final names already: then they may be in use, and nothing of them is made anew.
 
     Raises:
-        ValidationError: ContentMismatch, BootFailed or BootTimedOut. Nothing is published.
-        TargetError: there is something of the target's name already, or it cannot be written.
+        ValidationError: ContentMismatch, BootFailed or BootTimedOut.
+        TargetError: TargetPublished, when published disks are not what they were.
         HostError: a program or firmware is missing or failed.
     """
+    for copied in converted.disks:
+        _check(work, copied, published=published)
     plan = work.plan
-    domain = _domain(plan, guest, converted)
-    _check_free(plan, domain)
-    for copied in converted.disks:
-        _check(work, copied)
     proof = _start(work, guest, converted) if plan.boot.enabled else None
-    for copied in converted.disks:
-        publish(copied)
-    if plan.domain_xml is not None:
-        _write(Path(plan.domain_xml), domain)
     return Validated(disks=tuple(copied.target for copied in converted.disks), boot=proof, domain=plan.domain_xml)
 
 
-def holds(validated: Validated) -> bool:
-    """Whether everything that was published is still there."""
-    published = [*validated.disks, *([validated.domain] if validated.domain else [])]
-    return all(Path(path).exists() for path in published)
-
-
-def _check(work: Work, copied: CopiedDisk) -> None:
+def _check(work: Work, copied: CopiedDisk, *, published: bool) -> None:
     target = _target(work.plan, copied)
     work.events.note(f"reading {target.path.name} back", disk=copied.id)
     try:
         check_image(target.id, target.path, target.format, target.capacity)
-        verify_disk(work, target, copied.digest)
-    except (ValidationError, ImageError):
+        _read_back(work, copied, target, published=published)
+    except (ValidationError, ImageError) as error:
+        if published:
+            message = f"{target.path} was finished by an earlier run and has changed since: {error.message}"
+            raise TargetError(Reason.TARGET_PUBLISHED, message, disk=copied.id) from error
         work.workspace.forget(Stage.CONVERT.document)
         raise
+
+
+def _read_back(work: Work, copied: CopiedDisk, target: TargetDisk, *, published: bool) -> None:
+    journal = work.workspace.journal(copied.id)
+    log = work.workspace.scratch / f"{work.workspace.overlay(copied.id).stem}.target.log"
+    with socket_folder(work.workspace.scratch) as sockets:
+        read = ReadBack(target, copied.digest, copied.data, journal, sockets, log)
+        damage = find_damage(read, work.events, work.stop)
+    if damage is None:
+        return
+    if not published:
+        forget_damage(journal, damage)
+    message = f"disk {copied.id}: {target.path}: {damage.message}"
+    raise ValidationError(Reason.CONTENT_MISMATCH, message, disk=copied.id)
 
 
 def _start(work: Work, guest: Guest, converted: Converted) -> BootProof:
@@ -89,35 +95,3 @@ def _start(work: Work, guest: Guest, converted: Converted) -> BootProof:
 def _target(plan: Plan, copied: CopiedDisk) -> TargetDisk:
     planned = next(disk for disk in plan.disks if disk.id == copied.id)
     return TargetDisk(copied.id, standing(copied), planned.format, copied.capacity, planned.bus, planned.serial)
-
-
-def _domain(plan: Plan, guest: Guest, converted: Converted) -> str:
-    blocks = {copied.id: standing(copied).is_block_device() for copied in converted.disks}
-    disks = tuple(DomainDisk(planned, blocks[planned.id]) for planned in plan.disks)
-    return domain_xml(plan.name, plan.machine, guest.firmware, guest.boot_disk, disks, plan.network_model)
-
-
-def _check_free(plan: Plan, domain: str) -> None:
-    """Refuse early what would fail after the start."""
-    if plan.domain_xml is None:
-        return
-    path = Path(plan.domain_xml)
-    if os.path.lexists(path) and not (path.is_file() and path.read_bytes() == domain.encode()):
-        raise TargetError(Reason.TARGET_EXISTS, f"{path}, the libvirt domain, exists already", file=str(path))
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file in one step, unless it is there: `_check_free` has compared it."""
-    if path.exists():
-        return
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        with temporary.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        sync_folder(path.parent)
-    except OSError as error:
-        reason = Reason.TARGET_FULL if error.errno in _FULL else Reason.TARGET_UNWRITABLE
-        raise TargetError(reason, f"{path}: {error.strerror}", file=str(path)) from error

@@ -11,6 +11,7 @@ from string import Template
 
 from lab.guests.disks import qemu_img, run
 from lab.guests.sample import SampleGuest
+from lab.guests.streamvmdk import write_stream
 
 SUBFORMATS = ("monolithicSparse", "monolithicFlat", "twoGbMaxExtentSparse", "twoGbMaxExtentFlat")
 """What VMware calls `createType`, of disks whose extents are files beside the descriptor, or in one file with it."""
@@ -74,7 +75,7 @@ def write_ova(guest: SampleGuest, scratch: Path) -> None:
     files = {f"{guest.name}-disk{number}.vmdk": raw for number, raw in enumerate(guest.disks, start=1)}
     values = _values(guest)
     for number, (name, raw) in enumerate(files.items(), start=1):
-        _vmdk(raw, scratch / name, "streamOptimized")
+        write_stream(raw, scratch / name)
         values |= {f"size{number}": str((scratch / name).stat().st_size), f"capacity{number}": str(raw.stat().st_size)}
         values |= {f"populated{number}": str(raw.stat().st_blocks * 512)}
     nvram = f"{guest.name}-file1.nvram"

@@ -40,11 +40,14 @@ def snapshot(base, target, **changes):
     arguments = ["create", "-f", "vmdk", "-b", base.name, "-F", "vmdk", target.name]
     subprocess.run(["qemu-img", *arguments], check=True, capture_output=True, cwd=base.parent)
     for offset, length in changes.get("writes", ()):
-        command = f"write -P 0x5a {offset} {length}"
-        subprocess.run(
-            ["qemu-io", "-f", "vmdk", "-c", command, target.name], check=True, capture_output=True, cwd=base.parent
-        )
+        write(target, "vmdk", offset, length)
     return Path(target)
+
+
+def write(image, format_, offset, length):
+    """Write a pattern into an image, as a guest would."""
+    command = ["qemu-io", "-f", format_, "-c", f"write -P 0x5a {offset} {length}", image.name]
+    subprocess.run(command, check=True, capture_output=True, cwd=image.parent)
 
 
 def digest(path):

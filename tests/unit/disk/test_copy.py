@@ -12,9 +12,9 @@ import pytest
 
 from hyper2kvm.disk.digest import NOTATION
 from hyper2kvm.disk.journal import Journal
-from hyper2kvm.disk.order import StoppedError
 from hyper2kvm.disk.targets.opening import provisional
 from hyper2kvm.events import Events
+from hyper2kvm.workers import StoppedError
 from hyper2kvm_api.errors import TargetError
 from hyper2kvm_api.event import EventType
 from hyper2kvm_api.options import DiskFormat
@@ -219,7 +219,8 @@ def test_a_block_device_holds_the_disk_and_zeros_between_its_data(source, tmp_pa
         assert opened.read(SIZE) == source.read_bytes()
 
 
-def test_a_block_device_that_is_too_small(source, tmp_path, device):
+def test_a_block_device_that_is_too_small(tmp_path, device):
+    source = make_disk(tmp_path / "larger.raw", size=SIZE + 9 * MIB)
     with pytest.raises(TargetError) as raised:
         copy(source, planned(device, capacity=SIZE + 9 * MIB), tmp_path)
     assert raised.value.reason is Reason.TARGET_TOO_SMALL

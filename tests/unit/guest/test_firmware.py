@@ -24,12 +24,12 @@ DATA = bytes(510) + b"\x55\xaa"
 FIRST, SECOND = "scsi0:0", "scsi0:1"
 
 
-def machine() -> Machine:
+def machine(*boot_order: str) -> Machine:
     disks = [
         MachineDisk(id=f"scsi0:{u}", bus=DiskBus.SCSI, controller=0, unit=u, capacity=GIB, format="raw", file=str(u))
         for u in range(2)
     ]
-    return Machine(name="web01", memory=GIB, disks=tuple(disks))
+    return Machine(name="web01", memory=GIB, disks=tuple(disks), boot_order=boot_order)
 
 
 def partition(name: str, disk: str | None, part_type: str | None = LINUX, **values: object) -> BlockDevice:
@@ -78,6 +78,28 @@ def test_a_bios_starts_the_disk_with_a_boot_loader_and_rather_the_systems(sector
     devices = [partition("/dev/sda1", FIRST), partition("/dev/sdb1", SECOND)]
     found = boot_disk(Firmware.BIOS, machine(), devices, [mount("/dev/sdb1", "/")], records(sectors))
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("sectors", "order", "expected"),
+    [
+        ({FIRST: GRUB, SECOND: GRUB}, [FIRST, SECOND], FIRST),
+        ({FIRST: GRUB, SECOND: GRUB}, [FIRST], FIRST),
+        ({FIRST: GRUB, SECOND: GRUB}, [SECOND], SECOND),
+        ({FIRST: SYSLINUX, SECOND: SYSLINUX}, [FIRST, SECOND], FIRST),
+        ({FIRST: DATA, SECOND: GRUB}, [FIRST, SECOND], SECOND),
+    ],
+)
+def test_of_disks_that_are_alike_the_one_that_the_source_starts_first_is_started(sectors, order, expected):
+    """The system is on the second, which may be the second half of a mirror."""
+    devices = [partition("/dev/sda1", FIRST), partition("/dev/sdb1", SECOND)]
+    assert boot_disk(Firmware.BIOS, machine(*order), devices, [mount("/dev/sdb1", "/")], records(sectors)) == expected
+
+
+def test_of_two_esps_the_one_that_the_source_starts_first_is_started():
+    devices = [partition("/dev/sda1", FIRST, ESP), partition("/dev/sdb1", SECOND, ESP)]
+    mounts = [mount("/dev/sdb1", "/boot/efi")]
+    assert boot_disk(Firmware.UEFI, machine(FIRST, SECOND), devices, mounts, {}) == FIRST
 
 
 def test_the_disk_of_boot_goes_before_the_roots():

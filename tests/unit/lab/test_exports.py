@@ -5,18 +5,17 @@ import tarfile
 import pytest
 
 from hyper2kvm.disk.graph import flatten_disk
-from hyper2kvm.sources.ova import Ova
-from hyper2kvm.sources.vmx import VmxFolder
 from lab.guests.exports import SUBFORMATS, _give_cid, write_variant
+from unit.sources.refusing import fetched
 
 
 def vmx(folder):
-    return VmxFolder(next(folder.glob("*.vmx"))).fetch()
+    return fetched(next(folder.glob("*.vmx")))
 
 
-def check_disks(fetched, guest, scratch):
+def check_disks(found, guest, scratch):
     """Whether the product reads from the source's disks what the raw images hold."""
-    for disk, raw in zip(fetched.disks, guest.disks, strict=True):
+    for disk, raw in zip(found.disks, guest.disks, strict=True):
         graph = f"json:{json.dumps(flatten_disk(disk, scratch / disk.id).node.options())}"
         subprocess.run(["qemu-img", "compare", "-q", "-F", "raw", graph, raw], check=True)
 
@@ -48,7 +47,7 @@ def test_the_newest_link_alone_holds_what_was_written_after_the_snapshot(tiny):
 
 
 def test_vmx_and_ova_describe_the_same_machine(tiny, tmp_path):
-    folder, archive = vmx(tiny.vmx).machine, Ova(tiny.ova).fetch().machine
+    folder, archive = vmx(tiny.vmx).machine, fetched(tiny.ova).machine
     for machine in (folder, archive):
         assert (machine.name, machine.firmware, machine.cpu.count, machine.memory) == ("tiny", "bios", 2, 1 << 30)
         assert [disk.id for disk in machine.disks] == ["scsi0:0", "scsi0:1"]
@@ -57,9 +56,9 @@ def test_vmx_and_ova_describe_the_same_machine(tiny, tmp_path):
 
 
 def test_the_ova_holds_every_file_in_the_order_of_its_manifest(tiny, tmp_path):
-    fetched = Ova(tiny.ova).fetch()
-    check_disks(fetched, tiny, tmp_path)
+    found = fetched(tiny.ova)
+    check_disks(found, tiny, tmp_path)
     with tarfile.open(tiny.ova) as archive:
         names = archive.getnames()
     assert names == ["tiny.ovf", "tiny.mf", "tiny-disk1.vmdk", "tiny-disk2.vmdk", "tiny-file1.nvram"]
-    assert sorted(fetched.verified) == sorted(name for name in names if name != "tiny.mf")
+    assert sorted(found.verified) == sorted(name for name in names if name != "tiny.mf")

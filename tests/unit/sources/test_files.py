@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hyper2kvm.sources.files import open_source
+from hyper2kvm.sources.files import description_at
 from hyper2kvm.sources.image import DiskImage
 from hyper2kvm.sources.ova import Ova
 from hyper2kvm.sources.ovffolder import OvfFolder
@@ -43,27 +43,27 @@ def test_a_folder_is_what_the_one_description_in_it_is(folder, name, kind):
     (folder / name).touch()
     (folder / "web01.vmdk").touch()
     (folder / "vmware.log").touch()
-    assert isinstance(open_source(folder, None), kind)
-    assert isinstance(open_source(folder / name, None), kind)
+    assert isinstance(description_at(folder, None), kind)
+    assert isinstance(description_at(folder / name, None), kind)
 
 
 def test_a_vmx_counts_before_an_ovf_beside_it(folder):
     for name in ("web01.vmx", "web01.ovf", "web01.ova"):
         (folder / name).touch()
-    assert isinstance(open_source(folder, None), VmxFolder)
+    assert isinstance(description_at(folder, None), VmxFolder)
 
 
 @pytest.mark.parametrize("name", ["d.vmdk", "d.qcow2", "d.raw", "d.img", "d.IMG", "d.vhd", "d.vpc", "d.vhdx", "d.vdi"])
 def test_a_single_image_is_of_the_format_that_its_name_says(folder, name):
     (folder / name).touch()
-    assert isinstance(open_source(folder / name, None), DiskImage)
+    assert isinstance(description_at(folder / name, None), DiskImage)
 
 
 def test_a_stated_format_counts_before_the_name_and_not_for_folders(folder):
     (folder / "disk.bin").touch()
-    assert isinstance(open_source(folder / "disk.bin", ImageFormat.RAW), DiskImage)
+    assert isinstance(description_at(folder / "disk.bin", ImageFormat.RAW), DiskImage)
     (folder / "web01.vmx").touch()
-    assert isinstance(open_source(folder, ImageFormat.RAW), VmxFolder)
+    assert isinstance(description_at(folder, ImageFormat.RAW), VmxFolder)
 
 
 def test_a_missing_path_is_refused_with_what_resembles_it(folder):

@@ -1,16 +1,21 @@
 import io
+import os
 import tarfile
+import threading
 
 import pytest
 
 from hyper2kvm.disk.graph import flatten_disk
-from hyper2kvm.sources.files import open_source
+from hyper2kvm.events import Events
+from hyper2kvm.sources.ova import Ova
+from hyper2kvm.workers import StoppedError
 from hyper2kvm_api.errors import ImageError
+from hyper2kvm_api.event import EventType
 from hyper2kvm_api.migration import ImageFormat
 from hyper2kvm_api.reasons import Reason
 from unit.disk.images import digest
 from unit.sources.exports import SIZE, disk_image, manifest, ova, ovf_text, pack
-from unit.sources.refusing import refusal
+from unit.sources.refusing import fetched, refusal
 
 
 def entry(name, content=b"content", **fields):
@@ -32,21 +37,21 @@ def with_entries(path, *entries, format_=tarfile.PAX_FORMAT):
 def test_the_machine_and_its_disks_are_read_in_place(tmp_path):
     path = ova(tmp_path)
     before = digest(path)
-    found = open_source(path, None).fetch()
+    found = fetched(path)
     (disk,) = found.disks
     assert (found.machine.name, found.machine.disks[0].capacity, disk.format) == ("web01", SIZE, ImageFormat.VMDK)
-    assert (disk.region.path, disk.siblings) == (str(path), None)
+    assert disk.files == (str(path),)
     with path.open("rb") as archive:
-        archive.seek(disk.region.offset)
+        archive.seek(disk.location.offset)
         assert archive.read(4) == b"KDMV"
     assert flatten_disk(disk, tmp_path / "scratch").capacity == SIZE
-    assert [file.path for file in found.files] == [str(path)]
+    assert [part.name for part in found.parts] == [str(path)]
     assert digest(path) == before
     assert sorted(entry.name for entry in tmp_path.iterdir() if entry.suffix != ".raw") == ["parts", "web01.ova"]
 
 
 def test_every_file_is_compared_with_the_manifest(tmp_path):
-    assert open_source(ova(tmp_path), None).fetch().verified == ("web01.ovf", "web01-disk1.vmdk")
+    assert fetched(ova(tmp_path)).verified == ("web01.ovf", "web01-disk1.vmdk")
 
 
 @pytest.mark.parametrize("algorithm", ["SHA1", "SHA256", "SHA512"])
@@ -57,15 +62,15 @@ def test_the_manifest_says_with_which_algorithm(tmp_path, algorithm):
     (parts / "web01.ovf").write_text(ovf_text({disk.name: disk.stat().st_size}))
     (parts / "web01.mf").write_text(manifest([parts / "web01.ovf", disk], algorithm))
     path = pack(tmp_path / "web01.ova", [parts / "web01.ovf", parts / "web01.mf", disk])
-    assert len(open_source(path, None).fetch().verified) == 2
+    assert len(fetched(path).verified) == 2
 
 
 def test_an_archive_without_manifest_is_read(tmp_path):
-    assert open_source(ova(tmp_path, leave_out=("web01.mf",)), None).fetch().verified == ()
+    assert fetched(ova(tmp_path, leave_out=("web01.mf",))).verified == ()
 
 
 def test_disks_are_in_the_order_in_which_the_guests_kernel_numbers_them(tmp_path):
-    found = open_source(ova(tmp_path, places=("nvme0:0", "ide0:0", "sata0:0", "scsi1:0", "scsi0:3")), None).fetch()
+    found = fetched(ova(tmp_path, places=("nvme0:0", "ide0:0", "sata0:0", "scsi1:0", "scsi0:3")))
     assert [disk.id for disk in found.disks] == ["scsi0:3", "scsi1:0", "sata0:0", "ide0:0", "nvme0:0"]
     assert [disk.file for disk in found.machine.disks] == [f"web01-disk{n}.vmdk" for n in (5, 4, 3, 2, 1)]
 
@@ -80,7 +85,7 @@ def test_a_wrong_digest_is_refused(tmp_path):
 
 def test_one_changed_byte_is_found(tmp_path):
     path = ova(tmp_path)
-    region = open_source(path, None).fetch().disks[0].region
+    region = fetched(path).disks[0].location
     with path.open("r+b") as archive:
         archive.seek(region.offset + region.length - 100_000)
         byte = archive.read(1)
@@ -93,6 +98,43 @@ def test_a_manifest_that_names_a_missing_file_is_refused(tmp_path):
     error = refusal(ova(tmp_path, digests={"web01-disk2.vmdk": "0" * 64}))
     assert error.reason is Reason.ARCHIVE_INCOMPLETE
     assert "web01-disk2.vmdk" in error.message
+
+
+@pytest.mark.parametrize("left_out", ["web01.ovf", "web01-disk1.vmdk"])
+def test_a_manifest_without_a_file_of_the_machine_is_refused(tmp_path, left_out):
+    """Whoever changes a file could leave it out."""
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    disk = disk_image(parts)
+    (parts / "web01.ovf").write_text(ovf_text({disk.name: disk.stat().st_size}))
+    (parts / "web01.mf").write_text(manifest([path for path in (parts / "web01.ovf", disk) if path.name != left_out]))
+    error = refusal(pack(tmp_path / "web01.ova", [parts / "web01.ovf", parts / "web01.mf", disk]))
+    assert error.reason is Reason.ARCHIVE_INCOMPLETE
+    assert f"web01.mf has no digest of {left_out}" in error.message
+    assert "remove the manifest" in error.hint
+
+
+def test_comparing_shows_its_progress(tmp_path):
+    seen = []
+    path = ova(tmp_path)
+    fetched(path, events=Events([seen.append]))
+    progress = [event for event in seen if event.type is EventType.PROGRESS]
+    assert progress[-1].done == progress[-1].total > (tmp_path / "parts/web01-disk1.vmdk").stat().st_size
+    assert {event.file for event in progress} == {"web01.mf"}
+
+
+def test_comparing_ends_when_it_is_stopped(tmp_path):
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(StoppedError):
+        fetched(ova(tmp_path), stop=stop)
+
+
+def test_an_ova_that_is_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "web01.ova")
+    with pytest.raises(ImageError) as caught:
+        Ova(tmp_path / "web01.ova").fetch(Events(), threading.Event())
+    assert caught.value.reason is Reason.IMAGE_REFERENCE_UNSAFE
 
 
 def test_a_manifest_that_is_not_understood_is_refused(tmp_path):
@@ -141,7 +183,7 @@ def test_a_disk_that_the_descriptor_does_not_list_is_refused(tmp_path):
 
 
 def test_a_file_that_is_no_disk_may_stand_beside(tmp_path):
-    assert open_source(with_entries(ova(tmp_path), entry("web01.nvram"), entry("web01.cert")), None).fetch().disks
+    assert fetched(with_entries(ova(tmp_path), entry("web01.nvram"), entry("web01.cert"))).disks
 
 
 def test_a_disk_that_the_archive_lacks_is_refused(tmp_path):

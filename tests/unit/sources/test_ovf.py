@@ -1,6 +1,7 @@
 import pytest
 
 from hyper2kvm.sources.ovf import parse_ovf
+from hyper2kvm.sources.place import Place
 from hyper2kvm_api.errors import SourceError
 from hyper2kvm_api.machine import Cpu, DiskBus, Firmware
 from hyper2kvm_api.reasons import Reason
@@ -57,7 +58,7 @@ def test_vmwares_descriptor_is_read():
     assert (machine.firmware, machine.secure_boot, machine.tpm) == (Firmware.UEFI, False, False)
     assert machine.guest_os == "debian11_64Guest"
     (disk,) = machine.disks
-    assert (disk.bus, disk.controller, disk.unit, disk.capacity) == (DiskBus.SCSI, 0, 0, SIZE)
+    assert (disk.place, disk.capacity) == (Place(DiskBus.SCSI, 0, 0), SIZE)
     (nic,) = machine.nics
     assert (nic.mac, nic.model, nic.network, nic.slot) == ("00:50:56:9a:10:01", "vmxnet3", "VM Network", 192)
 
@@ -66,13 +67,15 @@ def test_virtualboxes_descriptor_is_read():
     machine = parsed(VIRTUALBOX)
     assert (machine.name, machine.memory, machine.firmware) == ("db01", 512 << 20, Firmware.UEFI)
     assert machine.guest_os == "Debian_64"
-    assert [(disk.bus, disk.unit, disk.file.name) for disk in machine.disks] == [(DiskBus.SATA, 1, "db01-disk001.vmdk")]
+    assert [(disk.place, disk.file.name) for disk in machine.disks] == [
+        (Place(DiskBus.SATA, 0, 1), "db01-disk001.vmdk")
+    ]
     assert [(nic.mac, nic.model) for nic in machine.nics] == [(None, "e1000")]
 
 
 @pytest.mark.parametrize(("bus", "kind"), [("ide", DiskBus.IDE), ("sata", DiskBus.SATA), ("nvme", DiskBus.NVME)])
 def test_the_controller_tells_the_bus(bus, kind):
-    assert [disk.bus for disk in parsed(places=(f"{bus}0:0",)).disks] == [kind]
+    assert [disk.place.bus for disk in parsed(places=(f"{bus}0:0",)).disks] == [kind]
 
 
 @pytest.mark.parametrize(
@@ -201,3 +204,70 @@ def test_two_disks_in_one_place_are_refused():
     error = refusal(ovf_text({"a.vmdk": 1, "b.vmdk": 1}, ("scsi0:0", "scsi0:0")))
     assert error.reason is Reason.MACHINE_DESCRIPTION_INVALID
     assert "same place" in error.message
+
+
+def sized(text, *sizes):
+    """The descriptor with a memory item for each deployment option: attributes, and MiB."""
+    start, end = (
+        text.index("<Item><rasd:AllocationUnits>"),
+        text.index("</Item>", text.index("<Item><rasd:AllocationUnits>")) + 7,
+    )
+    item = text[start:end]
+    made = [
+        item.replace("<Item>", f"<Item {attributes}>").replace(">1024<", f">{mebibytes}<")
+        for attributes, mebibytes in sizes
+    ]
+    return text[:start] + "".join(made) + text[end:]
+
+
+def with_options(text, *options):
+    section = "".join(f"<Configuration {option}><Label>x</Label></Configuration>" for option in options)
+    return text.replace(
+        "<DiskSection>", f"<DeploymentOptionSection><Info/>{section}</DeploymentOptionSection><DiskSection>"
+    )
+
+
+SIZES = ('ovf:configuration="small"', 512), ('ovf:configuration="medium large"', 2048)
+
+
+@pytest.mark.parametrize(
+    ("options", "mebibytes"),
+    [
+        (['ovf:id="small"', 'ovf:id="medium" ovf:default="true"'], 2048),
+        (['ovf:id="small" ovf:default="true"', 'ovf:id="medium"'], 512),
+        (['ovf:id="small"', 'ovf:id="medium"'], 512),
+        (['ovf:id="large"', 'ovf:id="small"'], 2048),
+    ],
+)
+def test_of_several_deployment_options_the_default_counts_else_the_first(options, mebibytes):
+    text = with_options(sized(ovf_text(ONE), *SIZES), *options)
+    assert parsed(text).memory == mebibytes << 20
+
+
+def test_items_of_no_deployment_option_count_in_each():
+    text = with_options(sized(ovf_text(ONE), ("", 768)), 'ovf:id="small"', 'ovf:id="medium"')
+    assert parsed(text).memory == 768 << 20
+
+
+def test_bounds_of_a_range_are_no_items():
+    text = sized(ovf_text(ONE), ('ovf:bound="min"', 256), ("", 1024), ('ovf:bound="max"', 4096))
+    assert parsed(text).memory == 1 << 30
+
+
+def booting(text, *instances):
+    sections = "".join(
+        f'<vmw:BootOrderSection ovf:required="false" vmw:instanceId="{instance}" vmw:type="{kind}"><Info/></vmw:BootOrderSection>'
+        for instance, kind in instances
+    )
+    return text.replace("</VirtualSystem>", f"{sections}</VirtualSystem>")
+
+
+def test_the_order_in_which_the_firmware_tries_disks_is_read():
+    """`exports.py` numbers disks from 21."""
+    text = ovf_text(ONE | {"web01-disk2.vmdk": 1000}, ("scsi0:0", "scsi0:1"))
+    assert parsed(booting(text, (8, "net"), (22, "disk"), (21, "disk"), (22, "disk"))).boot_order == (
+        "scsi0:1",
+        "scsi0:0",
+    )
+    assert parsed(booting(text, (99, "disk"))).boot_order == ()
+    assert parsed(text).boot_order == ()

@@ -1,11 +1,12 @@
+import os
+
 import pytest
 
-from hyper2kvm.sources.files import open_source
 from hyper2kvm_api.errors import ImageError
 from hyper2kvm_api.reasons import Reason
 from unit.disk.images import digests
 from unit.sources.exports import SIZE, disk_image, manifest, ovf_text
-from unit.sources.refusing import refusal
+from unit.sources.refusing import fetched, refusal
 
 
 @pytest.fixture
@@ -26,11 +27,11 @@ def replaced(folder, text, *, with_manifest=False):
 
 def test_the_machine_and_its_disks_are_read(folder):
     before = digests(folder)
-    found = open_source(folder, None).fetch()
+    found = fetched(folder)
     assert [disk.capacity for disk in found.machine.disks] == [SIZE]
-    assert found.disks[0].siblings == str(folder)
+    assert found.disks[0].files == (str(folder / "web01-disk1.vmdk"),)
     assert found.verified == ("web01.ovf", "web01-disk1.vmdk")
-    assert {file.path for file in found.files} == {str(folder / "web01.ovf"), str(folder / "web01-disk1.vmdk")}
+    assert {part.name for part in found.parts} == {str(folder / "web01.ovf"), str(folder / "web01-disk1.vmdk")}
     assert digests(folder) == before
 
 
@@ -39,7 +40,7 @@ def test_a_descriptor_in_another_encoding_is_read_as_it_says(folder):
     text = (folder / "web01.ovf").read_text().replace("<Name>web01", f"<Name>{name}").replace("UTF-8", "ISO-8859-1", 1)
     replaced(folder, "")
     (folder / "web01.ovf").write_bytes(text.encode("latin-1"))
-    assert open_source(folder, None).fetch().machine.name == name
+    assert fetched(folder).machine.name == name
 
 
 def test_a_wrong_digest_is_refused(folder):
@@ -85,4 +86,54 @@ def test_a_machine_of_a_million_processors_is_refused(folder):
 
 def test_other_disks_may_lie_beside(folder):
     disk_image(folder, "other.vmdk", seed=7)
-    assert len(open_source(folder, None).fetch().disks) == 1
+    assert len(fetched(folder).disks) == 1
+
+
+@pytest.mark.parametrize("left_out", ["web01.ovf", "web01-disk1.vmdk"])
+def test_a_manifest_without_a_file_of_the_machine_is_refused(folder, left_out):
+    lines = (folder / "web01.mf").read_text().splitlines(keepends=True)
+    (folder / "web01.mf").write_text("".join(line for line in lines if f"({left_out})" not in line))
+    error = refusal(folder)
+    assert error.reason is Reason.ARCHIVE_INCOMPLETE
+    assert f"web01.mf has no digest of {left_out}" in error.message
+    assert "remove the manifest" in error.hint
+
+
+@pytest.mark.parametrize("text", ["", "\n\n"])
+def test_an_empty_manifest_is_refused(folder, text):
+    (folder / "web01.mf").write_text(text)
+    assert refusal(folder).reason is Reason.ARCHIVE_INCOMPLETE
+
+
+def test_a_manifest_that_is_a_link_is_neither_followed_nor_quoted(folder, tmp_path):
+    (tmp_path / "secret").write_text("root:x:0:0\n")
+    (folder / "web01.mf").unlink()
+    (folder / "web01.mf").symlink_to(tmp_path / "secret")
+    error = refusal(folder)
+    assert error.reason is Reason.ARCHIVE_UNSAFE
+    assert "root:" not in error.message
+
+
+def test_a_manifest_that_is_not_understood_is_not_quoted(folder):
+    (folder / "web01.mf").write_text("\nroot:x:0:0\n")
+    error = refusal(folder)
+    assert error.reason is Reason.MACHINE_DESCRIPTION_INVALID
+    assert "line 2" in error.message
+    assert "root:" not in error.message
+
+
+@pytest.mark.parametrize("name", ["web01.mf", "web01-disk1.vmdk"])
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(folder, name):
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    assert refusal(folder, ImageError).reason is Reason.IMAGE_REFERENCE_UNSAFE
+
+
+def test_a_folder_whose_files_may_not_be_looked_at_is_unreadable(folder, monkeypatch):
+    """Root may look at everything: the answer is the kernel's to others."""
+
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.lstat", denied)
+    assert refusal(folder).reason is Reason.SOURCE_UNREADABLE

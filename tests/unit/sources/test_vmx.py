@@ -1,6 +1,5 @@
 import pytest
 
-from hyper2kvm.sources.files import open_source
 from hyper2kvm.sources.vmx import parse_vmx
 from hyper2kvm_api.errors import ImageError, SourceError
 from hyper2kvm_api.machine import Cpu, DiskBus, Firmware
@@ -8,16 +7,12 @@ from hyper2kvm_api.migration import ImageFormat
 from hyper2kvm_api.reasons import Reason
 from unit.disk.images import convert, digests, make_raw, snapshot
 from unit.sources.exports import SIZE, more_vmx, vmx_folder
-from unit.sources.refusing import refusal
+from unit.sources.refusing import fetched, refusal
 
 
 @pytest.fixture
 def folder(tmp_path):
     return tmp_path / "web01"
-
-
-def fetched(folder):
-    return open_source(folder, None).fetch()
 
 
 def test_the_machine_is_the_one_that_the_vmx_describes(folder):
@@ -58,6 +53,20 @@ def test_disks_are_in_the_order_in_which_the_guests_kernel_numbers_them(folder):
     assert found.machine.disks[-1].bus is DiskBus.NVME
 
 
+@pytest.mark.parametrize(
+    ("line", "order"),
+    [
+        ('bios.hddOrder = "scsi0:1,SCSI0:0"', ("scsi0:1", "scsi0:0")),
+        ('bios.hddOrder = "scsi0:1"', ("scsi0:1",)),
+        ('bios.hddOrder = "sata0:0, scsi0:1, scsi0:1,"', ("scsi0:1",)),
+        ('bios.bootOrder = "cdrom,hdd"', ()),
+    ],
+)
+def test_the_order_in_which_the_firmware_tries_disks_is_read(folder, line, order):
+    text = more_vmx('scsi0:1.fileName = "web01.vmdk"', line)
+    assert fetched(vmx_folder(folder, text)).machine.boot_order == order
+
+
 @pytest.mark.parametrize("absent", ['scsi0:1.present = "FALSE"', 'scsi0:1.fileName = "installer.ISO"'])
 def test_disks_that_are_not_present_are_left_out(folder, absent):
     text = more_vmx('scsi0:1.fileName = "gone.vmdk"', absent)
@@ -68,7 +77,7 @@ def test_every_file_that_counts_is_remembered(folder):
     vmx_folder(folder)
     snapshot(folder / "web01.vmdk", folder / "web01-000001.vmdk", writes=[(0, 4096)])
     found = fetched(vmx_folder(folder, scsi0__0_fileName="web01-000001.vmdk"))
-    names = {file.path.rsplit("/", 1)[-1] for file in found.files}
+    names = {file.name.rsplit("/", 1)[-1] for file in found.parts}
     assert names == {"web01.vmx", "web01-000001.vmdk", "web01.vmdk"}
     assert found.machine.disks[0].file == "web01-000001.vmdk"
 

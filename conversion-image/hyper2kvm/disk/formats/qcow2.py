@@ -1,53 +1,81 @@
 """qcow2 as a source. Format: QEMU, docs/interop/qcow2.txt (versions 2 and 3)."""
 
 import struct
-from array import array
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+import zstandard
 
 from hyper2kvm.disk.formats.region import ImageFacts, RegionReader
 
 _MAGIC = b"QFI\xfb"
 _HEADER = struct.Struct(">4sIQIIQIIQQIIQ")
-_FEATURES = struct.Struct(">QQQII")
-_OLD_LENGTH = 72
-_MAX_L1 = 4 * 1024 * 1024
-"""Entries of the active L1 table: QEMU's own bound is 32 MiB of them."""
+_FEATURES_OFFSET = 72
+_FEATURES = struct.Struct(">Q")
+_COMPRESSION_OFFSET = 104
+_MAX_L1 = 1024 * 1024
+"""Entries of the active L1 table that are read: 2 TiB at clusters of 4 KiB, far more at the usual ones."""
 
 _CORRUPT, _DATA_FILE, _COMPRESSION, _EXTENDED_L2 = 1 << 1, 1 << 2, 1 << 3, 1 << 4
 _KNOWN = 1 << 0 | _CORRUPT | _DATA_FILE | _COMPRESSION | _EXTENDED_L2
 _OFFSET_MASK = 0x00FF_FFFF_FFFF_FE00
 _COMPRESSED = 1 << 62
+_READS_AS_ZEROS = 1
+_SUBCLUSTERS = 32
+_ALLOCATED = (1 << _SUBCLUSTERS) - 1
+"""Of an extended entry's second word: the subclusters that are in the image."""
+_SECTOR = 512
+_ZLIB_WINDOW = -12
 
 
 @dataclass(frozen=True)
 class _Header:
     cluster_bits: int
     size: int
-    l1_size: int
     l1_offset: int
-    extended: bool
+    features: int
+    zstd: bool
 
     @property
     def cluster(self) -> int:
         return 1 << self.cluster_bits
 
     @property
-    def entry(self) -> int:
-        """Bytes of an L2 entry."""
-        return 16 if self.extended else 8
+    def extended(self) -> bool:
+        return bool(self.features & _EXTENDED_L2)
+
+    @property
+    def entries(self) -> int:
+        """Entries of an L2 table."""
+        return self.cluster // (16 if self.extended else 8)
+
+    @property
+    def tables(self) -> int:
+        """L2 tables that the disk needs. The L1 table may be longer: a disk that was made smaller keeps it."""
+        return -(-self.size // (self.entries * self.cluster))
 
 
 def examine(reader: RegionReader) -> ImageFacts:
-    """Check a qcow2 image: it stands alone, and every cluster that it names is there.
+    """Check a qcow2 image: it stands alone, and every byte of it that a guest can read is there.
 
     Raises:
         ImageError: ImageFormatMismatch, ImageTruncated, ImageCorrupt, ImageUnsupported or ImageReferenceUnsafe.
+        SourceError: SourceUnreadable.
     """
     header = _header(reader)
-    for offset in _l2_tables(reader, header):
-        _check_table(reader, header, offset)
+    tables = dict(_l2_tables(reader, header))
+    for offset in reader.disjoint(tables, header.cluster, "L2 table"):
+        _check_table(reader, header, tables[offset], offset)
     return ImageFacts(header.size)
+
+
+def names_data_file(start: bytes) -> bool:
+    """Whether the first 80 bytes of a qcow2 image say that its data is in another file, which QEMU would open."""
+    padded = start.ljust(_FEATURES_OFFSET + _FEATURES.size, b"\0")
+    (version,) = struct.unpack_from(">I", padded, 4)
+    (features,) = _FEATURES.unpack_from(padded, _FEATURES_OFFSET)
+    return bool(version >= 3 and features & _DATA_FILE)
 
 
 def _header(reader: RegionReader) -> _Header:
@@ -61,51 +89,93 @@ def _header(reader: RegionReader) -> _Header:
         raise reader.unsafe("the image names a backing file")
     if crypt:
         raise reader.unsupported("the image is encrypted", "Decrypt it where it comes from: qemu-img convert.")
-    if not 9 <= bits <= 21 or size == 0 or l1_size > _MAX_L1:
-        raise reader.corrupt(f"impossible header (cluster bits {bits}, size {size}, L1 entries {l1_size})")
-    extended = version == 3 and _features(reader)
-    header = _Header(bits, size, l1_size, l1_offset, extended)
-    covered = l1_size * (header.cluster // header.entry) * header.cluster
-    if covered < size:
-        raise reader.corrupt(f"the L1 table covers {covered} of {size} bytes")
+    if not 9 <= bits <= 21 or size == 0 or size % _SECTOR:
+        raise reader.corrupt(f"impossible header (cluster bits {bits}, size {size})")
+    features = _features(reader) if version == 3 else 0
+    zstd = bool(features & _COMPRESSION) and reader.read(_COMPRESSION_OFFSET, 1, "header") == b"\1"
+    header = _Header(bits, size, l1_offset, features, zstd)
+    if header.tables > l1_size:
+        raise reader.corrupt(f"the L1 table has {l1_size} of the {header.tables} entries that {size} bytes need")
+    if header.tables > _MAX_L1:
+        raise reader.unsupported(
+            f"clusters of {header.cluster} bytes for a disk of {size}",
+            "Convert it where it comes from, with larger clusters: qemu-img convert -O qcow2.",
+        )
     return header
 
 
-def _features(reader: RegionReader) -> bool:
-    """Check version 3's incompatible features; whether L2 entries are extended."""
-    incompatible, *_ = _FEATURES.unpack(reader.read(_OLD_LENGTH, _FEATURES.size, "header"))
-    if incompatible & _DATA_FILE:
+def _features(reader: RegionReader) -> int:
+    """Version 3's incompatible features, of which all that are left are understood."""
+    if names_data_file(reader.read(0, _FEATURES_OFFSET + _FEATURES.size, "header")):
         raise reader.unsafe("the image keeps its data in a file of its own, which it names")
-    if incompatible & _CORRUPT:
+    (features,) = _FEATURES.unpack(reader.read(_FEATURES_OFFSET, _FEATURES.size, "header"))
+    if features & _CORRUPT:
         raise reader.corrupt("QEMU has marked the image as corrupt")
-    if incompatible & ~_KNOWN:
-        raise reader.unsupported(f"unknown features {incompatible:#x}")
-    return bool(incompatible & _EXTENDED_L2)
+    if features & ~_KNOWN:
+        raise reader.unsupported(f"unknown features {features:#x}")
+    return int(features)
 
 
-def _l2_tables(reader: RegionReader, header: _Header) -> Iterator[int]:
-    for entry in _words(reader.read(header.l1_offset, header.l1_size * 8, "L1 table")):
-        offset = entry & _OFFSET_MASK
-        if offset:
-            yield offset
+def _l2_tables(reader: RegionReader, header: _Header) -> Iterator[tuple[int, int]]:
+    """Offsets of the L2 tables, with the guest's offset at which each begins. None is named twice."""
+    known: set[int] = set()
+    at = 0
+    for piece in reader.numbers(header.l1_offset, header.tables, "the L1 table", big=True, size=8):
+        for entry in piece:
+            offset = entry & _OFFSET_MASK
+            if offset in known:
+                raise reader.corrupt(f"two entries of the L1 table name the L2 table at byte {offset}")
+            if offset:
+                known.add(offset)
+                yield offset, at
+            at += header.entries * header.cluster
 
 
-def _check_table(reader: RegionReader, header: _Header, offset: int) -> None:
-    """Every cluster of a table must begin inside of the file; the last one need not be padded to its end."""
-    words = _words(reader.read(offset, header.cluster, "L2 table"))
-    step = header.entry // 8
-    shift = 62 - (header.cluster_bits - 8)
-    farthest = 0
-    for entry in words[::step]:
-        if entry & _COMPRESSED:
-            farthest = max(farthest, entry & ((1 << shift) - 1))
+def _check_table(reader: RegionReader, header: _Header, at: int, offset: int) -> None:
+    """Every cluster of a table must be in the file, as far as the guest can read it."""
+    for piece in reader.numbers(offset, header.cluster // 8, "an L2 table", big=True, size=8):
+        step = 2 if header.extended else 1
+        for number in range(0, len(piece), step):
+            entry = piece[number]
+            if entry and at < header.size:
+                if entry & _COMPRESSED:
+                    _check_compressed(reader, header, entry)
+                elif not (entry & _READS_AS_ZEROS and not header.extended):
+                    stored = _stored(header, piece[number + 1] if header.extended else _ALLOCATED)
+                    _check_plain(reader, entry & _OFFSET_MASK, min(stored, header.size - at))
+            at += header.cluster
+
+
+def _stored(header: _Header, bitmap: int) -> int:
+    """Bytes of a cluster up to the last subcluster that is in the image."""
+    return header.cluster * (bitmap & _ALLOCATED).bit_length() // _SUBCLUSTERS
+
+
+def _check_plain(reader: RegionReader, offset: int, length: int) -> None:
+    if offset and offset + length > reader.length:
+        raise reader.truncated(f"a cluster of {length} bytes stands at byte {offset}")
+
+
+def _check_compressed(reader: RegionReader, header: _Header, entry: int) -> None:
+    """A compressed cluster ends somewhere in its last sector, which need not be in the file as a whole."""
+    bits = 62 - (header.cluster_bits - 8)
+    offset = entry & ((1 << bits) - 1)
+    sectors = ((entry & (_COMPRESSED - 1)) >> bits) + 1
+    end = offset // _SECTOR * _SECTOR + sectors * _SECTOR
+    if end <= reader.length:
+        return
+    if end - _SECTOR >= reader.length or not _unpacks(reader, header, offset):
+        raise reader.truncated(f"a compressed cluster at byte {offset} may end at byte {end}")
+
+
+def _unpacks(reader: RegionReader, header: _Header, offset: int) -> bool:
+    """Whether what the file holds from `offset` on is a whole compressed cluster."""
+    data = reader.read(offset, reader.length - offset, "a compressed cluster")
+    try:
+        if header.zstd:
+            unpacked = zstandard.ZstdDecompressor().stream_reader(data).read(header.cluster)
         else:
-            farthest = max(farthest, entry & _OFFSET_MASK)
-    if farthest >= reader.length:
-        raise reader.truncated(f"a cluster stands at byte {farthest}")
-
-
-def _words(data: bytes) -> "array[int]":
-    words = array("Q", data)
-    words.byteswap()
-    return words
+            unpacked = zlib.decompressobj(_ZLIB_WINDOW).decompress(data, header.cluster)
+    except (zlib.error, zstandard.ZstdError):
+        return False
+    return len(unpacked) == header.cluster

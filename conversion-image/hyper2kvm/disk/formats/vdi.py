@@ -20,6 +20,7 @@ def examine(reader: RegionReader) -> ImageFacts:
 
     Raises:
         ImageError: ImageFormatMismatch, ImageTruncated, ImageCorrupt or ImageUnsupported.
+        SourceError: SourceUnreadable.
     """
     if reader.length < 68 or reader.read(64, 4, "signature") != struct.pack("<I", _SIGNATURE):
         raise reader.mismatch("VDI")
@@ -34,8 +35,8 @@ def examine(reader: RegionReader) -> ImageFacts:
         )
     if block != _MIB or size == 0 or blocks > _MAX_BLOCKS or blocks * block < size or allocated > blocks:
         raise reader.corrupt(f"impossible header ({blocks} blocks of {block} bytes, {allocated} in use, for {size})")
-    numbers = struct.unpack(f"<{blocks}I", reader.read(map_offset, blocks * 4, "block map"))
-    farthest = max((number for number in numbers if number < _FREE), default=-1)
+    pieces = reader.numbers(map_offset, blocks, "the block map")
+    farthest = max((number for piece in pieces for number in piece if number < _FREE), default=-1)
     end = data_offset + (farthest + 1) * block
     if end > reader.length:
         raise reader.truncated(f"its blocks end at byte {end}")

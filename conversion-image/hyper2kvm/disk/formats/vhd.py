@@ -1,7 +1,6 @@
 """VHD as a source. Format: Microsoft, Virtual Hard Disk Image Format Specification 1.0."""
 
 import struct
-from array import array
 
 from hyper2kvm.disk.formats.region import ImageFacts, RegionReader
 
@@ -21,6 +20,7 @@ def examine(reader: RegionReader) -> ImageFacts:
 
     Raises:
         ImageError: ImageFormatMismatch, ImageTruncated, ImageCorrupt or ImageUnsupported.
+        SourceError: SourceUnreadable.
     """
     if reader.length < _FOOTER_SIZE:
         raise reader.mismatch("VHD")
@@ -28,7 +28,7 @@ def examine(reader: RegionReader) -> ImageFacts:
     if not footer.startswith(_COOKIE):
         if reader.read(0, 8, "header") == _COOKIE:
             raise reader.truncated("its footer is missing")
-        raise reader.mismatch("VHD")
+        raise reader.mismatch("VHD", "it does not end with a footer, which a copy that was cut does not either")
     fields = _FOOTER.unpack(footer[: _FOOTER.size])
     data_offset, size, kind, checksum = fields[3], fields[9], fields[11], fields[12]
     if _checksum(footer, 64) != checksum:
@@ -52,10 +52,11 @@ def _check_blocks(reader: RegionReader, offset: int, size: int) -> None:
         raise reader.corrupt("the dynamic header is damaged")
     if entries > _MAX_BLOCKS or block == 0 or block % _SECTOR or entries * block < size:
         raise reader.corrupt(f"impossible dynamic header ({entries} blocks of {block} bytes for {size})")
-    table = array("I", reader.read(table_offset, entries * 4, "block allocation table"))
-    table.byteswap()
-    farthest = max((sector for sector in table if sector != _UNUSED), default=0)
-    if farthest and farthest * _SECTOR + block > reader.length:
+    pieces = reader.numbers(table_offset, entries, "the block allocation table", big=True)
+    farthest = max((sector for piece in pieces for sector in piece if sector != _UNUSED), default=0)
+    # A bitmap of the block's sectors stands before its data, in whole sectors.
+    bitmap = -(-block // _SECTOR // 8 // _SECTOR) * _SECTOR
+    if farthest and farthest * _SECTOR + bitmap + block > reader.length - _FOOTER_SIZE:
         raise reader.truncated(f"a block stands at byte {farthest * _SECTOR}")
 
 

@@ -39,6 +39,7 @@ def examine(reader: RegionReader) -> ImageFacts:
 
     Raises:
         ImageError: ImageFormatMismatch, ImageTruncated, ImageCorrupt or ImageUnsupported.
+        SourceError: SourceUnreadable.
     """
     if reader.length < len(_SIGNATURE) or reader.read(0, 8, "signature") != _SIGNATURE:
         raise reader.mismatch("VHDX")
@@ -98,9 +99,10 @@ def _check_blocks(reader: RegionReader, area: _Area, block: int) -> None:
     """The table has an entry for a bitmap after those of each chunk's blocks; only differencing disks use bitmaps."""
     if area.length > _MAX_TABLE:
         raise reader.corrupt(f"a block table of {area.length} bytes")
-    entries = struct.unpack(f"<{area.length // 8}Q", reader.read(area.offset, area.length // 8 * 8, "block table"))
+    pieces = reader.numbers(area.offset, area.length // 8, "the block table", size=8)
     chunk = _SECTORS_OF_A_BITMAP * 512 // block
-    blocks = (entry for number, entry in enumerate(entries, 1) if number % (chunk + 1))
+    entries = enumerate((entry for piece in pieces for entry in piece), 1)
+    blocks = (entry for number, entry in entries if number % (chunk + 1))
     farthest = max((entry >> 20 for entry in blocks if entry & 7 in _PRESENT), default=None)
     if farthest is not None and farthest * _MIB + block > reader.length:
         raise reader.truncated(f"a block of {block} bytes stands at byte {farthest * _MIB}")

@@ -4,17 +4,23 @@ A descriptor is text, alone in a file or embedded in a sparse extent. It names e
 """
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
+from pydantic import Field
+
+from hyper2kvm_api.document import Document
 from hyper2kvm_api.errors import ImageError
 from hyper2kvm_api.reasons import Reason
 
 MAX_DESCRIPTOR = 1024 * 1024
 """Bytes of a descriptor; a disk of many 2 GB extents has about 100 bytes a line."""
 
+SECTOR = 512
+
 _MAX_EXTENTS = 4096
-_EXTENT = re.compile(r'(RW|RDONLY|NOACCESS)\s+(\d+)\s+([A-Z0-9]+)(?:\s+"([^"]*)"(?:\s+(\d+))?)?.*')
+_EXTENT = re.compile(
+    r'(RW|RDONLY|NOACCESS)\s+([0-9]{1,15})\s+([A-Z0-9]+)(?:\s+"([^"]*)"(?:\s+([0-9]{1,15}))?)?(?:\s.*)?'
+)
 _ENTRY = re.compile(r'([A-Za-z0-9_.]+)\s*=\s*(?:"([^"]*)"|(\S*))\s*')
 _CID = re.compile(r"[0-9a-fA-F]{1,8}")
 _NAA = "6000c29"
@@ -30,57 +36,49 @@ class ExtentKind(StrEnum):
     VMFS = "VMFS"
     SPARSE = "SPARSE"
     VMFSSPARSE = "VMFSSPARSE"
+    SESPARSE = "SESPARSE"
     ZERO = "ZERO"
 
-
-_REFUSED = {
-    "VMFSRDM": "is a raw device mapping",
-    "VMFSRAW": "is a raw device",
-    "SESPARSE": "is a space-efficient sparse snapshot",
-}
+    @property
+    def flat(self) -> bool:
+        """Whether its file holds the disk's bytes and nothing else."""
+        return self in {ExtentKind.FLAT, ExtentKind.VMFS}
 
 
-@dataclass(frozen=True)
-class Extent:
-    """One piece of a disk.
+_REFUSED = {"VMFSRDM": "is a raw device mapping", "VMFSRAW": "is a raw device"}
 
-    Attributes:
-        sectors: its length in sectors of 512 bytes.
-        kind: how the data is stored.
-        file: name of the file, beside the descriptor; empty for ZERO.
-        offset: first sector in the file, for FLAT and VMFS.
-    """
 
-    sectors: int
+class Extent(Document):
+    """One piece of a disk."""
+
+    sectors: int = Field(gt=0)
+    """Its length in sectors of 512 bytes."""
     kind: ExtentKind
-    file: str
-    offset: int
+    """How the data is stored."""
+    file: str = ""
+    """Name of the file, beside the descriptor; empty for ZERO, and of an extent that the descriptor is embedded in."""
+    offset: int = Field(default=0, ge=0)
+    """First sector in the file, of a flat one."""
 
 
-@dataclass(frozen=True)
-class Descriptor:
-    """What a descriptor says.
-
-    Attributes:
-        cid: content id, which changes with each write.
-        parent_cid: content id that the parent had; NO_PARENT without one.
-        parent: file name of the parent, or None.
-        create_type: such as `monolithicSparse`.
-        extents: the pieces in order.
-        wwn: NAA name of the disk in lower-case hexadecimal, or None.
-    """
+class Descriptor(Document):
+    """What a descriptor says."""
 
     cid: int
+    """Content id, which changes with each write."""
     parent_cid: int
-    parent: str | None
-    create_type: str
+    """Content id that the parent had; NO_PARENT without one."""
+    parent: str | None = None
+    """File name of the parent."""
     extents: tuple[Extent, ...]
-    wwn: str | None
+    """The pieces in order."""
+    wwn: str | None = None
+    """NAA name of the disk in lower-case hexadecimal."""
 
     @property
     def capacity(self) -> int:
         """Virtual size in bytes."""
-        return sum(extent.sectors for extent in self.extents) * 512
+        return sum(extent.sectors for extent in self.extents) * SECTOR
 
 
 def is_descriptor(start: bytes) -> bool:
@@ -89,12 +87,14 @@ def is_descriptor(start: bytes) -> bool:
     return text.startswith(("# disk descriptorfile", "#disk descriptorfile", "version="))
 
 
-def parse_descriptor(text: str, name: str) -> Descriptor:
+def parse_descriptor(text: str, name: str, *, embedded: bool = False) -> Descriptor:
     """Read a descriptor.
 
     Args:
         text: the text; NULs after its end are ignored.
         name: the file, for messages.
+        embedded: whether it stands inside of its one extent. The name of that is a label then, which nobody opens:
+            VMware writes `RDONLY 8192 SPARSE "generated-stream.vmdk"`.
 
     Raises:
         ImageError: ImageCorrupt, ImageUnsupported or ImageReferenceUnsafe.
@@ -107,7 +107,7 @@ def parse_descriptor(text: str, name: str) -> Descriptor:
             continue
         extent = _EXTENT.fullmatch(line)
         if extent is not None:
-            extents.append(_extent(extent, name))
+            extents.append(_extent(extent, name, embedded=embedded))
             continue
         entry = _ENTRY.fullmatch(line)
         if entry is None:
@@ -123,24 +123,29 @@ def parse_descriptor(text: str, name: str) -> Descriptor:
         cid=_cid(entries, "cid", None, name),
         parent_cid=parent_cid,
         parent=plain_name(hint, name, "parent") if hint is not None and parent_cid != NO_PARENT else None,
-        create_type=entries.get("createtype", ""),
         extents=tuple(extents),
         wwn=_wwn(entries.get("ddb.uuid", "")),
     )
 
 
 def write_descriptor(descriptor: Descriptor, files: tuple[str, ...]) -> str:
-    """A descriptor of ours with the same content ids and extents, whose data lies in `files` (one an extent)."""
+    """A descriptor of ours with the same content ids and extents, whose data lies in `files` (one an extent).
+
+    QEMU passes over lines that are not RW, and over extents of zeros; it takes an offset for FLAT alone (block/vmdk.c,
+    vmdk_parse_extents). So every extent is RW, and what is no sparse file is FLAT: its file may be one of zeros.
+    """
     lines = [
         "# Disk DescriptorFile",
         "version=1",
         f"CID={descriptor.cid:08x}",
         f"parentCID={descriptor.parent_cid:08x}",
-        f'createType="{descriptor.create_type}"',
+        'createType="vmfs"',  # one of those that QEMU knows; it makes no difference between them
     ]
     for extent, file in zip(descriptor.extents, files, strict=True):
-        place = f' "{file}"' + (f" {extent.offset}" if extent.kind in {ExtentKind.FLAT, ExtentKind.VMFS} else "")
-        lines.append(f"RW {extent.sectors} {extent.kind}{place if file else ''}")
+        if extent.kind.flat or extent.kind is ExtentKind.ZERO:
+            lines.append(f'RW {extent.sectors} {ExtentKind.FLAT} "{file}" {extent.offset}')
+        else:
+            lines.append(f'RW {extent.sectors} {extent.kind} "{file}"')
     return "\n".join(lines) + "\n"
 
 
@@ -162,7 +167,7 @@ def plain_name(reference: str, name: str, what: str) -> str:
     return reference
 
 
-def _extent(match: re.Match[str], name: str) -> Extent:
+def _extent(match: re.Match[str], name: str, *, embedded: bool) -> Extent:
     access, sectors, kind, file, offset = match.groups()
     if kind in _REFUSED:
         raise ImageError(
@@ -171,13 +176,15 @@ def _extent(match: re.Match[str], name: str) -> Extent:
             hint="Clone the disk at the source to a plain one (vmkfstools -i), or remove its snapshots.",
             file=name,
         )
-    if kind not in set(ExtentKind) or access != "RW":
+    if kind not in set(ExtentKind) or access == "NOACCESS":
         raise ImageError(Reason.IMAGE_UNSUPPORTED, f"{name}: an extent of type {kind}, access {access}", file=name)
-    if kind == ExtentKind.ZERO:
-        return Extent(int(sectors), ExtentKind.ZERO, "", 0)
-    if int(sectors) == 0 or file is None:
+    if int(sectors) == 0 or (file is None and kind != ExtentKind.ZERO):
         raise _corrupt(name, f"an extent of {sectors} sectors in {file!r}")
-    return Extent(int(sectors), ExtentKind(kind), plain_name(file, name, "extent"), int(offset or 0))
+    if kind == ExtentKind.ZERO or embedded:
+        return Extent(sectors=int(sectors), kind=ExtentKind(kind))
+    return Extent(
+        sectors=int(sectors), kind=ExtentKind(kind), file=plain_name(file, name, "extent"), offset=int(offset or 0)
+    )
 
 
 def _cid(entries: dict[str, str], key: str, default: int | None, name: str) -> int:

@@ -1,22 +1,23 @@
-"""Sparse VMDK extents: hosted ones (KDMV), with streamOptimized among them, and ESXi's snapshots (COWD).
+"""Sparse VMDK extents: hosted ones (KDMV), with streamOptimized among them, and the snapshots of older ESXi (COWD).
 
 Format: VMware, Virtual Disk Format 5.0, sections "Hosted Sparse Extents", "ESX Server Sparse Extents" and
 "Stream-Optimized Compressed Sparse Extents".
 """
 
 import struct
-from array import array
 from dataclasses import dataclass
 
 from hyper2kvm.disk.formats.region import RegionReader
+from hyper2kvm.disk.formats.vmdk import SECTOR
 
-SECTOR = 512
 HOSTED_MAGIC = b"KDMV"
 ESX_MAGIC = b"COWD"
 
 _HEADER = struct.Struct("<4sIIQQQQIQQQB4sH")
 _ESX_HEADER = struct.Struct("<4sIIIIIII")
 _GRAIN = struct.Struct("<QI")
+_HOSTED_ENTRIES = 512
+"""Entries of a grain table, at most: QEMU's bound, and what every writer uses."""
 _ESX_ENTRIES = 4096
 _COMPRESSED = 1 << 16
 _DEFLATE = 1
@@ -35,10 +36,12 @@ class SparseExtent:
     Attributes:
         sectors: its length in sectors.
         descriptor: the embedded descriptor; empty when there is none.
+        footer: whether its grain directory is found from the file's end.
     """
 
     sectors: int
-    descriptor: str
+    descriptor: str = ""
+    footer: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,17 @@ class _Header:
     def compressed(self) -> bool:
         return bool(self.flags & _COMPRESSED)
 
+    @property
+    def tables(self) -> int:
+        return -(-self.capacity // (self.grain * self.entries))
+
 
 def examine(reader: RegionReader) -> SparseExtent:
     """Check a sparse extent: its header is possible, and every grain that it names is there.
 
     Raises:
         ImageError: ImageFormatMismatch, ImageTruncated, ImageCorrupt or ImageUnsupported.
+        SourceError: SourceUnreadable.
     """
     magic = reader.read(0, 4, "magic") if reader.length >= 4 else b""
     if magic == ESX_MAGIC:
@@ -69,15 +77,15 @@ def examine(reader: RegionReader) -> SparseExtent:
     if magic != HOSTED_MAGIC:
         raise reader.mismatch("VMDK")
     header = _header(reader, 0)
-    if header.directory == _AT_END:
+    footer = header.directory == _AT_END
+    if footer:
         header = _header(reader, reader.length - _FOOTER_FROM_END)
     if header.directory == _AT_END:
         raise reader.truncated("the footer with the grain directory is missing")
-    tables = -(-header.capacity // (header.grain * header.entries))
-    if tables > _MAX_TABLES:
-        raise reader.corrupt(f"{tables} grain tables")
-    _check_grains(reader, header, tables)
-    return SparseExtent(header.capacity, _descriptor(reader, header))
+    if header.tables > _MAX_TABLES:
+        raise reader.corrupt(f"{header.tables} grain tables")
+    _check_grains(reader, header)
+    return SparseExtent(header.capacity, _descriptor(reader, header), footer)
 
 
 def _header(reader: RegionReader, offset: int) -> _Header:
@@ -88,30 +96,29 @@ def _header(reader: RegionReader, offset: int) -> _Header:
     if version not in {1, 2, 3} or ends != b"\n \r\n":
         raise reader.corrupt("the header is damaged (perhaps by a transfer as text)")
     # QEMU follows the embedded descriptor to other files when the capacity is 0.
-    if (
-        capacity == 0
-        or entries == 0
-        or entries > _ESX_ENTRIES
-        or grain > _MAX_GRAIN
-        or grain & (grain - 1)
-        or grain < 8
-    ):
+    if capacity == 0 or not 0 < entries <= _HOSTED_ENTRIES or not 8 <= grain <= _MAX_GRAIN or grain & (grain - 1):
         raise reader.corrupt(f"impossible header (capacity {capacity}, grain {grain}, {entries} entries a table)")
     if flags & _COMPRESSED and compression != _DEFLATE:
         raise reader.unsupported(f"compression {compression}")
     return _Header(flags, capacity, grain, descriptor, size, entries, directory, compression)
 
 
-def _check_grains(reader: RegionReader, header: _Header, tables: int) -> None:
-    directory = array("I", reader.read(header.directory * SECTOR, tables * 4, "grain directory"))
-    farthest = 0
-    for table in directory:
-        if table:
-            entries = array("I", reader.read(table * SECTOR, header.entries * 4, "grain table"))
-            farthest = max(farthest, *entries)
+def _check_grains(reader: RegionReader, header: _Header) -> None:
+    """The grain that lies farthest in the file must be whole; the disk's last one, as far as the disk goes."""
+    pieces = reader.numbers(header.directory * SECTOR, header.tables, "the grain directory")
+    named = [(table, number) for number, table in enumerate(table for piece in pieces for table in piece) if table]
+    first = dict(named)
+    farthest, guest = 0, 0
+    for table in reader.disjoint((table for table, _ in named), header.entries * 4 // SECTOR, "grain table"):
+        at = first[table] * header.entries
+        for entries in reader.numbers(table * SECTOR, header.entries, "a grain table"):
+            found = max(entries)
+            if found > farthest:
+                farthest, guest = found, (at + entries.index(found)) * header.grain
+            at += len(entries)
     if farthest <= _ZERO_GRAIN:
         return
-    length = header.grain * SECTOR
+    length = min(header.grain, max(header.capacity - guest, 0)) * SECTOR
     if header.compressed:
         _, stored = _GRAIN.unpack(reader.read(farthest * SECTOR, _GRAIN.size, "grain"))
         length = _GRAIN.size + stored
@@ -131,11 +138,10 @@ def _descriptor(reader: RegionReader, header: _Header) -> str:
 def _examine_esx(reader: RegionReader) -> SparseExtent:
     fields = _ESX_HEADER.unpack(reader.read(0, _ESX_HEADER.size, "header"))
     _, version, _, capacity, grain, directory, tables, _ = fields
-    if version != 1 or capacity == 0 or grain == 0 or grain > _MAX_GRAIN:
+    if version != 1 or capacity == 0 or not 0 < grain <= _MAX_GRAIN:
         raise reader.corrupt(f"impossible header (version {version}, capacity {capacity}, grain {grain})")
-    needed = -(-capacity // (grain * _ESX_ENTRIES))
-    if tables < needed or tables > _MAX_TABLES:
-        raise reader.corrupt(f"{tables} grain tables for {capacity} sectors")
     header = _Header(0, capacity, grain, 0, 0, _ESX_ENTRIES, directory, 0)
-    _check_grains(reader, header, needed)
-    return SparseExtent(capacity, "")
+    if not header.tables <= tables <= _MAX_TABLES:
+        raise reader.corrupt(f"{tables} grain tables for {capacity} sectors")
+    _check_grains(reader, header)
+    return SparseExtent(capacity)
