@@ -40,7 +40,8 @@ def holding(client: KubeClient, namespaces: Sequence[str]) -> list[str]:
     Raises:
         RefusedError, UnreachableError: of the API server.
     """
-    found = [one for name in namespaces or [None] for one in client.list(Resources.MIGRATION.value, name)]
+    asked: Sequence[str | None] = namespaces or [None]
+    found = [one for name in asked for one in client.list(Resources.MIGRATION.value, name)]
     held = [one["metadata"] for one in found if FINALIZER in one["metadata"].get("finalizers", [])]
     return sorted(f"{metadata['namespace']}/{metadata['name']}" for metadata in held)
 

@@ -39,7 +39,7 @@ class KubeClient:
         """`api` is a configured ApiClient; the user's kubeconfig or the pod's service account when None.
 
         Raises:
-            ClusterError: KubeconfigMissing.
+            ClusterError: ClusterNotConfigured.
         """
         self._api = api or _configured()
         self.on_request: Callable[[], None] = _nothing
@@ -209,7 +209,7 @@ def _configured() -> client.ApiClient:
     """By the kubeconfig that KUBECONFIG names; without one by the pod's service account, else by ~/.kube/config.
 
     Raises:
-        ClusterError: KubeconfigMissing.
+        ClusterError: ClusterNotConfigured.
     """
     named = os.environ.get("KUBECONFIG")
     ways: list[Callable[[], None]] = [] if named else [config.load_incluster_config]
@@ -221,4 +221,4 @@ def _configured() -> client.ApiClient:
             return client.ApiClient()
         except (config.ConfigException, yaml.YAMLError, OSError) as error:
             told = str(error)
-    raise ClusterError(Reason.KUBECONFIG_MISSING, f"no cluster to talk to: {told}")
+    raise ClusterError(Reason.CLUSTER_NOT_CONFIGURED, f"no cluster to talk to: {told}")
