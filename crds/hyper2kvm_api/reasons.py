@@ -122,8 +122,8 @@ class Reason(StrEnum):
     RESULT_LOST = "ResultLost"
     OPERATOR_ERROR = "OperatorError"
     REQUEST_REFUSED = "RequestRefused"
-    OBJECT_NOT_FOUND = "ObjectNotFound"
-    KUBECONFIG_MISSING = "KubeconfigMissing"
+    NOT_FOUND = "NotFound"
+    CLUSTER_NOT_CONFIGURED = "ClusterNotConfigured"
     CLUSTER_UNREACHABLE = "ClusterUnreachable"
 
 
@@ -524,13 +524,13 @@ REASONS: dict[Reason, ReasonText] = {
                 "The API server refused something that the operator asked for.",
                 "The message has the server's own words: usually a missing permission or a policy of the cluster.",
             ),
-            Reason.OBJECT_NOT_FOUND: (
-                "A command asked for something that the cluster does not have.",
-                "Look for its name with `h2k status`, which lists the migrations of all namespaces.",
+            Reason.NOT_FOUND: (
+                "What was asked for is not in the cluster.",
+                "Compare name and namespace with `kubectl get vmig -A`; a report is there once a pod has ended.",
             ),
-            Reason.KUBECONFIG_MISSING: (
-                "A command for a cluster found no kubeconfig that says where the cluster is.",
-                "Set KUBECONFIG to the file that your cluster gave you, or put it to ~/.kube/config.",
+            Reason.CLUSTER_NOT_CONFIGURED: (
+                "There is no kubeconfig, so that no cluster can be asked.",
+                "Put the cluster's kubeconfig at ~/.kube/config, or name it in the variable KUBECONFIG.",
             ),
             Reason.CLUSTER_UNREACHABLE: (
                 "The API server does not answer.",

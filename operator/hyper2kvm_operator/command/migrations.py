@@ -1,6 +1,8 @@
 """The migrations of a cluster, as the commands read them."""
 
 import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from hyper2kvm_api.errors import ClusterError
@@ -8,7 +10,7 @@ from hyper2kvm_api.migration import Phase, VirtualMachineMigrationStatus
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_operator.kube.client import KubeClient, KubeObject
 from hyper2kvm_operator.kube.errors import RefusedError, UnreachableError
-from hyper2kvm_operator.kube.resources import Resource, Resources
+from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.reconcile.migration.observe import read_status
 
 _KIND = Resources.MIGRATION.value
@@ -42,14 +44,12 @@ def list_migrations(client: KubeClient, namespace: str | None) -> list[Migration
     Raises:
         ClusterError: the API server refuses or does not answer, or does not know migrations.
     """
-    try:
+    with _told():
         found = client.list(_KIND, namespace)
         known = bool(found) or client.serves(_KIND)
-    except (RefusedError, UnreachableError) as error:
-        raise _not_told(error) from None
     if not known:
         raise ClusterError(
-            Reason.OBJECT_NOT_FOUND,
+            Reason.NOT_FOUND,
             f"the cluster has no {_KIND.kind}s: hyper2kvm is not installed there",
             hint="Install the chart, or choose another cluster by KUBECONFIG.",
         )
@@ -63,18 +63,19 @@ def fetch_report(namespace: str, name: str, client: KubeClient | None = None) ->
         ClusterError: there is no cluster, the migration or its report is not there, or the API server refuses.
     """
     client = client or KubeClient()
-    found = _get(client, _KIND, namespace, name)
+    with _told():
+        found = client.get(_KIND, namespace, name)
+        report = read_status(found).report if found else None
+        kept = client.get(Resources.CONFIG_MAP.value, namespace, report) if report else None
     if found is None:
         raise ClusterError(
-            Reason.OBJECT_NOT_FOUND,
+            Reason.NOT_FOUND,
             f"there is no migration {namespace}/{name}",
             hint="`h2k status` lists the migrations of all namespaces.",
         )
-    report = read_status(found).report
-    kept = _get(client, Resources.CONFIG_MAP.value, namespace, report) if report else None
     if kept is None:
         raise ClusterError(
-            Reason.OBJECT_NOT_FOUND,
+            Reason.NOT_FOUND,
             f"the migration {namespace}/{name} has no report {'any more' if report else 'yet'}",
             hint="It is written when the pod of a conversion or dry run ends; `h2k status` shows where it stands.",
         )
@@ -82,16 +83,15 @@ def fetch_report(namespace: str, name: str, client: KubeClient | None = None) ->
     return files
 
 
-def _get(client: KubeClient, resource: Resource, namespace: str, name: str) -> KubeObject | None:
+@contextmanager
+def _told() -> Iterator[None]:
+    """The API server's refusals and silence, as errors of a command."""
     try:
-        return client.get(resource, namespace, name)
-    except (RefusedError, UnreachableError) as error:
-        raise _not_told(error) from None
-
-
-def _not_told(error: RefusedError | UnreachableError) -> ClusterError:
-    reason = Reason.REQUEST_REFUSED if isinstance(error, RefusedError) else Reason.CLUSTER_UNREACHABLE
-    return ClusterError(reason, str(error))
+        yield
+    except RefusedError as error:
+        raise ClusterError(Reason.REQUEST_REFUSED, str(error)) from None
+    except UnreachableError as error:
+        raise ClusterError(Reason.CLUSTER_UNREACHABLE, str(error)) from None
 
 
 def _migration(value: KubeObject) -> Migration:

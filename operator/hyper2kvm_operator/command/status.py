@@ -13,7 +13,7 @@ from rich.text import Text
 
 from hyper2kvm_api.errors import ClusterError
 from hyper2kvm_operator.command.migrations import Migration, list_migrations
-from hyper2kvm_operator.command.table import count, fitted, printable, whole
+from hyper2kvm_operator.command.table import count, fitted, in_line, whole
 from hyper2kvm_operator.kube.client import KubeClient
 
 _REFRESH = 2.0
@@ -74,7 +74,7 @@ def view(
 
 
 def _warning(trouble: ClusterError) -> Text:
-    told = f"not up to date: {trouble.reason}: {printable(trouble.message)}"
+    told = f"not up to date: {trouble.reason}: {in_line(trouble.message)}"
     return Text(told, style="yellow", no_wrap=True, overflow="ellipsis")
 
 

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hyper2kvm_api.migration import Phase
+from hyper2kvm_api.text import printable
 from hyper2kvm_operator.command.migrations import Migration
 
 _COLUMNS = ("Namespace", "Name", "Phase", "Stage", "Progress", "Boot", "Age", "What")
@@ -51,9 +52,9 @@ def count(migrations: Sequence[Migration], *, shown: int) -> Text:
     return Text(" · ".join(told), style="dim", no_wrap=True, overflow="ellipsis")
 
 
-def printable(text: str) -> str:
-    """A text without control characters, which a terminal would obey."""
-    return "".join(c if c.isprintable() else " " for c in text)
+def in_line(text: str) -> str:
+    """A text of the cluster's for one line of a terminal, which it does not command."""
+    return " ".join(printable(text).split())
 
 
 def _table(migrations: Sequence[Migration], now: dt.datetime, *, narrow: bool) -> Table:
@@ -78,7 +79,7 @@ def _row(migration: Migration, now: dt.datetime) -> list[Text]:
         told.failure.reason if told.failure else told.progress or "",
     ]
     # Text, not markup: a disk is called `[scsi0:0]` in some messages.
-    row = [Text(printable(cell)) for cell in cells]
+    row = [Text(in_line(cell)) for cell in cells]
     row[_COLUMNS.index("Phase")].stylize(_STYLES.get(phase, ""))
     return row
 

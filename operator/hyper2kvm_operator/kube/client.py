@@ -42,7 +42,7 @@ class KubeClient:
         """`api` is a configured ApiClient; the user's kubeconfig or the pod's service account when None.
 
         Raises:
-            ClusterError: KubeconfigMissing.
+            ClusterError: ClusterNotConfigured.
         """
         self._api = api or _configured()
         self.on_request: Callable[[], None] = _nothing
@@ -219,7 +219,7 @@ def _configured() -> client.ApiClient:
     """By the kubeconfig that KUBECONFIG names; without one by the pod's service account, else by ~/.kube/config.
 
     Raises:
-        ClusterError: KubeconfigMissing.
+        ClusterError: ClusterNotConfigured.
     """
     named = os.environ.get("KUBECONFIG")
     ways: list[Callable[[], None]] = [] if named else [config.load_incluster_config]
@@ -235,4 +235,4 @@ def _configured() -> client.ApiClient:
         # Whoever asks knows when to ask again; urllib3 would repeat a request that timed out three times.
         configuration.retries = False
         return client.ApiClient(configuration)
-    raise ClusterError(Reason.KUBECONFIG_MISSING, f"no cluster to talk to: {told}")
+    raise ClusterError(Reason.CLUSTER_NOT_CONFIGURED, f"no cluster to talk to: {told}")

@@ -54,5 +54,5 @@ def test_without_a_kubeconfig_that_says_where_the_error_says_what_to_do(monkeypa
     monkeypatch.setenv("KUBECONFIG", str(path))
     with pytest.raises(ClusterError) as caught:
         KubeClient()
-    assert caught.value.reason == "KubeconfigMissing"
+    assert caught.value.reason == "ClusterNotConfigured"
     assert "KUBECONFIG" in caught.value.hint

@@ -87,8 +87,8 @@ def test_what_the_cluster_says_is_no_markup(hostile):
 
 
 def test_what_the_cluster_says_does_not_move_the_cursor():
-    text = drawn(whole([migration("web01", progress="a\x1b[2J\x07\rb\u202ec")], NOW))
-    assert "a [2J  b c" in text
+    text = drawn(whole([migration("web01", progress="a\x1b[2J\x07\nb\u202ec")], NOW))
+    assert "a\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER} b\N{REPLACEMENT CHARACTER}c" in text
     assert "\x1b" not in text
 
 
@@ -133,7 +133,7 @@ def test_watching_outlives_a_server_that_does_not_answer():
 def test_the_last_answer_stays_shown_beside_the_error():
     text = drawn(view([migration("web01")], ClusterError("RequestRefused", "no [answer]\x1b[2J"), NOW, 10))
     assert "web01" in text
-    assert "not up to date: RequestRefused: no [answer] [2J" in text
+    assert "not up to date: RequestRefused: no [answer]\N{REPLACEMENT CHARACTER}[2J" in text
 
 
 def test_a_first_look_that_fails_ends_the_watch():
@@ -171,7 +171,7 @@ def test_a_cluster_without_the_operator_is_told_from_one_without_migrations():
     assert list_migrations(Answers([]), None) == []
     with pytest.raises(ClusterError) as caught:
         list_migrations(Answers([], installed=False), None)
-    assert caught.value.reason == "ObjectNotFound"
+    assert caught.value.reason == "NotFound"
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_a_cluster_without_the_operator_is_told_from_one_without_migrations():
 def test_a_report_that_is_not_there_says_why(objects, words):
     with pytest.raises(ClusterError) as caught:
         fetch_report("moves", "web01", Answers([], objects=objects))
-    assert caught.value.reason == "ObjectNotFound"
+    assert caught.value.reason == "NotFound"
     assert words in caught.value.message
 
 
@@ -205,3 +205,16 @@ def test_a_report_is_read_from_its_config_map():
 )
 def test_ages_are_shown_as_kubectl_does(seconds, text):
     assert age(dt.timedelta(seconds=seconds)) == text
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (UnreachableError("no route"), "ClusterUnreachable"),
+        (RefusedError(403, "Forbidden", "you may not", "GET /apis"), "RequestRefused"),
+    ],
+)
+def test_a_refusal_is_told_from_silence(error, reason):
+    with pytest.raises(ClusterError) as caught:
+        list_migrations(Answers(error), None)
+    assert caught.value.reason == reason
