@@ -9,6 +9,9 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+# What scenarios have in common asserts like a test, and says as much when it fails.
+pytest.register_assert_rewrite("lab.scenario.ending", "lab.scenario.moments")
+
 LIMITS = {None: 120, "appliance": 300, "guest": 1500, "cluster": 900}
 """Mark → seconds that a test may take with its fixtures, unless it says otherwise.
 
