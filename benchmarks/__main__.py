@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import convert, images, repair, scale, table
+from benchmarks import cluster, convert, images, repair, scale, table
 from lab.product import REPOSITORY
 
 RESULTS = Path(__file__).parent / "results"
@@ -20,6 +20,7 @@ MEASURES: dict[str, Callable[[Path], dict[str, object]]] = {
     "convert": convert.measure,
     "repair": repair.measure,
     "images": images.measure,
+    "cluster": cluster.measure,
     "scale": scale.measure,
 }
 

@@ -17,6 +17,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
+# What scenarios have in common asserts like a test, and says as much when it fails.
+pytest.register_assert_rewrite("lab.scenario.ending", "lab.scenario.moments")
+
 LIMITS = {None: 120, "appliance": 300, "guest": 1500, "cluster": 900}
 """Mark → seconds that a test may take with its fixtures, unless it says otherwise.
 

@@ -4,7 +4,9 @@ import pytest
 import yaml
 
 from hyper2kvm_api.errors import HostError
-from lab.scenario.project import KIND, migration
+from lab.scenario.ending import finished_cleanly
+from lab.scenario.objects import migration
+from lab.scenario.project import KIND
 
 pytestmark = pytest.mark.cluster
 
@@ -136,7 +138,7 @@ def test_a_spec_may_change_before_the_conversion_and_not_after_it(operator, proj
     with pytest.raises(HostError) as caught:
         project.patch("tiny", {"target": {"disks": {"bus": "sata"}}})
     assert "spec is fixed once conversion has started" in caught.value.message
-    project.wait_phase("tiny", "Succeeded")
+    finished_cleanly(project, "tiny")
 
 
 def test_explain_describes_the_fields(operator, cluster):

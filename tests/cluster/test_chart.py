@@ -2,7 +2,9 @@
 
 import datetime as dt
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,8 +13,11 @@ from hyper2kvm_api.errors import HostError
 from hyper2kvm_operator.build.imageserver import server_name
 from lab import product
 from lab.cluster.cluster import Cluster
+from lab.scenario.ending import finished_cleanly
 from lab.scenario.installation import Installation
-from lab.scenario.project import Project, migration
+from lab.scenario.moments import reach
+from lab.scenario.objects import migration
+from lab.scenario.project import KIND, Project
 
 pytestmark = [pytest.mark.cluster, pytest.mark.alone]
 
@@ -80,19 +85,91 @@ def test_the_operator_runs_in_a_restricted_namespace(operator, cluster):
     operator.scale(1)
 
 
-def test_an_upgrade_with_migrations_in_flight_and_a_rollback_lose_nothing(operator, project, bootable_disk):
+CRD = "files/crds/hyper2kvm.io_virtualmachinemigrations.yaml"
+Fields = dict[str, dict]
+
+
+def chart_with(folder: Path, change: Callable[[Fields, Fields], None]) -> Path:
+    """A copy of the chart, in which the fields of a migration's spec and status are others."""
+    chart = shutil.copytree(product.CHART, folder / "chart")
+    definition = yaml.safe_load((chart / CRD).read_text())
+    (version,) = definition["spec"]["versions"]
+    fields = version["schema"]["openAPIV3Schema"]["properties"]
+    change(fields["spec"]["properties"], fields["status"]["properties"])
+    (chart / CRD).write_text(yaml.safe_dump(definition))
+    return chart
+
+
+def without_something(spec: Fields, status: Fields) -> None:
+    """What an earlier version did not have yet."""
+    del spec["job"]["properties"]["annotations"]
+    del status["attempts"]
+
+
+def older_images(cluster: Cluster) -> tuple[str, ...]:
+    """Values that name images by other tags, as those of an earlier version."""
+    names = {name: f"localhost/hyper2kvm-{name}:older" for name in ("operator", "conversion")}
+    for name, reference in product.images().items():
+        cluster.tag_image(reference, names[name])
+    return tuple(f"{name}.image.name={reference}" for name, reference in names.items())
+
+
+ANNOTATED = {"annotations": {"example.com/note": "kept"}}
+
+
+def test_an_upgrade_with_migrations_in_flight_and_a_rollback_lose_nothing(operator, project, bootable_disk, tmp_path):
+    """Of the definitions, the operator and the conversion at once."""
     project.source({"tiny.qcow2": bootable_disk})
+    operator.install(*older_images(project.cluster), chart=chart_with(tmp_path, without_something))
+    assert (operator.image, served(project)) == ("localhost/hyper2kvm-operator:older", False)
     project.apply(migration("tiny", "tiny.qcow2"))
-    project.wait_stage("tiny", "Inspect")
-    operator.install("operator.workers=4")
-    assert operator.settings().workers == 4
+    reach(project, "tiny", "Inspect")
+    operator.install()
+    assert (operator.image, served(project)) == (product.image("operator"), True)
+    project.apply(migration("other", "tiny.qcow2", job=ANNOTATED))
     project.wait_phase("tiny", "Succeeded")
-    project.apply(migration("other", "tiny.qcow2"))
-    project.wait_stage("other", "Inspect")
+    assert used_image(project, "tiny") == "localhost/hyper2kvm-conversion:older"
+    reach(project, "other", "Inspect")
+    assert used_image(project, "other") == product.image("conversion")
+    assert project.get("job", "other-convert")["metadata"]["annotations"]["example.com/note"] == "kept"
     operator.helm("rollback", product.RELEASE, "--wait", "--timeout=120s")
-    assert operator.settings().workers == 8
-    project.wait_phase("other", "Succeeded")
-    assert project.source_is_unchanged()
+    assert (operator.image, served(project)) == ("localhost/hyper2kvm-operator:older", False)
+    finished_cleanly(project, "tiny", "other")
+    operator.install()
+    assert served(project)
+
+
+def served(project: Project) -> bool:
+    """Whether the API server takes the field that the earlier version has not."""
+    wanted = json.dumps(migration("judged", "tiny.qcow2", job=ANNOTATED))
+    command = ("apply", "--server-side", "--dry-run=server", f"--namespace={project.namespace}", "--filename=-")
+    return project.cluster.kubectl.run(*command, stdin=wanted, check=False).code == 0
+
+
+def used_image(project: Project, name: str) -> str:
+    return project.pods(name, "convert")[-1]["spec"]["containers"][0]["image"]
+
+
+def test_fields_of_a_newer_version_are_left_alone(operator, project, tiny_disk, tmp_path):
+    """After a rollback that keeps the newer definitions: what this version does not know, it neither reads nor removes."""
+
+    def with_something(spec: Fields, status: Fields) -> None:
+        for fields in (spec, status):
+            fields["future"] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+
+    project.source({"tiny.qcow2": tiny_disk})
+    project.cluster.apply((chart_with(tmp_path, with_something) / CRD).read_text())
+    try:
+        project.apply(migration("tiny", "tiny.qcow2", suspend=True, future={"better": True}))
+        project.cluster.wait(KIND, "tiny", "status.progress", "suspended", namespace=project.namespace)
+        told = json.dumps({"status": {"future": {"wave": 3}}})
+        project.kubectl("patch", KIND, "tiny", "--subresource=status", "--type=merge", f"--patch={told}")
+        project.patch("tiny", {"suspend": False})
+        status = project.wait_phase("tiny", "Succeeded")
+        assert status["future"] == {"wave": 3}
+        finished_cleanly(project, "tiny")
+    finally:
+        project.cluster.apply((product.CHART / CRD).read_text())
 
 
 def test_migrations_outlive_an_uninstallation(operator, cluster, project, tiny_disk):
@@ -105,7 +182,7 @@ def test_migrations_outlive_an_uninstallation(operator, cluster, project, tiny_d
     assert project.status("tiny") == before
     operator.install()
     assert project.status("tiny") == before
-    project.delete("tiny")
+    finished_cleanly(project, "tiny")
 
 
 def allowed(operator: Installation, verb: str, resource: str, namespace: str) -> bool:
@@ -116,18 +193,31 @@ def allowed(operator: Installation, verb: str, resource: str, namespace: str) ->
     return asked.text.strip() == "yes"
 
 
-def test_an_operator_of_some_namespaces_has_no_rights_in_others(operator, project: Project, tiny_disk):
+def test_an_operator_of_some_namespaces_has_no_rights_in_others(operator, project: Project, tiny_disk, node_folder):
+    """It also takes sources that are folders of its node, where the administrator allows that."""
     project.source({"tiny.qcow2": tiny_disk})
-    operator.install(f"watchNamespaces={{{project.namespace}}}")
+    operator.install(f"watchNamespaces={{{project.namespace}}}", "hostPathSources.enabled=true")
+    volume = {"persistentVolumeClaim": None, "hostPath": {"path": str(node_folder)}}
     try:
-        project.apply(migration("tiny", "tiny.qcow2"))
+        project.apply(migration("tiny", "tiny.qcow2", source={"files": {"volume": volume}}))
         project.wait_phase("tiny", "Succeeded")
         assert allowed(operator, "create", "jobs.batch", project.namespace)
         assert not allowed(operator, "create", "jobs.batch", "default")
         assert not allowed(operator, "list", "virtualmachinemigrations.hyper2kvm.io", "default")
+        finished_cleanly(project, "tiny")
     finally:
         operator.install()
-    assert project.source_is_unchanged()
+
+
+@pytest.fixture
+def node_folder(cluster: Cluster, tiny_disk) -> Iterator[Path]:
+    """A folder of the node, which is one of the host, with a disk image in it."""
+    folder = cluster.layout.folder / "exports"
+    folder.mkdir(mode=0o755)
+    shutil.copy(tiny_disk, folder / "tiny.qcow2")
+    yield folder
+    assert (folder / "tiny.qcow2").read_bytes() == tiny_disk.read_bytes()
+    shutil.rmtree(folder)
 
 
 def test_the_operator_may_not_read_secrets_nor_anything_by_wildcard(operator):
@@ -162,7 +252,7 @@ def test_the_operator_does_what_it_may_and_may_what_it_does(operator, project: P
         migration("imported", "tiny.qcow2", target=imported, cleanup=cleanup),
         migration("stopped", "tiny.qcow2", target=imported),
     )
-    project.wait_stage("stopped", "Inspect")
+    reach(project, "stopped", "Inspect")
     project.patch("stopped", {"suspend": True})
     project.cluster.wait("job", "stopped-convert", "spec.suspend", "True", namespace=project.namespace)
     project.patch("stopped", {"suspend": False})
@@ -175,9 +265,7 @@ def test_the_operator_does_what_it_may_and_may_what_it_does(operator, project: P
         deadline=300,
     )
     project.delete("stopped")
-    for name in ("adopted", "imported"):
-        project.wait_phase(name, "Succeeded")
-        project.delete(name)
+    finished_cleanly(project, "adopted", "imported")
     may = {right for rule in granted(operator) for right in rights(rule)}
     done, denied = audited(operator, began)
     assert denied == set()
@@ -201,12 +289,10 @@ def granted(operator: Installation) -> list[dict]:
 
 def audited(operator: Installation, since: dt.datetime) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
     """What the operator's account ever did, and what it was denied since a moment: resource and verb."""
-    user = f"system:serviceaccount:{product.NAMESPACE}:{product.DEPLOYMENT}"
     done, denied = set(), set()
-    for line in operator.cluster.layout.audit.read_text().splitlines():
-        entry = json.loads(line)
+    for entry in operator.requests():
         about = entry.get("objectRef")
-        if entry["user"]["username"] != user or not about or "resource" not in about:
+        if not about or "resource" not in about:
             continue
         resource = "/".join(one for one in (about["resource"], about.get("subresource")) if one)
         group = about.get("apiGroup", "")

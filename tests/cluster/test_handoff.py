@@ -14,7 +14,8 @@ import pytest
 
 from hyper2kvm.run import run
 from hyper2kvm_operator.build.imageserver import server_name
-from lab.scenario.project import Project, claim, migration
+from lab.scenario.objects import claim, migration, pod
+from lab.scenario.project import KIND, Project
 
 pytestmark = pytest.mark.cluster
 
@@ -25,6 +26,7 @@ WANTED = {
     "immediate": {"target": {"disks": {"storageClassName": "lab-immediate"}}},
     "block": {"target": {"disks": {"storageClassName": "lab-block", "volumeMode": "Block"}}},
     "import": {"target": {"disks": {"format": "qcow2", "storageClassName": "lab-wait"}}},
+    "import-block": {"target": {"disks": {"format": "qcow2", "storageClassName": "lab-block", "volumeMode": "Block"}}},
     "none": {"target": {"disks": {"format": "qcow2"}, "handoff": "None"}},
     "plan": {"mode": "Plan"},
     "tidy": {
@@ -44,9 +46,7 @@ def handoffs(operator, tiny_disk) -> Iterator[Project]:
     made.apply(claim("taken-disk0", "lab-immediate", "64Mi"))
     made.apply(*(migration(name, "tiny.qcow2", **changes) for name, changes in WANTED.items()))
     yield made
-    unchanged = made.source_is_unchanged()
     operator.cluster.kubectl("delete", "namespace", made.namespace, "--wait=false")
-    assert unchanged
 
 
 @pytest.fixture(scope="session")
@@ -80,11 +80,15 @@ def test_adopt_makes_a_data_volume_of_the_claim_that_was_written(handoffs, conte
     assert image.exists()
 
 
-def test_adopt_takes_a_block_volume(handoffs, content):
-    handoffs.wait_phase("block", "Succeeded")
-    volume = handoffs.get("datavolume", "block-disk0")
+@pytest.mark.parametrize("name", ["block", "import-block"])
+def test_both_handoffs_take_a_block_volume(handoffs, content, name):
+    handoffs.wait_phase(name, "Succeeded")
+    volume = handoffs.get("datavolume", f"{name}-disk0")
     assert (volume["status"]["phase"], volume["spec"]["pvc"]["volumeMode"]) == ("Succeeded", "Block")
-    assert block_digest(handoffs, "block-disk0") == hashlib.sha256(content).hexdigest()
+    assert block_digest(handoffs, f"{name}-disk0") == hashlib.sha256(content).hexdigest()
+    handoffs.delete(name)
+    assert handoffs.leftovers(kept(name), of=name) == []
+    assert handoffs.get("datavolume", f"{name}-disk0")["status"]["phase"] == "Succeeded"
 
 
 def test_import_serves_the_image_to_cdi_and_takes_the_server_away(handoffs, content):
@@ -168,26 +172,16 @@ def h2k(project: Project, *arguments: str) -> str:
 
 def block_digest(project: Project, name: str) -> str:
     """SHA-256 of the first MiB of a block volume, read by a pod."""
-    project.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": "reader"},
-            "spec": {
-                "restartPolicy": "Never",
-                "securityContext": {"runAsUser": 107, "runAsGroup": 107, "fsGroup": 107},
-                "containers": [
-                    {
-                        "name": "main",
-                        "image": project.cluster.tools_image,
-                        "imagePullPolicy": "Never",
-                        "command": ["bash", "-euc", "head -c 1048576 /dev/volume | sha256sum"],
-                        "volumeDevices": [{"name": "disk", "devicePath": "/dev/volume"}],
-                    }
-                ],
-                "volumes": [{"name": "disk", "persistentVolumeClaim": {"claimName": name}}],
-            },
-        }
-    )
-    project.cluster.wait("pod", "reader", "status.phase", "Succeeded", namespace=project.namespace)
-    return project.kubectl("logs", "reader").split()[0]
+    script = "head -c 1048576 /dev/volume | sha256sum"
+    project.apply(pod(f"reads-{name}", project.cluster.tools_image, script, device=name))
+    project.cluster.wait("pod", f"reads-{name}", "status.phase", "Succeeded", namespace=project.namespace)
+    told = project.kubectl("logs", f"reads-{name}").split()[0]
+    project.kubectl("delete", "pod", f"reads-{name}")
+    return told
+
+
+def test_in_the_end_there_are_the_disks_and_the_source_as_it_was(handoffs):
+    handoffs.kubectl("delete", KIND, "--all", "--timeout=120s", deadline=130)
+    disks = set().union(*(kept(name) for name in WANTED if name not in {"none", "plan", "taken"}))
+    assert handoffs.leftovers({*disks, "persistentvolumeclaim/taken-disk0"}) == []
+    assert handoffs.source_is_unchanged()

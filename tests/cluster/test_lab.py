@@ -5,91 +5,42 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from hyper2kvm.run import run
 from hyper2kvm_api.errors import HostError
-from lab.cluster import health, kernel, namespace, traces, volumes
+from lab.cluster import health, kernel, namespace, toolchain, traces, volumes
 from lab.cluster.cluster import Cluster
 from lab.cluster.layout import Layout
+from lab.scenario.objects import claim, pod
+from lab.scenario.project import Project
 
 pytestmark = pytest.mark.cluster
 
 MIB = 1 << 20
 
 
-@pytest.fixture
-def project(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A namespace of the test's own, gone afterwards."""
-    told = request.node.name.split("[")[0].removeprefix("test_").replace("_", "-")[:50].strip("-")
-    name = f"{told}-{uuid4().hex[:4]}"
-    cluster.kubectl.make_namespace(name)
-    yield name
-    cluster.kubectl("delete", "namespace", name, "--wait=false")
+def shell(cluster: Cluster, name: str, script: str, *claims: str, device: str = "") -> dict:
+    return pod(name, cluster.tools_image, script, *claims, device=device)
 
 
-def claim(name: str, storage_class: str, size: str, mode: str = "Filesystem") -> dict:
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": name},
-        "spec": {
-            "storageClassName": storage_class,
-            "accessModes": ["ReadWriteOnce"],
-            "volumeMode": mode,
-            "resources": {"requests": {"storage": size}},
-        },
-    }
-
-
-def pod(cluster: Cluster, name: str, script: str, *claims: str, device: str = "") -> dict:
-    """A pod of uid 107 that runs a script, with file system claims at /volumes/NAME and one block claim at /dev/volume."""
-    mounts = [{"name": one, "mountPath": f"/volumes/{one}"} for one in claims]
-    every = [*claims, *([device] if device else [])]
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name},
-        "spec": {
-            "restartPolicy": "Never",
-            "terminationGracePeriodSeconds": 0,
-            "securityContext": {"runAsUser": 107, "runAsGroup": 107, "fsGroup": 107, "runAsNonRoot": True},
-            "containers": [
-                {
-                    "name": "main",
-                    "image": cluster.tools_image,
-                    "imagePullPolicy": "Never",
-                    "command": ["bash", "-euc", script],
-                    "volumeMounts": mounts,
-                    "volumeDevices": [{"name": device, "devicePath": "/dev/volume"}] if device else [],
-                }
-            ],
-            "volumes": [{"name": one, "persistentVolumeClaim": {"claimName": one}} for one in every],
-        },
-    }
-
-
-def output(cluster: Cluster, name: str, project: str) -> str:
-    cluster.wait("pod", name, "status.phase", "Succeeded", namespace=project)
-    return cluster.kubectl("logs", name, f"--namespace={project}")
+def output(project: Project, name: str) -> str:
+    project.cluster.wait("pod", name, "status.phase", "Succeeded", namespace=project.namespace)
+    return project.kubectl("logs", name)
 
 
 def test_a_pod_reaches_the_api_server_by_its_name(cluster, project):
-    cluster.apply(
-        pod(cluster, "caller", "curl --silent --insecure https://kubernetes.default/version"), namespace=project
-    )
-    assert json.loads(output(cluster, "caller", project))["gitVersion"] == "v1.34.4"
+    project.apply(shell(cluster, "caller", "curl --silent --insecure https://kubernetes.default/version"))
+    assert json.loads(output(project, "caller"))["gitVersion"] == "v1.34.4"
 
 
 def test_a_pod_has_no_way_out_of_the_machine(cluster, project):
     script = "curl --silent --max-time 5 http://203.0.113.1/ || echo refused"
-    cluster.apply(pod(cluster, "caller", script), namespace=project)
-    assert output(cluster, "caller", project).strip() == "refused"
+    project.apply(shell(cluster, "caller", script))
+    assert output(project, "caller").strip() == "refused"
 
 
 class Greeting(BaseHTTPRequestHandler):
@@ -107,8 +58,8 @@ def test_pods_reach_servers_on_the_host(cluster, project):
     with ThreadingHTTPServer((address, 0), Greeting) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         script = f"curl --silent http://{address}:{server.server_port}/"
-        cluster.apply(pod(cluster, "caller", script), namespace=project)
-        assert output(cluster, "caller", project) == "hello from the host"
+        project.apply(shell(cluster, "caller", script))
+        assert output(project, "caller") == "hello from the host"
         server.shutdown()
 
 
@@ -121,39 +72,39 @@ def test_a_volume_is_roots_and_its_group_is_the_pods(cluster, project, storage_c
     script = (
         "stat --format '%u %g' /volumes/data; echo written > /volumes/data/file; stat --format %u /volumes/data/file"
     )
-    cluster.apply(claim("data", storage_class, "64Mi"), pod(cluster, "writer", script, "data"), namespace=project)
-    assert output(cluster, "writer", project).split() == ["0", "107", "107"]
-    assert (cluster.host_folder_for("data", project) / "file").read_text() == "written\n"
-    volume = cluster.kubectl.field("persistentvolumeclaim", "data", "spec.volumeName", project)
-    cluster.kubectl("delete", "pod,persistentvolumeclaim", "--all", f"--namespace={project}")
+    project.apply(claim("data", storage_class, "64Mi"), shell(cluster, "writer", script, "data"))
+    assert output(project, "writer").split() == ["0", "107", "107"]
+    assert (project.image("data", "file")).read_text() == "written\n"
+    volume = cluster.kubectl.field("persistentvolumeclaim", "data", "spec.volumeName", project.namespace)
+    project.kubectl("delete", "pod,persistentvolumeclaim", "--all")
     cluster.wait_gone("persistentvolume", volume, deadline=60)
     assert not list(cluster.layout.volumes.glob(f"{volume}*"))
 
 
 def test_a_claim_that_waits_has_no_volume_before_its_pod(cluster, project):
-    cluster.apply(claim("waiting", "lab-wait", "64Mi"), claim("ready", "lab-immediate", "64Mi"), namespace=project)
-    cluster.wait("persistentvolumeclaim", "ready", "status.phase", "Bound", namespace=project, deadline=30)
-    assert cluster.kubectl.field("persistentvolumeclaim", "waiting", "status.phase", project) == "Pending"
+    project.apply(claim("waiting", "lab-wait", "64Mi"), claim("ready", "lab-immediate", "64Mi"))
+    cluster.wait("persistentvolumeclaim", "ready", "status.phase", "Bound", namespace=project.namespace, deadline=30)
+    assert cluster.kubectl.field("persistentvolumeclaim", "waiting", "status.phase", project.namespace) == "Pending"
     with pytest.raises(HostError) as caught:
-        cluster.host_folder_for("waiting", project)
+        project.image("waiting")
     assert "first pod" in caught.value.hint
 
 
 def test_a_volume_is_full_at_its_size(cluster, project):
     script = "dd if=/dev/zero of=/volumes/data/file bs=1M count=100 2>&1 || true; stat --format %s /volumes/data/file"
-    cluster.apply(claim("data", "lab-wait", "64Mi"), pod(cluster, "writer", script, "data"), namespace=project)
-    told = output(cluster, "writer", project)
+    project.apply(claim("data", "lab-wait", "64Mi"), shell(cluster, "writer", script, "data"))
+    told = output(project, "writer")
     assert "No space left on device" in told
     assert 40 * MIB < int(told.split()[-1]) < 64 * MIB
 
 
 def test_a_block_volume_is_a_device_of_its_size_that_the_pods_user_may_write(cluster, project):
     script = "blockdev --getsize64 /dev/volume; echo written | dd of=/dev/volume conv=notrunc status=none; head -c 8 /dev/volume"
-    manifests = claim("disk", "lab-block", "64Mi", "Block"), pod(cluster, "writer", script, device="disk")
-    cluster.apply(*manifests, namespace=project)
-    assert output(cluster, "writer", project).split() == [str(64 * MIB), "written"]
-    volume = cluster.kubectl.field("persistentvolumeclaim", "disk", "spec.volumeName", project)
-    cluster.kubectl("delete", "pod,persistentvolumeclaim", "--all", f"--namespace={project}")
+    manifests = claim("disk", "lab-block", "64Mi", "Block"), shell(cluster, "writer", script, device="disk")
+    project.apply(*manifests)
+    assert output(project, "writer").split() == [str(64 * MIB), "written"]
+    volume = cluster.kubectl.field("persistentvolumeclaim", "disk", "spec.volumeName", project.namespace)
+    project.kubectl("delete", "pod,persistentvolumeclaim", "--all")
     cluster.wait_gone("persistentvolume", volume, deadline=60)
 
 
@@ -194,20 +145,17 @@ spec:
 
 
 @pytest.fixture
-def served_disk(cluster: Cluster, project: str, tmp_path: Path) -> bytes:
+def served_disk(cluster: Cluster, project: Project, tmp_path: Path) -> bytes:
     """A qcow2 at http://images/disk.qcow2 with Range; the content of its first MiB."""
     content = os.urandom(MIB)
     raw = tmp_path / "disk.raw"
     raw.write_bytes(content)
     os.truncate(raw, 64 * MIB)
-    cluster.apply(claim("exports", "lab-immediate", "64Mi"), namespace=project)
-    cluster.wait("persistentvolumeclaim", "exports", "status.phase", "Bound", namespace=project)
-    exports = cluster.host_folder_for("exports", project)
-    run(["qemu-img", "convert", "-O", "qcow2", str(raw), str(exports / "disk.qcow2")], deadline=60)
-    cluster.apply(SERVER.replace("IMAGE", cluster.tools_image), namespace=project)
-    cluster.kubectl(
-        "wait", "--for=condition=Ready", "pod/images", f"--namespace={project}", "--timeout=60s", deadline=70
-    )
+    project.apply(claim("exports", "lab-immediate", "64Mi"))
+    cluster.wait("persistentvolumeclaim", "exports", "status.phase", "Bound", namespace=project.namespace)
+    run(["qemu-img", "convert", "-O", "qcow2", str(raw), str(project.image("exports", "disk.qcow2"))], deadline=60)
+    project.apply(SERVER.replace("IMAGE", cluster.tools_image))
+    project.kubectl("wait", "--for=condition=Ready", "pod/images", "--timeout=60s", deadline=70)
     return content
 
 
@@ -233,43 +181,43 @@ IMMEDIATELY = {"storage.bind.immediate.requested": "true"}
 def test_cdi_imports_a_qcow2_by_a_services_name(cluster, project, served_disk):
     source = {"http": {"url": "http://images/disk.qcow2"}}
     wanted = data_volume("disk", storage("lab-wait", "64Mi"), source, **IMMEDIATELY)
-    cluster.apply(wanted, namespace=project)
-    cluster.wait("datavolume", "disk", "status.phase", "Succeeded", namespace=project, deadline=180)
-    imported = cluster.host_folder_for("disk", project) / "disk.img"
+    project.apply(wanted)
+    cluster.wait("datavolume", "disk", "status.phase", "Succeeded", namespace=project.namespace, deadline=180)
+    imported = project.image("disk")
     with imported.open("rb") as disk:
         assert disk.read(MIB) == served_disk
     assert imported.stat().st_uid == 107
     assert imported.stat().st_size >= 64 * MIB
-    assert " 206 " in cluster.kubectl("logs", "images", f"--namespace={project}")
+    assert " 206 " in project.kubectl("logs", "images")
 
 
 def test_cdi_imports_into_a_block_volume(cluster, project, served_disk):
     source = {"http": {"url": "http://images/disk.qcow2"}}
     wanted = data_volume("disk", storage("lab-block", "64Mi"), source, **IMMEDIATELY)
-    cluster.apply(wanted, namespace=project)
-    cluster.wait("datavolume", "disk", "status.phase", "Succeeded", namespace=project, deadline=180)
-    cluster.apply(pod(cluster, "reader", "head -c 1048576 /dev/volume | sha256sum", device="disk"), namespace=project)
-    assert output(cluster, "reader", project).split()[0] == hashlib.sha256(served_disk).hexdigest()
+    project.apply(wanted)
+    cluster.wait("datavolume", "disk", "status.phase", "Succeeded", namespace=project.namespace, deadline=180)
+    project.apply(shell(cluster, "reader", "head -c 1048576 /dev/volume | sha256sum", device="disk"))
+    assert output(project, "reader").split()[0] == hashlib.sha256(served_disk).hexdigest()
 
 
 def test_a_data_volume_adopts_a_claim_that_was_written_before(cluster, project):
     script = "echo converted > /volumes/disk/disk.img"
-    cluster.apply(claim("disk", "lab-wait", "64Mi"), pod(cluster, "writer", script, "disk"), namespace=project)
-    output(cluster, "writer", project)
+    project.apply(claim("disk", "lab-wait", "64Mi"), shell(cluster, "writer", script, "disk"))
+    output(project, "writer")
     populated = "cdi.kubevirt.io/storage.populatedFor=disk"
-    cluster.kubectl("annotate", "persistentvolumeclaim", "disk", populated, f"--namespace={project}")
+    project.kubectl("annotate", "persistentvolumeclaim", "disk", populated)
     adopting = data_volume("disk", storage("lab-wait", "64Mi"), {"blank": {}}, allowClaimAdoption="true")
-    cluster.apply(adopting, namespace=project)
-    cluster.wait("datavolume", "disk", "status.phase", "Succeeded", namespace=project)
-    adopted = cluster.get("persistentvolumeclaim", "disk", project)
+    project.apply(adopting)
+    cluster.wait("datavolume", "disk", "status.phase", "Succeeded", namespace=project.namespace)
+    adopted = cluster.get("persistentvolumeclaim", "disk", project.namespace)
     assert adopted["metadata"]["ownerReferences"][0]["kind"] == "DataVolume"
-    assert (cluster.host_folder_for("disk", project) / "disk.img").read_text() == "converted\n"
+    assert (project.image("disk")).read_text() == "converted\n"
 
 
 @pytest.mark.alone
 def test_pods_outlive_the_kubelet(cluster, project):
-    cluster.apply(pod(cluster, "sleeper", "sleep 1000"), namespace=project)
-    cluster.wait("pod", "sleeper", "status.phase", "Running", namespace=project)
+    project.apply(shell(cluster, "sleeper", "sleep 1000"))
+    cluster.wait("pod", "sleeper", "status.phase", "Running", namespace=project.namespace)
     started = cluster.get("pod", "sleeper", project)["status"]["containerStatuses"][0]["state"]["running"]["startedAt"]
     cluster.restart_kubelet()
     status = cluster.get("pod", "sleeper", project)["status"]["containerStatuses"][0]
@@ -343,7 +291,7 @@ def test_a_cluster_leaves_no_trace(killed):
     spare.up()
     spare.apply(claim("data", "lab-immediate", "64Mi"), claim("disk", "lab-block", "64Mi", "Block"))
     script = "echo hi > /volumes/data/file; exec sleep 1000"
-    spare.apply(pod(spare, "sleeper", script, "data", device="disk"))
+    spare.apply(shell(spare, "sleeper", script, "data", device="disk"))
     spare.wait("pod", "sleeper", "status.phase", "Running")
     processes = namespace.members(namespace.find(spare.layout))
     attached = devices(spare)
@@ -355,6 +303,20 @@ def test_a_cluster_leaves_no_trace(killed):
     assert len(attached) == 3
     assert not attached.intersection(volumes.attachments().items())
     assert host() == before
+
+
+def test_a_machine_without_go_gets_one_that_builds(tmp_path, monkeypatch):
+    monkeypatch.setattr(toolchain, "GO_CACHE", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    go = toolchain.ensure_go()
+    assert go.is_relative_to(tmp_path)
+    (tmp_path / "go.mod").write_text("module example.test/tiny\n\ngo 1.26\n")
+    (tmp_path / "main.go").write_text('package main\n\nfunc main() { println("built") }\n')
+    environment = {**toolchain.environment(), "CGO_ENABLED": "0"}
+    run([str(go), "-C", str(tmp_path), "build", "-o", "tiny"], deadline=300, environment=environment)
+    assert run([str(tmp_path / "tiny")], deadline=10).stderr == "built\n"
+    configuration = run([str(go), "env", "GOTELEMETRYDIR", "GOPATH"], deadline=10, environment=environment).text
+    assert all(line.startswith(str(tmp_path)) for line in configuration.split())
 
 
 FIRMWARE_ONLY = """
@@ -378,12 +340,15 @@ spec:
 
 def test_kubevirt_refuses_a_machine_that_cannot_be(kubevirt_cluster, project):
     with pytest.raises(HostError) as caught:
-        kubevirt_cluster.apply(FIRMWARE_ONLY.replace("BUS", "nonsense"), namespace=project)
-    assert "unrecognized bus" in caught.value.message or "bus" in caught.value.message
+        project.apply(FIRMWARE_ONLY.replace("BUS", "nonsense"))
+    assert "disks[0].disk" in caught.value.message
+    assert "unrecognized bus" in caught.value.message
 
 
 @pytest.mark.parametrize(("storage_class", "mode"), [("lab-wait", "Filesystem"), ("lab-block", "Block")])
 def test_kubevirt_runs_a_machine(kubevirt_cluster, project, storage_class, mode):
-    kubevirt_cluster.apply(claim("disk", storage_class, "64Mi", mode), namespace=project)
-    kubevirt_cluster.apply(FIRMWARE_ONLY.replace("BUS", "virtio"), namespace=project)
-    kubevirt_cluster.wait("virtualmachineinstance", "tiny", "status.phase", "Running", namespace=project, deadline=180)
+    project.apply(claim("disk", storage_class, "64Mi", mode))
+    project.apply(FIRMWARE_ONLY.replace("BUS", "virtio"))
+    kubevirt_cluster.wait(
+        "virtualmachineinstance", "tiny", "status.phase", "Running", namespace=project.namespace, deadline=180
+    )

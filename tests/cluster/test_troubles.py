@@ -6,7 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from lab.scenario.project import Project, migration
+from lab.scenario.ending import failed
+from lab.scenario.objects import migration
+from lab.scenario.project import Project
 
 pytestmark = pytest.mark.cluster
 
@@ -51,14 +53,7 @@ def troubled(operator, tiny_disk, tmp_path_factory) -> Iterator[Project]:
 
 @pytest.mark.parametrize(("name", "reason", "words"), [(name, row[2], row[3]) for name, row in TROUBLES.items()])
 def test_a_trouble_is_named(troubled, name, reason, words):
-    status = troubled.wait_end(name)
-    failure = status["failure"]
-    assert (status["phase"], failure["reason"]) == ("Failed", reason), failure
-    assert words in failure["message"]
-    assert failure["hint"]
-    ready = next(one for one in status["conditions"] if one["type"] == "Ready")
-    assert (ready["status"], ready["reason"]) == ("False", reason)
-    assert reason in [told for told, _ in troubled.events(name)]
+    failed(troubled, name, reason, words)
 
 
 def test_troubles_leave_the_source_alone_and_nothing_behind(troubled):

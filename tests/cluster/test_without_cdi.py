@@ -7,8 +7,10 @@ import pytest
 from lab.cluster import cdi
 from lab.cluster.cluster import Cluster
 from lab.running import wait_running
+from lab.scenario.ending import failed, finished_cleanly
 from lab.scenario.installation import Installation
-from lab.scenario.project import Project, migration
+from lab.scenario.objects import migration
+from lab.scenario.project import Project
 
 pytestmark = [pytest.mark.cluster, pytest.mark.alone]
 
@@ -37,15 +39,13 @@ def test_without_cdi_the_claims_are_the_disks_and_what_needs_it_works_once_it_is
     cdi.install(bare.kubectl)
     cdi.wait_until_deployed(bare.kubectl)
     project.patch("imported", {"job": {"retries": 1}})
-    project.wait_phase("imported", "Succeeded")
-    assert project.get("datavolume", "imported-disk0")["status"]["phase"] == "Succeeded"
-    assert project.source_is_unchanged()
+    (launcher,) = project.items("pod", "vm.kubevirt.io/name=web01")
+    machine = ["virtualmachine/web01", "virtualmachineinstance/web01", f"pod/{launcher['metadata']['name']}"]
+    finished_cleanly(project, "imported", kept=[*machine, "persistentvolumeclaim/adopted-disk0"])
 
 
 def refused(project: Project) -> None:
-    failure = project.wait_end("imported")["failure"]
-    assert failure["reason"] == "CdiMissing"
-    assert "Install CDI" in failure["hint"]
+    assert "Install CDI" in failed(project, "imported", "CdiMissing")["hint"]
     assert project.pods("imported", "plan") == []
 
 

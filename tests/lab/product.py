@@ -63,20 +63,19 @@ def load_images(cluster: Cluster) -> dict[str, str]:
     return found
 
 
-def install(cluster: Cluster, *settings: str, release: str = RELEASE, namespace: str = NAMESPACE) -> None:
+def install(cluster: Cluster, *settings: str, chart: Path = CHART) -> None:
     """Install or upgrade the chart, and wait until the operator is ready.
 
     Args:
         cluster: where.
-        settings: values of the chart as `path=value`.
-        release: the release's name.
-        namespace: its namespace, made when it is not there.
+        settings: values of the chart as `path=value`; the last one of a path counts.
+        chart: its folder.
 
     Raises:
         HostError: ProgramFailed with Helm's words.
     """
     found = load_images(cluster)
-    say(f"helm upgrade --install {release}")
+    say(f"helm upgrade --install {RELEASE}")
     values = [
         f"operator.image.name={found['operator']}",
         f"conversion.image.name={found['conversion']}",
@@ -88,8 +87,8 @@ def install(cluster: Cluster, *settings: str, release: str = RELEASE, namespace:
         *settings,
     ]
     chosen = [f"--set={value}" for value in values]
-    wait = ["--wait", "--timeout=5m", "--create-namespace", f"--namespace={namespace}"]
-    helm(cluster, "upgrade", "--install", release, str(CHART), *wait, *chosen)
+    wait = ["--wait", "--timeout=5m", "--create-namespace", f"--namespace={NAMESPACE}"]
+    helm(cluster, "upgrade", "--install", RELEASE, str(chart), *wait, *chosen)
 
 
 def helm(cluster: Cluster, *arguments: str, deadline: float = 400) -> str:

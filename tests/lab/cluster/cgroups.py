@@ -49,6 +49,19 @@ def groups(name: str, root: Path = _ROOT) -> list[Path]:
     return [hierarchy / name for hierarchy in hierarchies(root) if (hierarchy / name).exists()]
 
 
+def processes(name: str, pod: str, root: Path = _ROOT) -> list[int]:
+    """Processes of a pod, by its uid; none when it has ended."""
+    files = (file for hierarchy in hierarchies(root) for file in (hierarchy / name).rglob(f"pod{pod}/**/cgroup.procs"))
+    return sorted({int(line) for file in files for line in _read(file)})
+
+
+def _read(file: Path) -> list[str]:
+    try:
+        return file.read_text().split()
+    except OSError:  # the group has gone meanwhile
+        return []
+
+
 def memory(name: str, root: Path = _ROOT) -> int:
     """Bytes of memory that the group's pods use."""
     for path in (root / "memory" / name / "memory.usage_in_bytes", root / name / "memory.current"):

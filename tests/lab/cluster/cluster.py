@@ -143,6 +143,14 @@ class Cluster:
         """Whether the node has an image."""
         return reference in runtime.stored(self._pid())
 
+    def tag_image(self, reference: str, other: str) -> None:
+        """Give an image that the node has another name.
+
+        Raises:
+            HostError: ProgramFailed.
+        """
+        runtime.tag(self._pid(), reference, other)
+
     def host_folder_for(self, claim: str, namespace: str = "default") -> Path:
         """The content of a bound Filesystem claim, as a folder that the host can read and write.
 
@@ -201,6 +209,18 @@ class Cluster:
             time.sleep(seconds)
         finally:
             os.kill(pid, signal.SIGCONT)
+        wait_until_healthy(self.layout, self._pid())
+
+    def stop_apiserver(self, seconds: float) -> None:
+        """Take the API server away, as when its machine starts anew: connections are refused. Its data stay."""
+        supervisor, killed = self._pid(), self.process("kube-apiserver")
+        os.kill(supervisor, signal.SIGSTOP)
+        try:
+            os.kill(killed, signal.SIGKILL)
+            time.sleep(seconds)
+        finally:
+            os.kill(supervisor, signal.SIGCONT)
+        wait_for("a new kube-apiserver", lambda: self._still("kube-apiserver", killed), deadline=30, pause=0.1)
         wait_until_healthy(self.layout, self._pid())
 
     def _pid(self) -> int:

@@ -57,6 +57,11 @@ class Layout:
         return self.folder / "admin.kubeconfig"
 
     @property
+    def pod_logs(self) -> Path:
+        """The kubelet's logs of pods: NAMESPACE_NAME_UID/CONTAINER/NUMBER.log."""
+        return self.folder / "var-log/pods"
+
+    @property
     def volumes(self) -> Path:
         """Image files behind the persistent volumes, and where the cluster's mount namespace has them mounted."""
         return self.folder / "volumes"

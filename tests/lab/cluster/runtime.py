@@ -44,5 +44,14 @@ def load(pid: int, archive: Path, references: Sequence[str], logs: Path) -> None
         run(_ctr(pid, "images", "label", reference, _PINNED), deadline=30)
 
 
+def tag(pid: int, reference: str, other: str) -> None:
+    """Give an image another name.
+
+    Raises:
+        HostError: ProgramFailed of containerd's client.
+    """
+    run(_ctr(pid, "images", "tag", "--force", reference, other), deadline=30)
+
+
 def _ctr(pid: int, *arguments: str) -> list[str]:
     return namespace.inside(pid, ["ctr", "--address", CONTAINERD_SOCKET, "--namespace", "k8s.io", *arguments])

@@ -17,7 +17,8 @@ from lab.demo.ending import carried_out
 from lab.guests.build import ensure_guest
 from lab.guests.sample import SampleGuest
 from lab.product import REPOSITORY
-from lab.scenario.project import FINAL, Json, Project
+from lab.scenario.objects import Json
+from lab.scenario.project import FINAL, Project
 
 NAMESPACE = "demo"
 EXAMPLE = REPOSITORY / "manifests/examples/ova-to-kubevirt.yaml"

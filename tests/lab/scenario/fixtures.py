@@ -1,19 +1,16 @@
 """pytest's fixtures: the installed operator, and a namespace for each test."""
 
 import os
-import random
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from hyper2kvm.run import run
 from lab.cluster.cluster import Cluster
+from lab.scenario.images import disk_image
 from lab.scenario.installation import Installation
 from lab.scenario.project import Project
-
-_MIB = 1 << 20
 
 
 @pytest.fixture(scope="session")
@@ -46,19 +43,3 @@ def tiny_disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bootable_disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with a boot record, and nothing that it starts: INSPECT opens it in the appliance, for a while."""
     return disk_image(tmp_path_factory.mktemp("bootable") / "bootable.qcow2", size=64, data=8, boot_record=True)
-
-
-def disk_image(path: Path, *, size: int, data: int, boot_record: bool = False) -> Path:
-    """A disk image whose first `data` MiB are noise, the same each time; sizes in MiB, format by suffix."""
-    raw = path.with_suffix(".noise")
-    noise = random.Random(data)
-    with raw.open("wb") as file:
-        for _ in range(data):
-            file.write(noise.randbytes(_MIB))
-        if boot_record:
-            file.seek(510)
-            file.write(b"\x55\xaa")
-    os.truncate(raw, size * _MIB)
-    run(["qemu-img", "convert", "-f", "raw", "-O", path.suffix[1:], str(raw), str(path)], deadline=120)
-    raw.unlink()
-    return path

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 from hyper2kvm_api.errors import HostError
@@ -13,6 +14,7 @@ from lab import product
 from lab.cluster import namespace
 from lab.cluster.cluster import Cluster
 from lab.cluster.progress import wait_for
+from lab.scenario.objects import Json
 
 # The lab has no KVM that works, and tests have little patience.
 SETTINGS = ("kvm=None", "conversion.startDeadline=60", "maxConcurrent=40", "operator.logFormat=text")
@@ -31,7 +33,7 @@ class Installation:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
 
-    def install(self, *settings: str) -> None:
+    def install(self, *settings: str, chart: Path = product.CHART) -> None:
         """Install or upgrade with values over the lab's, and wait until the operator is ready.
 
         Raises:
@@ -40,7 +42,7 @@ class Installation:
         # Helm refuses to work on a release that it works on already, for another test process.
         with self.cluster.layout.folder.joinpath("install.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            product.install(self.cluster, *SETTINGS, *settings)
+            product.install(self.cluster, *SETTINGS, *settings, chart=chart)
 
     def helm(self, *arguments: str) -> str:
         """Run Helm in the release's namespace; what it prints.
@@ -109,6 +111,12 @@ class Installation:
         environment = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
         return from_environment({one["name"]: one.get("value", "") for one in environment})
 
+    @property
+    def image(self) -> str:
+        """The image that the operator runs."""
+        path = "--output=jsonpath={.spec.template.spec.containers[0].image}"
+        return self.kubectl("get", "deployment", product.DEPLOYMENT, path)
+
     def kubectl(self, *arguments: str) -> str:
         """kubectl in the operator's namespace."""
         return self.cluster.kubectl(*arguments, f"--namespace={product.NAMESPACE}")
@@ -116,6 +124,19 @@ class Installation:
     def log(self) -> str:
         """The operator's log."""
         return self.kubectl("logs", f"deployment/{product.DEPLOYMENT}")
+
+    def requests(self) -> Iterator[Json]:
+        """What the operator has asked of the API server since the cluster was brought up (audit.k8s.io/v1, Event)."""
+        user = f"system:serviceaccount:{product.NAMESPACE}:{product.DEPLOYMENT}"
+        for line in self.cluster.layout.audit.read_text().splitlines():
+            entry = json.loads(line)
+            if entry["user"]["username"] == user:
+                yield entry
+
+    def conflicts(self, namespace: str) -> int:
+        """How often the operator was told that something in a namespace has changed meanwhile."""
+        asked = (one for one in self.requests() if one.get("objectRef", {}).get("namespace") == namespace)
+        return sum(one["responseStatus"].get("reason") == "Conflict" for one in asked)
 
     def metrics(self) -> str:
         """What Prometheus would read, by way of the API server's proxy."""

@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from hyper2kvm.run import run
 from hyper2kvm_api.errors import HostError
@@ -13,15 +12,16 @@ from hyper2kvm_api.reasons import Reason
 from hyper2kvm_operator.build.metadata import MigrationKey
 from hyper2kvm_operator.kube.resources import MANAGED_BY, MANAGER, NAME_LABEL
 from lab.cluster.cluster import Cluster
-
-Json = dict[str, Any]
+from lab.scenario.objects import SOURCE, Json, claim
 
 FINAL = ("Succeeded", "Failed", "Cancelled")
 KIND = "virtualmachinemigration"
-SOURCE = "exports"
-"""Name of the claim with the sources."""
+_OWN = ("job", "pod", "persistentvolumeclaim", "configmap", "secret", "service", "datavolume")
+"""Kinds of what the operator makes."""
 
-_CHILDREN = "job,pod,persistentvolumeclaim,configmap,secret,service,datavolume"
+_GIVEN = ("serviceaccount/default", "configmap/kube-root-ca.crt")
+"""What Kubernetes puts into each namespace."""
+
 _PAUSE = 0.3
 
 
@@ -31,11 +31,13 @@ class Project:
     Attributes:
         cluster: where it lies.
         namespace: its name.
+        files: the sources, by their paths on the claim.
     """
 
     def __init__(self, cluster: Cluster, namespace: str) -> None:
         self.cluster = cluster
         self.namespace = namespace
+        self.files: Mapping[str, Path] = {}
         self._sources: dict[str, str] = {}
 
     def source(self, files: Mapping[str, Path], *, size: str = "256Mi") -> None:
@@ -46,6 +48,7 @@ class Project:
         """
         self.apply(claim(SOURCE, "lab-immediate", size))
         self.cluster.wait("persistentvolumeclaim", SOURCE, "status.phase", "Bound", namespace=self.namespace)
+        self.files = dict(files)
         folder = self._folder()
         for name, file in files.items():
             path = folder / name
@@ -58,8 +61,8 @@ class Project:
         """Whether the sources are what they were."""
         return bool(self._sources) and self._digests() == self._sources
 
-    def apply(self, *manifests: Json) -> None:
-        """Apply objects in this namespace.
+    def apply(self, *manifests: Json | str) -> None:
+        """Apply objects or YAML texts in this namespace.
 
         Raises:
             HostError: ProgramFailed with the API server's refusal.
@@ -117,7 +120,7 @@ class Project:
                 return status
             ended = seen and status.get("phase") in FINAL
             if ended or time.monotonic() - began > deadline:
-                raise _not_reached(self.namespace, name, phases, status)
+                raise not_reached(self.namespace, name, phases, status)
             time.sleep(_PAUSE)
 
     def wait_end(self, name: str, *, deadline: float = 400) -> Json:
@@ -138,26 +141,8 @@ class Project:
                 condition: Json = found[0]
                 return condition
             if time.monotonic() - began > deadline:
-                raise _not_reached(self.namespace, name, (reason,), status)
+                raise not_reached(self.namespace, name, (reason,), status)
             time.sleep(_PAUSE)
-
-    def wait_stage(self, name: str, stage: str, *, deadline: float = 180) -> str:
-        """Wait until the newest convert pod says that it has begun a stage; the pod's name.
-
-        Raises:
-            HostError: ProgramTimedOut.
-        """
-        began = time.monotonic()
-        started = f'"type":"StageStarted","stage":"{stage}"'
-        while time.monotonic() - began < deadline:
-            pods = self.pods(name, "convert")
-            if pods:
-                pod = str(pods[-1]["metadata"]["name"])
-                told = self.cluster.kubectl.run("logs", pod, f"--namespace={self.namespace}", check=False)
-                if started in told.text:
-                    return pod
-            time.sleep(0.1)
-        raise _not_reached(self.namespace, name, (stage,), self.status(name))
 
     def pods(self, name: str, role: str) -> list[Json]:
         """The pods of a migration's Job, the newest last."""
@@ -179,30 +164,43 @@ class Project:
         self.kubectl("delete", KIND, name, f"--timeout={deadline:.0f}s", deadline=deadline + 10)
 
     def leftovers(self, kept: Iterable[str] = (), *, of: str = "", patience: float = 45) -> list[str]:
-        """What the operator has made and what is still there, apart from what is to be kept, as `kind/name`.
+        """What is still there, apart from what is to be kept and what was given, as `kind/name`.
 
         Owned objects go in the background: they get some patience.
 
         Args:
             kept: what is to be there.
-            of: only what belongs to this migration; of all when empty.
+            of: only what is labelled as this migration's; everything in the namespace, whoever made it, when empty.
             patience: seconds.
         """
         began = time.monotonic()
         while True:
-            found = set(self._made(of)) - set(kept)
+            found = set(self._labelled(of) if of else self._everything()) - set(kept)
             if not found or time.monotonic() - began > patience:
                 return sorted(found)
             time.sleep(_PAUSE)
 
     def image(self, claim_name: str, file: str = "disk.img") -> Path:
-        """A disk on a claim, as the host sees it."""
-        return self.cluster.host_folder_for(claim_name, self.namespace) / file
+        """A disk on a claim, as the host sees it: a file, or a block device."""
+        place = self.cluster.host_folder_for(claim_name, self.namespace)
+        return place if place.is_block_device() else place / file
 
-    def _made(self, migration_name: str) -> list[str]:
-        selector = f"{MANAGED_BY}={MANAGER}" + (f",{NAME_LABEL}={migration_name}" if migration_name else "")
-        told = self.kubectl("get", _CHILDREN, f"--selector={selector}", "--output=name")
-        return [line.replace("datavolume.cdi.kubevirt.io", "datavolume") for line in told.split()]
+    def _labelled(self, name: str) -> list[str]:
+        selector = f"--selector={MANAGED_BY}={MANAGER},{NAME_LABEL}={name}"
+        return _named(self.kubectl("get", ",".join(_OWN), selector, "--output=name"))
+
+    def _everything(self) -> set[str]:
+        """Every object of the namespace but Events, and the volumes of claims that are gone."""
+        select = ("--namespaced", "--verbs=list,delete", "--cached=false", "--output=name")
+        kinds = [
+            kind for kind in self.cluster.kubectl("api-resources", *select).split() if kind.split(".")[0] != "events"
+        ]
+        found = set(_named(self.kubectl("get", ",".join(kinds), "--ignore-not-found", "--output=name")))
+        volumes = json.loads(self.cluster.kubectl("get", "persistentvolume", "--output=json"))["items"]
+        holders = [volume["spec"].get("claimRef", {}) for volume in volumes]
+        claims = {holder["name"] for holder in holders if holder.get("namespace") == self.namespace}
+        lost = {f"persistentvolume of {name}" for name in claims if f"persistentvolumeclaim/{name}" not in found}
+        return (found | lost) - {*_GIVEN, f"persistentvolumeclaim/{SOURCE}"}
 
     def _folder(self) -> Path:
         return self.cluster.host_folder_for(SOURCE, self.namespace)
@@ -213,45 +211,10 @@ class Project:
         return {str(path.relative_to(folder)): _digest(path) for path in files}
 
 
-def migration(name: str, path: str, **changes: Json | str | bool | list[str]) -> Json:
-    """A migration of a file on the claim of the sources, small and without a boot check; `changes` are merged in, None removes."""
-    spec: Json = {
-        "source": {"files": {"volume": {"persistentVolumeClaim": {"claimName": SOURCE}}, "path": path}},
-        "guest": {"whenUnsupported": "Copy"},
-        "validation": {"boot": {"enabled": False}},
-        "job": {"workspace": {"size": "64Mi"}},
-    }
-    return {
-        "apiVersion": "hyper2kvm.io/v1alpha1",
-        "kind": "VirtualMachineMigration",
-        "metadata": {"name": name},
-        "spec": _merged(spec, changes),
-    }
-
-
-def claim(name: str, storage_class: str, size: str, mode: str = "Filesystem") -> Json:
-    """A PersistentVolumeClaim."""
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": name},
-        "spec": {
-            "storageClassName": storage_class,
-            "accessModes": ["ReadWriteOnce"],
-            "volumeMode": mode,
-            "resources": {"requests": {"storage": size}},
-        },
-    }
-
-
-def _merged(under: Json, over: Mapping[str, Any]) -> Json:
-    both = {
-        key: _merged(under[key], value)
-        for key, value in over.items()
-        if isinstance(value, dict) and isinstance(under.get(key), dict)
-    }
-    merged = {**under, **over, **both}
-    return {key: value for key, value in merged.items() if value is not None}
+def _named(listed: str) -> list[str]:
+    """`kind/name` of each line of kubectl's, whose kinds have groups."""
+    pairs = [line.partition("/") for line in listed.split()]
+    return [f"{kind.partition('.')[0]}/{name}" for kind, _, name in pairs]
 
 
 def _digest(path: Path) -> str:
@@ -259,7 +222,8 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _not_reached(namespace: str, name: str, wanted: Iterable[str], status: Json) -> HostError:
+def not_reached(namespace: str, name: str, wanted: Iterable[str], status: Json) -> HostError:
+    """The error of who has waited for something that a migration does not become."""
     told = {key: status.get(key) for key in ("phase", "stage", "progress", "failure", "conditions")}
     return HostError(
         Reason.PROGRAM_TIMED_OUT,

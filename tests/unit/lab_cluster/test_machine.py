@@ -76,3 +76,14 @@ def test_the_group_goes_with_all_below_it(tmp_path):
     cgroups.remove("hyper2kvm-run", tmp_path)
     assert cgroups.groups("hyper2kvm-run", tmp_path) == []
     cgroups.remove("hyper2kvm-run", tmp_path)
+
+
+def test_processes_of_a_pod_are_found_by_its_uid_in_every_hierarchy(tmp_path):
+    for name in ("memory", "pids"):
+        hierarchy(tmp_path / name)
+        for pod, process in (("1a", 11), ("2b", 22)):
+            group = tmp_path / name / f"hyper2kvm-run/kubepods/burstable/pod{pod}/container"
+            group.mkdir(parents=True)
+            (group / "cgroup.procs").write_text(f"{process}\n{process + 1}\n")
+    assert cgroups.processes("hyper2kvm-run", "2b", tmp_path) == [22, 23]
+    assert cgroups.processes("hyper2kvm-run", "3c", tmp_path) == []

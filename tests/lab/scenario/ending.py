@@ -1,0 +1,96 @@
+"""How a scenario has to end: a status that says what happened, the source as it was, and nothing left behind."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from hyper2kvm.run import run
+from lab.scenario.objects import Json
+from lab.scenario.project import Project
+
+_CONDITIONS = ("Planned", "Provisioned", "Converted", "Validated", "HandedOff", "Ready")
+
+
+def finished_cleanly(
+    project: Project, *names: str, kept: Iterable[str] = (), cdi: bool = True, deadline: float = 400
+) -> Json:
+    """Migrations succeed; their disks hold what the sources held, and outlive them alone. The last one's status.
+
+    Args:
+        project: where they are.
+        names: all migrations of the namespace.
+        kept: what else is to be there when they are gone, as `kind/name`.
+        cdi: whether the disks are CDI's DataVolumes.
+        deadline: seconds for each.
+    """
+    assert names
+    disks: list[str] = []
+    status: Json = {}
+    for name in names:
+        status = project.wait_phase(name, "Succeeded", deadline=deadline)
+        disks += _succeeded(project, name, status, cdi=cdi)
+        project.delete(name)
+    volumes = [f"datavolume/{disk}" for disk in disks if cdi]
+    assert project.leftovers([*kept, *volumes, *(f"persistentvolumeclaim/{disk}" for disk in disks)]) == []
+    assert project.source_is_unchanged()
+    return status
+
+
+def failed_cleanly(project: Project, name: str, reason: str, words: str = "", *, kept: Iterable[str] = ()) -> Json:
+    """A migration fails for a reason that its status, its condition and an Event name; nothing outlives it. The failure.
+
+    Args:
+        project: where it is, the only one of the namespace.
+        name: its name.
+        reason: why.
+        words: what the message must say.
+        kept: what is to be there when it is gone, as `kind/name`.
+    """
+    failure = failed(project, name, reason, words)
+    project.delete(name)
+    assert project.leftovers(kept) == []
+    assert project.source_is_unchanged()
+    return failure
+
+
+def failed(project: Project, name: str, reason: str, words: str = "") -> Json:
+    """A migration fails for a reason that its status, its condition and an Event name. The failure."""
+    status = project.wait_end(name)
+    failure: Json = status.get("failure", {})
+    assert (status["phase"], failure.get("reason")) == ("Failed", reason), status
+    assert words in failure["message"]
+    assert failure["hint"]
+    ready = _conditions(status)["Ready"]
+    assert (ready["status"], ready["reason"]) == ("False", reason)
+    assert reason in [told for told, _ in project.events(name)]
+    return failure
+
+
+def _succeeded(project: Project, name: str, status: Json, *, cdi: bool) -> list[str]:
+    """A migration's status, its disks and their content are those of a success; the names of its disks."""
+    assert {type_: one["status"] for type_, one in _conditions(status).items()} == dict.fromkeys(_CONDITIONS, "True")
+    assert "failure" not in status
+    claims = [str(disk["claimName"]) for disk in status["disks"]]
+    assert claims
+    for disk, claim in zip(status["disks"], claims, strict=True):
+        assert disk["handedOff"]
+        assert disk["digest"]
+        assert (
+            project.cluster.kubectl.field("persistentvolumeclaim", claim, "status.phase", project.namespace) == "Bound"
+        )
+        if cdi:
+            assert project.cluster.kubectl.field("datavolume", claim, "status.phase", project.namespace) == "Succeeded"
+    path = (project.get("virtualmachinemigration", name) or {})["spec"]["source"]["files"]["path"]
+    if path.endswith(".qcow2"):
+        (claim,) = claims
+        assert same_content(project.files[path], project.image(claim))
+    return claims
+
+
+def same_content(source: Path, target: Path) -> bool:
+    """Whether a raw target holds what a qcow2 image does, and zeros behind it."""
+    compared = run(["qemu-img", "compare", "-f", "qcow2", "-F", "raw", str(source), str(target)], deadline=120)
+    return "identical" in compared.text
+
+
+def _conditions(status: Json) -> dict[str, Json]:
+    return {one["type"]: one for one in status.get("conditions", [])}

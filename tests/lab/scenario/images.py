@@ -1,0 +1,48 @@
+"""Disk images of noise: nothing in them is repaired, and their copy can be compared with them."""
+
+import os
+import random
+from pathlib import Path
+
+from hyper2kvm.run import run
+from lab.guests.exports import write_ova
+from lab.guests.sample import SampleGuest
+
+_MIB = 1 << 20
+
+
+def disk_image(path: Path, *, size: int, data: int, boot_record: bool = False) -> Path:
+    """A disk image whose first `data` MiB are noise, the same each time; sizes in MiB, format by suffix."""
+    raw = path.with_suffix(".noise")
+    noise = random.Random(data)
+    with raw.open("wb") as file:
+        for _ in range(data):
+            file.write(noise.randbytes(_MIB))
+        if boot_record:
+            file.seek(510)
+            file.write(b"\x55\xaa")
+    os.truncate(raw, size * _MIB)
+    run(["qemu-img", "convert", "-f", "raw", "-O", path.suffix[1:], str(raw), str(path)], deadline=120)
+    raw.unlink()
+    return path
+
+
+def dull_guest(folder: Path, *, data: int) -> SampleGuest:
+    """A guest without a system, as OVA with a manifest, in a new folder; `data` MiB are what its first disk holds."""
+    folder.mkdir()
+    guest = SampleGuest(
+        name="dull",
+        firmware="bios",
+        interface="ens192",
+        address="192.0.2.40/24",
+        mac="00:50:56:9a:40:01",
+        files={},
+        marker="",
+        folder=folder,
+    )
+    for disk, size in zip(guest.disks, (data, 8), strict=True):
+        disk_image(disk, size=size, data=size)
+    write_ova(guest, folder)
+    for disk in guest.disks:
+        disk.unlink()
+    return guest
