@@ -68,6 +68,7 @@ class Reason(StrEnum):
     MULTIPLE_OPERATING_SYSTEMS = "MultipleOperatingSystems"
     UNSUPPORTED_OPERATING_SYSTEM = "UnsupportedOperatingSystem"
     ENCRYPTED_WITHOUT_KEY = "EncryptedWithoutKey"
+    GUEST_HIBERNATED = "GuestHibernated"
     FILESYSTEM_NOT_MOUNTED = "FilesystemNotMounted"
     BOOT_LOADER_UNKNOWN = "BootLoaderUnknown"
     INITRAMFS_UNSUPPORTED = "InitramfsUnsupported"
@@ -291,6 +292,10 @@ REASONS: dict[Reason, ReasonText] = {
             Reason.ENCRYPTED_WITHOUT_KEY: (
                 "A disk is encrypted and no key that was given opens it.",
                 "Put a passphrase or key file into a Secret and name it in spec.guest.keys.secretName.",
+            ),
+            Reason.GUEST_HIBERNATED: (
+                "The guest was hibernated and not shut down: resumed on other disks it would destroy its file systems.",
+                "Start it at the source, shut it down, and export it again.",
             ),
             Reason.FILESYSTEM_NOT_MOUNTED: (
                 "A file system that the guest needs to boot could not be mounted.",

@@ -66,6 +66,14 @@ class RawDisk:
                 if any(content):
                     self.write((offset + at) * MIB, content)
 
+    def swap(self, number: int) -> None:
+        """Swap space."""
+        offset, size = self._place(number)
+        with tempfile.NamedTemporaryFile(dir=self.path.parent) as volume:
+            volume.truncate(size * MIB)
+            run(["mkswap", volume.name])
+            self.write(offset * MIB, volume.read(MIB))
+
     def luks(self, number: int, passphrase: str) -> None:
         """A LUKS2 container whose key is quick to derive."""
         offset, size = self._place(number)

@@ -94,7 +94,11 @@ class _Scan:
         raids = self._handle.list_md_devices()
         unlocked = self._handle.list_dm_devices()
         _check_count([*raids, *unlocked])
-        for device in [*raids, *unlocked]:
+        for device in raids:
+            detail = self._handle.md_detail(device)
+            found = self._described(device, self._disk_of(None))
+            yield found.replaced(raid_uuid=detail.get("uuid"), raid_name=detail.get("name"))
+        for device in unlocked:
             yield self._described(device, self._disk_of(self._probes.origins.get(device)))
         yield from self._described_volumes()
 

@@ -51,6 +51,10 @@ class BlockDevice(Document):
     part_label: str | None = None
     part_type: str | None = None
     """GPT type GUID in lower case, or MBR type in hexadecimal such as `83`."""
+    raid_uuid: str | None = None
+    """UUID of the Linux software RAID that it is; None for what is none."""
+    raid_name: str | None = None
+    """Name in that RAID's metadata, such as `web01:0`."""
     size: int = Field(ge=0)
     """Bytes."""
 

@@ -34,6 +34,10 @@ class Handle(Protocol):
         """The assembled Linux software RAIDs."""
         ...
 
+    def md_detail(self, md: str) -> Mapping[str, str]:
+        """What mdadm says of an array: `uuid`, `name` and more."""
+        ...
+
     def list_dm_devices(self) -> list[str]:
         """The device-mapper devices, save logical volumes."""
         ...

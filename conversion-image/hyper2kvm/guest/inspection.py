@@ -31,7 +31,7 @@ def inspect_guest(appliance: Appliance, plan: Plan, events: Events) -> Guest:
 
     Raises:
         GuestError: NoOperatingSystem, MultipleOperatingSystems, UnsupportedOperatingSystem, EncryptedWithoutKey,
-            FilesystemNotMounted or GuestFileInvalid.
+            GuestHibernated, FilesystemNotMounted or GuestFileInvalid.
     """
     keys = encryption.read_keys(Path(plan.keys_folder) if plan.keys_folder else None)
     contents = disks.look(appliance.handle, plan.machine, keys)
@@ -45,7 +45,7 @@ def inspect_guest(appliance: Appliance, plan: Plan, events: Events) -> Guest:
             firmware=contents.firmware,
             devices=contents.devices,
         )
-    _warn(contents, events)
+    _check(contents, events)
     mounts = mount_all(appliance, contents, found.root or "", events)
     return Guest(
         os=found.system,
@@ -77,13 +77,14 @@ def _boot_disk(contents: Contents, mounts: Sequence[Mount]) -> str:
     return firmware.boot_disk(contents.firmware, contents.machine, contents.devices, mounts, contents.boot_records)
 
 
-def _warn(contents: Contents, events: Events) -> None:
+def _check(contents: Contents, events: Events) -> None:
+    """Warn of what stays locked; refuse what a repair would destroy."""
     for device in contents.unlocked.locked:
         error = encryption.without_key([device], contents.keys, "it")
         events.warn(str(error.reason), f"{error.message}; it is copied as it is", hint=error.hint)
-    if any(device.type == _HIBERNATED for device in contents.devices):
-        events.warn(
-            "GuestHibernated",
-            "the guest was hibernated: what it remembers of its disks will not be true when it resumes",
-            hint="Start it at the source, shut it down, and export it again.",
+    asleep = [device.device for device in contents.devices if device.type == _HIBERNATED]
+    if asleep:
+        # It remembers its file systems as they were: resumed, it would write over what was changed.
+        raise GuestError(
+            Reason.GUEST_HIBERNATED, f"the guest was hibernated: {', '.join(asleep)} holds the memory that it resumes"
         )

@@ -7,7 +7,7 @@ from hyper2kvm.guest.contents import Contents
 from hyper2kvm.guest.description import BlockDevice, Mount
 from hyper2kvm.guest.devices import device_of
 from hyper2kvm.guest.handle import appliance_failed, guarded
-from hyper2kvm.guest.linux import crypttab, fstab
+from hyper2kvm.guest.linux import crypttab, fstab, mdadm
 from hyper2kvm.guest.mounting import Wanted
 from hyper2kvm_api.errors import GuestError
 from hyper2kvm_api.machine import Firmware
@@ -55,13 +55,13 @@ class _Mounting:
         return tuple(self._described(path, mountable) for path, mountable in self._mounted.items())
 
     def _mapped(self) -> dict[str, BlockDevice]:
-        """Unlocked devices by the names that the guest's crypttab gives them."""
+        """Devices by the names that only the guest's own configuration gives them: RAIDs, and what is unlocked."""
+        found = mdadm.find(self._appliance, self._contents.devices)
         if self._appliance.stat(crypttab.PATH) is None:
-            return {}
+            return found
         by_name = {device.device: device for device in self._contents.devices}
-        found = {}
         for entry in crypttab.parse(self._text(crypttab.PATH)):
-            source = self._contents.names.find(entry.source)
+            source = found.get(entry.source) or self._contents.names.find(entry.source)
             unlocked = self._contents.unlocked.mapped.get(source.device) if source else None
             if unlocked in by_name:
                 found[f"/dev/mapper/{entry.name}"] = by_name[unlocked]

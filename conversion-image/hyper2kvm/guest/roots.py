@@ -7,7 +7,7 @@ from hyper2kvm.guest.appliance import Appliance
 from hyper2kvm.guest.description import BlockDevice
 from hyper2kvm.guest.devices import DeviceNames
 from hyper2kvm.guest.handle import appliance_failed, guarded
-from hyper2kvm.guest.linux import fstab
+from hyper2kvm.guest.linux import fstab, mdadm
 from hyper2kvm.guest.mounting import Wanted, mountable, normal, option
 from hyper2kvm_api.errors import GuestError
 from hyper2kvm_api.reasons import Reason
@@ -133,8 +133,9 @@ def _root(appliance: Appliance, mounted: str, device: BlockDevice, names: Device
 def _claims(appliance: Appliance, mounted: str, device: BlockDevice, names: DeviceNames) -> bool:
     if appliance.stat(fstab.PATH) is None:
         return False
+    raids = mdadm.find(appliance, [device])
     for entry in fstab.parse(appliance.read(fstab.PATH).decode("utf-8", "surrogateescape")):
-        if normal(entry.path) == "/" and names.find(entry.spec) == device:
+        if normal(entry.path) == "/" and (raids.get(entry.spec) or names.find(entry.spec)) == device:
             said = Wanted("/", entry.spec, device, option(entry, "subvol"))
             return mounted in {device.device, mountable(said, device, dict)}
     return False

@@ -72,6 +72,9 @@ class _SomeDisks:
     def list_dm_devices(self) -> list[str]:
         return self._handle.list_dm_devices() if "/dev/sda" in self._disks else []
 
+    def list_md_devices(self) -> list[str]:
+        return self._handle.list_md_devices() if "/dev/sdh" in self._disks else []
+
     def inspect_os(self) -> list[str]:
         """Nothing: libguestfs would look at the other disks too, for a minute. test_stages.py has it run."""
         return []

@@ -1,5 +1,6 @@
 """INSPECT on real file systems: LUKS and LVM, btrfs subvolumes, several systems, none, and ones that do not mount."""
 
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import mkdtemp
@@ -31,13 +32,15 @@ ONE = machine("scsi0:0")
 @pytest.fixture(scope="module")
 def disks(folder) -> Iterator[Appliance]:
     """An appliance with, in this order: a UEFI system on LVM in LUKS and its data disk; btrfs; two systems; AlmaLinux;
-    an empty file system; a system whose /boot is newer than every kernel.
+    an empty file system; a system whose /boot is newer than every kernel; one whose /boot is a RAID; a hibernated one.
     """
     make = Maker(folder)
     images = [*make.encrypted(), make.disk("btrfs", 160), make.two(), make.alma(), make.empty(), make.newer()]
+    images += [make.raid(), make.hibernated()]
     with opened([image.path for image in images], folder) as appliance:
         fill_volumes(appliance, folder)
         fill_btrfs(appliance, folder)
+        fill_raid(appliance)
         yield appliance
 
 
@@ -92,6 +95,25 @@ class Maker:
         disk.write(at, bytes([disk.read(at, 1)[0] | 0x80]))
         return disk
 
+    def raid(self) -> RawDisk:
+        """Its arrays are made later. The boot record starts the active partition, which holds GRUB."""
+        disk = self.disk("raid", 96)
+        disk.partitions("dos", [Part(40), Part(24, "fd"), Part(24, "fd")])
+        disk.ext4(1, self.tree(files("/dev/sda1 / ext4 defaults 0 1\n/dev/md0 /boot ext4 defaults 0 2\n")))
+        disk.write(disk.start(1), GRUB)
+        disk.write(0, b"\x33\xc0")
+        subprocess.run(["sfdisk", "--quiet", "--activate", str(disk.path), "1"], check=True)
+        return disk
+
+    def hibernated(self) -> RawDisk:
+        disk = self.disk("hibernated", 64)
+        disk.partitions("dos", [Part(30), Part(0, "82")])
+        disk.ext4(1, self.tree(files("/dev/sda1 / ext4 defaults 0 1\n")))
+        disk.swap(2)
+        # The kernel exchanges mkswap's signature at the end of the first page (kernel/power/swap.c, mark_swapfiles).
+        disk.write(disk.start(2) + 4096 - 10, b"S1SUSPEND\0")
+        return disk
+
 
 def fill_volumes(appliance: Appliance, folder: Path) -> None:
     raw = appliance.handle
@@ -141,6 +163,22 @@ def fill_btrfs(appliance: Appliance, folder: Path) -> None:
     appliance.unmount()
     raw.mount("/dev/sdc1", "/")
     raw.btrfs_subvolume_snapshot("/@rootfs", "/@rootfs-old")
+    appliance.unmount()
+
+
+def fill_raid(appliance: Appliance) -> None:
+    raw = appliance.handle
+    raw.md_create("making", ["/dev/sdh2", "/dev/sdh3"], level="raid1")
+    (array,) = raw.list_md_devices()
+    raw.mkfs("ext4", array)
+    uuid = raw.md_detail(array)["uuid"]
+    raw.mount(array, "/")
+    raw.mkdir("/grub")
+    raw.write("/grub/grub.cfg", b"linux /vmlinuz root=/dev/sda1 ro\n")
+    appliance.unmount()
+    raw.mount("/dev/sdh1", "/")
+    raw.mkdir_p("/etc/mdadm")
+    raw.write("/etc/mdadm/mdadm.conf", f"ARRAY /dev/md0 metadata=1.2 UUID={uuid}\n".encode())
     appliance.unmount()
 
 
@@ -274,3 +312,24 @@ def test_a_file_system_that_the_appliance_is_too_old_for_is_named_with_the_featu
         inspect_guest(with_disks(disks, "/dev/sdg"), planned(ONE), events)
     assert caught.value.reason is Reason.FILESYSTEM_NOT_MOUNTED
     assert "newer than the appliance's kernel, " in caught.value.hint
+
+
+def test_an_array_is_found_by_the_name_that_the_guest_gives_it(disks, events, warned):
+    """The appliance numbers arrays itself: there is no /dev/md0."""
+    guest = inspect_guest(with_disks(disks, "/dev/sdh"), planned(ONE), events)
+    array = next(device for device in guest.devices if device.raid_uuid)
+    assert array.device != "/dev/md0"
+    assert [(mount.path, mount.device) for mount in guest.mounts] == [("/", "/dev/sdh1"), ("/boot", array.device)]
+    assert warned() == []
+
+
+def test_grub_in_an_active_partition_is_what_starts(disks, events):
+    guest = inspect_guest(with_disks(disks, "/dev/sdh"), planned(ONE), events)
+    assert [(loader.kind, loader.disk) for loader in guest.boot_loaders] == [("grub-pc", "scsi0:0")]
+
+
+def test_a_hibernated_guest_is_refused(disks, events):
+    with pytest.raises(GuestError, match=r"hibernated: /dev/sdi2 holds the memory") as caught:
+        inspect_guest(with_disks(disks, "/dev/sdi"), planned(ONE), events)
+    assert caught.value.reason is Reason.GUEST_HIBERNATED
+    assert "shut it down" in caught.value.hint

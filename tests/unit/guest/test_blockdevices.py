@@ -60,6 +60,9 @@ class Handle:
     def list_md_devices(self) -> list[str]:
         return ["/dev/md127"]
 
+    def md_detail(self, md: str) -> dict[str, str]:
+        return {"uuid": "a:b:c:d", "name": f"web01:{md}"}
+
     def list_dm_devices(self) -> list[str]:
         return []
 
@@ -91,6 +94,7 @@ def test_the_table_has_everything_that_may_hold_something():
         ("/dev/one/root", "scsi0:0", None, "xfs", GIB),
         ("/dev/two/data", None, None, "unknown", GIB),
     ]
+    assert [(each.raid_uuid, each.raid_name) for each in found if each.raid_uuid] == [("a:b:c:d", "web01:/dev/md127")]
 
 
 def test_an_appliance_with_other_disks_is_an_error():

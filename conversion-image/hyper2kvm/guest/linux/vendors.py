@@ -16,6 +16,12 @@ class Vendor:
         leftovers: what is made at run time beside either, as shell patterns.
         units: names of services and mounts, without suffix.
         words: parts of the names of folders that are theirs alone.
+        repositories: parts of the addresses of package repositories that have nothing else.
+        modules: kernel modules of an installation without a package, which distributions' kernels do not have.
+        marks: what begins and ends the lines that its installer adds to files of others.
+        commands: words of its programs and services, by which lines of start scripts are known.
+        hooks: folder for users' own scripts.
+        shipped: the tools' own files there, as shell patterns whose `*` crosses slashes.
     """
 
     name: str
@@ -25,6 +31,12 @@ class Vendor:
     leftovers: Sequence[str] = ()
     units: Sequence[str] = ()
     words: Sequence[str] = ()
+    repositories: Sequence[str] = ()
+    modules: Sequence[str] = ()
+    marks: tuple[str, str] | None = None
+    commands: Sequence[str] = ()
+    hooks: str | None = None
+    shipped: Sequence[str] = ()
 
 
 VENDORS: Sequence[Vendor] = (
@@ -44,17 +56,51 @@ VENDORS: Sequence[Vendor] = (
             "/usr/lib/systemd/system/vmware-tools*.service",
             "/sbin/mount.vmhgfs",
             "/usr/sbin/mount.vmhgfs",
+            "/etc/modprobe.d/vmware-tools*",
             "/usr/bin/vm-support",
             "/usr/bin/vmhgfs-fuse",
-            "/usr/bin/vmware-*",
-            "/usr/sbin/vmware-*",
+            # By name: Workstation and the Horizon client, which may run inside of a guest, have others.
+            "/usr/bin/vmware-alias-import",
+            "/usr/bin/vmware-checkvm",
+            "/usr/bin/vmware-config-tools.pl",
+            "/usr/bin/vmware-guestproxycerttool",
+            "/usr/bin/vmware-hgfsclient",
+            "/usr/bin/vmware-namespace-cmd",
+            "/usr/bin/vmware-rpctool",
+            "/usr/bin/vmware-toolbox",
+            "/usr/bin/vmware-toolbox-cmd",
+            "/usr/bin/vmware-uninstall-tools.pl",
+            "/usr/bin/vmware-user",
+            "/usr/bin/vmware-user-*",
+            "/usr/bin/vmware-vgauth-*",
+            "/usr/bin/vmware-vmblock-fuse",
+            "/usr/bin/vmware-xdg-detect-de",
+            "/usr/bin/vmware-xferlogs",
+            "/usr/sbin/vmware-guestd",
+            "/usr/sbin/vmware-hgfsmounter",
+            "/usr/sbin/vmware-rpctool",
+            "/usr/sbin/vmware-tools-upgrader*",
+            "/usr/sbin/vmware-vmblock*",
             "/usr/sbin/vmtoolsd",
             "/usr/lib/vmware-tools",
             "/usr/lib/vmware-vgauth",
             "/usr/share/doc/vmware-tools",
             "/var/lib/vmware-tools",
         ),
-        leftovers=("/etc/vmware-tools", "/var/lib/vmware", "/var/log/vmware*", "/etc/vmware-caf"),
+        leftovers=(
+            "/etc/vmware-caf",
+            "/etc/vmware-tools",
+            "/usr/lib/*/open-vm-tools",
+            "/usr/lib/open-vm-tools",
+            "/var/lib/vmware/VGAuth",
+            "/var/log/vmware-imc*",
+            "/var/log/vmware-network*",
+            "/var/log/vmware-tools*",
+            "/var/log/vmware-vgauth*",
+            "/var/log/vmware-vmsvc*",
+            "/var/log/vmware-vmtoolsd*",
+            "/var/log/vmware-vmusr*",
+        ),
         units=(
             "open-vm-tools",
             "vmtoolsd",
@@ -66,6 +112,33 @@ VENDORS: Sequence[Vendor] = (
             "run-vmblock\\x2dfuse",
         ),
         words=("open-vm-tools", "vmware"),
+        repositories=(
+            "packages.vmware.com/tools",
+            "packages.broadcom.com/tools",
+            "packages-prod.broadcom.com/tools",
+        ),
+        modules=("vmblock", "vmci", "vmhgfs", "vmmemctl", "vmsync", "vmxnet"),
+        marks=(
+            "# Beginning of the block added by the VMware software",
+            "# End of the block added by the VMware software",
+        ),
+        commands=(
+            "open-vm-tools",
+            "vmhgfs",
+            "vmhgfs-fuse",
+            "vmtoolsd",
+            "vmware-hgfsclient",
+            "vmware-toolbox-cmd",
+            "vmware-tools",
+            "vmware-user",
+        ),
+        hooks="/etc/vmware-tools",
+        shipped=(
+            *("config", "icu/*", "init/*", "installer.*", "locations*", "manifest*", "messages/*", "not_configured"),
+            *("poweroff-vm-default", "poweron-vm-default", "resume-vm-default", "suspend-vm-default", "pam.d/*"),
+            *("plugins/*", "scripts/vmware/*", "services.sh", "state/*", "statechange.subr", "tools.conf*", "vgauth*"),
+            *("vm-support", "vmware-*"),
+        ),
     ),
     Vendor(
         "VirtualBox Guest Additions",
@@ -145,3 +218,17 @@ DEAD_MODULES = (
 
 MODULE_LISTS = ("/etc/modules", "/etc/modules-load.d/*.conf")
 """Files that name modules to load at boot (modules-load.d(5))."""
+
+MARKED = (
+    "/etc/fstab",
+    "/etc/initramfs-tools/modules",
+    "/etc/modprobe.conf*",
+    "/etc/modprobe.d/*",
+    "/etc/modules",
+    "/etc/rc.local",
+    "/etc/rc.d/rc.local",
+)
+"""Files that installers add marked lines to."""
+
+START_SCRIPTS = ("/etc/rc.local", "/etc/rc.d/rc.local")
+"""Scripts that administrators write and that run at each boot."""

@@ -8,7 +8,7 @@ from hyper2kvm.guest.description import VendorTools
 from hyper2kvm.guest.draft import Draft
 from hyper2kvm.guest.files import GuestFiles, first_existing
 from hyper2kvm.guest.fixer import Fixer, Situation
-from hyper2kvm.guest.linux import dpkg, fstab, services
+from hyper2kvm.guest.linux import dpkg, fstab, mentions, services
 from hyper2kvm.guest.linux.dpkg import Package
 from hyper2kvm.guest.linux.modules import module_name
 from hyper2kvm.guest.linux.vendors import DEAD_MODULES, DEAD_MOUNTS, MODULE_LISTS, VENDORS, Vendor
@@ -24,9 +24,7 @@ def find(files: GuestFiles) -> tuple[VendorTools, ...]:
 
 def _found(files: GuestFiles, vendor: Vendor, packages: Sequence[Package]) -> Iterator[VendorTools]:
     mine = _packages(vendor, packages)
-    if mine:
-        yield from (VendorTools(name=package.name, kind="package", evidence=package.name) for package in mine)
-        return
+    yield from (VendorTools(name=package.name, kind="package", evidence=package.name) for package in mine)
     evidence = first_existing(files, vendor.evidence)
     if evidence:
         yield VendorTools(name=vendor.name, kind="files", evidence=evidence)
@@ -40,36 +38,47 @@ def _plan(draft: Draft, _: Situation) -> None:
     packages = dpkg.installed(draft)
     for vendor in VENDORS:
         mine = _packages(vendor, packages)
+        needed_by = dpkg.dependents(packages, {package.name for package in mine})
+        if needed_by:
+            _switch_off(draft, mine, needed_by)
+            continue
+        installed = first_existing(draft, vendor.evidence) is not None
         if mine:
-            _remove_packages(draft, vendor, mine, packages)
-        elif first_existing(draft, vendor.evidence):
+            _remove_packages(draft, vendor, mine)
+        if installed:
             _remove_installation(draft, vendor)
+        if mine or installed:
+            mentions.switch_off_repositories(draft, vendor)
+            mentions.remove_marked_lines(draft, vendor)
+            mentions.silence_start_scripts(draft, vendor)
     _dead_mounts(draft)
     _dead_modules(draft)
 
 
-def _remove_packages(draft: Draft, vendor: Vendor, mine: Sequence[Package], packages: Sequence[Package]) -> None:
+def _switch_off(draft: Draft, mine: Sequence[Package], needed_by: Sequence[str]) -> None:
+    names, others = ", ".join(package.name for package in mine), ", ".join(needed_by)
+    listed = {path for package in mine for path in dpkg.paths(draft, package)}
+    units = services.units(listed)
+    reason = f"{names} serves the old hypervisor only; it stays installed because {others} needs it"
+    services.disable(draft, units, reason)
+    services.unlink_scripts(draft, services.scripts(listed), reason)
+    services.mask(draft, (unit for unit in units if not unit.endswith(".target")), reason)
+    draft.warn(
+        "VendorToolsKept",
+        f"{names} is switched off and not removed: {others} needs it",
+        f"Remove {others} and {names} with apt in the running guest if they are not wanted.",
+    )
+
+
+def _remove_packages(draft: Draft, vendor: Vendor, mine: Sequence[Package]) -> None:
     names = ", ".join(package.name for package in mine)
     listed = {path for package in mine for path in dpkg.paths(draft, package)}
-    units, scripts = services.units(listed), services.scripts(listed)
-    needed_by = dpkg.dependents(packages, {package.name for package in mine})
-    if needed_by:
-        reason = f"{names} serves the old hypervisor only; it stays installed because {', '.join(needed_by)} needs it"
-        services.disable(draft, units, reason)
-        services.unlink_scripts(draft, scripts, reason)
-        services.mask(draft, (unit for unit in units if not unit.endswith(".target")), reason)
-        draft.warn(
-            "VendorToolsKept",
-            f"{names} is switched off and not removed: {', '.join(needed_by)} needs it",
-            f"Remove {', '.join(needed_by)} and {names} with apt in the running guest if they are not wanted.",
-        )
-        return
     reason = f"{names}: guest tools of the old hypervisor, which do nothing on the new one"
-    services.disable(draft, units, reason)
-    services.unlink_scripts(draft, scripts, reason)
-    words = (*vendor.words, *(package.name for package in mine))
+    services.disable(draft, services.units(listed), reason)
+    services.unlink_scripts(draft, services.scripts(listed), reason)
+    mentions.name_own_hooks(draft, vendor, listed)
     _remove_matches(draft, vendor.leftovers, reason)
-    dpkg.remove_files(draft, listed, words, reason)
+    dpkg.remove_files(draft, listed, (*vendor.words, *(package.name for package in mine)), reason)
     dpkg.forget(draft, mine, reason)
 
 
@@ -78,7 +87,9 @@ def _remove_installation(draft: Draft, vendor: Vendor) -> None:
     names = {f"{unit}{suffix}" for unit in vendor.units for suffix in (".service", ".mount")}
     services.disable(draft, names, reason)
     services.unlink_scripts(draft, set(vendor.units), reason)
-    _remove_matches(draft, (*vendor.paths, *vendor.leftovers), reason)
+    mentions.name_own_hooks(draft, vendor, ())
+    modules = (f"/lib/modules/*/{folder}/{name}.ko" for folder in ("misc", "updates") for name in vendor.modules)
+    _remove_matches(draft, (*vendor.paths, *vendor.leftovers, *modules), reason)
 
 
 def _remove_matches(draft: Draft, patterns: Sequence[str], reason: str) -> None:

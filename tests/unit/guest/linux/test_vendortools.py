@@ -129,7 +129,7 @@ def test_a_package_goes_with_everything_that_belongs_to_it():
 
 def test_packages_of_the_same_tools_go_together():
     draft = plan(FIXER, guest("base-files", "open-vm-tools", "open-vm-tools-desktop"))
-    assert draft.findings == []
+    assert "VendorToolsKept" not in {finding.reason for finding in draft.findings}
     assert "open-vm-tools" not in draft.text(STATUS)
 
 
@@ -166,6 +166,93 @@ def test_an_installation_from_vmwares_archive_goes_by_its_files():
         "/usr/lib/vmware-tools",
         "/etc/rc2.d/S03vmware-tools",
     }
+
+
+ARCHIVE = {"/usr/bin/vmware-uninstall-tools.pl": "#!/usr/bin/perl\n"}
+
+
+def test_a_package_beside_an_installation_goes_with_it():
+    tools = guest("base-files", "open-vm-tools", files={**ARCHIVE, "/usr/lib/vmware-tools/lib64/x.so": "ELF"})
+    assert {found.kind for found in vendortools.find(tools)} == {"package", "files"}
+    draft = plan(FIXER, tools)
+    assert not draft.exists("/usr/bin/vmtoolsd")
+    assert not draft.exists("/usr/bin/vmware-uninstall-tools.pl")
+    assert not draft.exists("/usr/lib/vmware-tools")
+
+
+def test_programs_of_vmwares_other_products_stay():
+    """Workstation and the Horizon client may run inside of a guest."""
+    others = {
+        f"/usr/bin/vmware{name}": "ELF" for name in ("", "-view", "-netcfg", "-modconfig", "-vmx", "-vdiskmanager")
+    }
+    logs = {"/var/log/vmware-installer": "", "/var/lib/vmware/Shared VMs/a.vmx": "", "/etc/vmware/config": ""}
+    draft = plan(FIXER, guest(files={**ARCHIVE, **others, **logs}))
+    assert paths(draft) == ARCHIVE.keys()
+
+
+def test_modules_of_an_installation_go_and_those_of_the_kernel_stay():
+    folder = "/lib/modules/3.2.0-4-amd64"
+    gone = {f"{folder}/misc/{name}.ko": "ELF" for name in ("vmci", "vmhgfs", "vmmemctl")}
+    kept = {f"{folder}/kernel/drivers/misc/vmw_vmci.ko": "ELF", f"{folder}/misc/vsock.ko": "ELF"}
+    assert paths(plan(FIXER, guest(files={**ARCHIVE, **gone, **kept}))) == ARCHIVE.keys() | gone.keys()
+
+
+def test_repositories_with_the_tools_alone_are_switched_off():
+    lists = {
+        "/etc/apt/sources.list": "deb http://deb.debian.org/debian bookworm main\n",
+        "/etc/apt/sources.list.d/vmware.list": (
+            "# tools\ndeb [arch=amd64] https://packages.vmware.com/tools/esx/latest/ubuntu precise main\n"
+        ),
+        "/etc/apt/sources.list.d/vmware.sources": (
+            "Types: deb\nURIs: https://packages.vmware.com/tools/esx/latest/ubuntu\nSuites: precise\n\n"
+            "Types: deb\nURIs: https://packages.vmware.com/horizon\nSuites: x\n"
+        ),
+    }
+    draft = plan(FIXER, guest("base-files", "open-vm-tools", files=lists))
+    assert draft.text("/etc/apt/sources.list") == lists["/etc/apt/sources.list"]
+    assert draft.text("/etc/apt/sources.list.d/vmware.list") == (
+        "# tools\n# deb [arch=amd64] https://packages.vmware.com/tools/esx/latest/ubuntu precise main\n"
+    )
+    assert draft.text("/etc/apt/sources.list.d/vmware.sources") == (
+        f"Enabled: no\n{lists['/etc/apt/sources.list.d/vmware.sources']}"
+    )
+
+
+def test_commands_of_start_scripts_are_commented_out_and_compound_ones_told():
+    text = (
+        "#!/bin/sh -e\n# vmware-tools\n/etc/init.d/vmware-tools start\nmount -t vmhgfs .host:/ /mnt/hgfs\n"
+        "if [ -x /usr/bin/vmtoolsd ]; then logger here; fi\n/opt/my-vmware-tools-report\nexit 0\n"
+    )
+    draft = plan(FIXER, guest("base-files", "open-vm-tools", files={"/etc/rc.local": text}))
+    lines = draft.text("/etc/rc.local").splitlines()
+    assert lines[2:4] == ["# /etc/init.d/vmware-tools start", "# mount -t vmhgfs .host:/ /mnt/hgfs"]
+    assert lines[:2] + lines[4:] == text.splitlines()[:2] + text.splitlines()[4:]
+    (finding,) = [finding for finding in draft.findings if finding.reason == "VendorToolsMentioned"]
+    assert "/etc/rc.local line 5" in finding.message
+
+
+def test_lines_that_the_installer_has_added_go():
+    block = (
+        "# Beginning of the block added by the VMware software - DO NOT EDIT\nvmxnet\n"
+        "# End of the block added by the VMware software - DO NOT EDIT\n"
+    )
+    path = "/etc/initramfs-tools/modules"
+    draft = plan(FIXER, guest(files={**ARCHIVE, path: f"loop\n{block}fuse\n"}))
+    assert draft.text(path) == "loop\nfuse\n"
+
+
+def test_users_own_scripts_are_named_before_they_go():
+    files = {
+        "/etc/vmware-tools/scripts/vmware/network": "",
+        "/etc/vmware-tools/scripts/resume-vm-default.d/50-mail": "",
+    }
+    draft = plan(FIXER, guest("base-files", "open-vm-tools", files=files))
+    (finding,) = [finding for finding in draft.findings if finding.reason == "OwnScriptsRemoved"]
+    assert (
+        "added: /etc/vmware-tools/own-script, /etc/vmware-tools/scripts/resume-vm-default.d/50-mail" in finding.message
+    )
+    assert "units of systemd" in finding.hint
+    assert not draft.exists("/etc/vmware-tools")
 
 
 def test_kvms_own_agents_stay():
