@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,10 +27,10 @@ class Ended:
         return [json.loads(line) for line in self.stdout.splitlines() if line.startswith("{")]
 
 
-def h2k(*arguments: str | Path, deadline: float = 900, **environment: str) -> Ended:
-    """Run a command to its end."""
+def h2k(*arguments: str | Path, deadline: float = 900, wrapper: Sequence[str] = (), **environment: str) -> Ended:
+    """Run a command to its end, started by another program where `wrapper` names one with its arguments."""
     done = subprocess.run(
-        [H2K, *map(str, arguments)],
+        [*wrapper, H2K, *map(str, arguments)],
         check=False,
         capture_output=True,
         text=True,
@@ -40,15 +40,32 @@ def h2k(*arguments: str | Path, deadline: float = 900, **environment: str) -> En
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
-def h2k_until(stop: Callable[[dict[str, Any]], bool], signal_: signal.Signals, *arguments: str | Path) -> int:
-    """Run a command and send it a signal at the first event that `stop` is true of. Its exit code."""
-    with subprocess.Popen([H2K, *map(str, arguments)], stdout=subprocess.PIPE, text=True) as process:
-        for line in process.stdout or ():
-            if line.startswith("{") and stop(json.loads(line)):
+def h2k_until(
+    stop: Callable[[dict[str, Any]], bool],
+    signal_: signal.Signals,
+    *arguments: str | Path,
+    program: Sequence[str] = (H2K,),
+    after: Callable[[dict[str, Any]], object] = lambda _: None,
+) -> int:
+    """Run a command and send it a signal at the first event that `stop` is true of. Its exit code.
+
+    Args:
+        stop: asked about each event until it says so.
+        signal_: the signal.
+        arguments: the command's.
+        program: what is started.
+        after: told each event after the signal.
+    """
+    with subprocess.Popen([*program, *map(str, arguments)], stdout=subprocess.PIPE, text=True) as process:
+        # Whatever is killed may leave half a line.
+        lines = (line for line in process.stdout or () if line.startswith("{") and line.endswith("\n"))
+        events = map(json.loads, lines)
+        for event in events:
+            if stop(event):
                 process.send_signal(signal_)
                 break
-        for _ in process.stdout or ():
-            pass
+        for event in events:
+            after(event)
         return process.wait(120)
 
 

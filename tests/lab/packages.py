@@ -33,6 +33,7 @@ TESTS = {
     "libcap2-bin": "getcap judges the layers of the lab's images",
     "libvirt-clients": "virsh judges the domains that are written",
     "libvirt-daemon-driver-qemu": "what virsh asks, inside of its own process",
+    "swtpm-tools": "the TPM that libvirt wants to find before it takes a domain with one",
     "openssl": "judges the certificates of the lab",
     "prometheus": "promtool judges the chart's alerts and tries them (a download of 19 MB)",
 }

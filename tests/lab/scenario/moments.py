@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hyper2kvm_operator.build.job import CONTAINER
+from hyper2kvm_operator.build.pod import CONTAINER
 from lab.cluster import cgroups
 from lab.scenario.objects import Json
 from lab.scenario.project import Project, not_reached

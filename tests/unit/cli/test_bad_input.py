@@ -4,12 +4,15 @@ import hashlib
 import io
 import os
 import re
+import signal
+import stat
 import struct
+import subprocess
 import tarfile
 
 import pytest
 
-from lab.command import h2k, manifest
+from lab.command import H2K, h2k, manifest
 from unit.disk.images import convert, make_raw, qemu_img, snapshot
 from unit.sources.exports import vmx_folder
 
@@ -32,6 +35,26 @@ def vmdk_naming(name):
         return "disk.vmdk"
 
     return make
+
+
+def vmdk_naming_a_node(make_node):
+    """A descriptor whose only extent is a special file beside it."""
+
+    def make(folder):
+        make_node(folder / "disk-flat.vmdk")
+        return vmdk_naming("disk-flat.vmdk")(folder)
+
+    return make
+
+
+def device_node(path):
+    os.mknod(path, stat.S_IFBLK | 0o600, os.makedev(7, 0))
+
+
+def device_mapping(folder):
+    text = vmdk_naming("disk-rdm.vmdk")(folder)
+    (folder / text).write_text((folder / text).read_text().replace(" FLAT ", " VMFSRDM "))
+    return text
 
 
 def backed_qcow2(folder):
@@ -76,9 +99,16 @@ def changed_parent(folder):
     return "."
 
 
-def archive(folder, *entries, digest=None):
-    """An OVA of entries (name, content) with a manifest; `digest` stands in it in place of the right ones."""
-    lines = [f"SHA256({name})= {digest or hashlib.sha256(content).hexdigest()}" for name, content in entries]
+def archive(folder, *entries, digest=None, listed=None):
+    """An OVA of entries (name, content) with a manifest; `digest` stands in it in place of the right ones.
+
+    `listed` are the names that the manifest has; all when None.
+    """
+    lines = [
+        f"SHA256({name})= {digest or hashlib.sha256(content).hexdigest()}"
+        for name, content in entries
+        if listed is None or name in listed
+    ]
     every = [entries[0], ("web01.mf", "\n".join(lines).encode()), *entries[1:]]
     with tarfile.open(folder / "web01.ova", "w") as made:
         for name, content in every:
@@ -124,9 +154,34 @@ def disk_that_is_not_there(folder):
     return archive(folder, ("web01.ovf", machine()), ("other.vmdk", stream(folder)))
 
 
+def unlisted_disk(folder):
+    entries = ("web01.ovf", machine()), ("web01-disk1.vmdk", stream(folder)), ("extra.vmdk", b"x")
+    return archive(folder, *entries)
+
+
+def disk_that_no_digest_is_of(folder):
+    return archive(folder, ("web01.ovf", machine()), ("web01-disk1.vmdk", stream(folder)), listed=["web01.ovf"])
+
+
+def empty_manifest(folder):
+    return archive(folder, ("web01.ovf", machine()), ("web01-disk1.vmdk", stream(folder)), listed=[])
+
+
+def archive_cut_short(folder):
+    name = archive(folder, ("web01.ovf", machine()), ("web01-disk1.vmdk", stream(folder)))
+    os.truncate(folder / name, 30_000)
+    return name
+
+
 def wrong_magic(folder):
     (folder / "disk.qcow2").write_bytes(struct.pack(">4sI", b"NOPE", 3) + bytes(SIZE))
     return "disk.qcow2"
+
+
+def qcow2_cut_by_one_byte(folder):
+    image = convert(raw(folder), folder / "disk.qcow2", "qcow2")
+    os.truncate(image, image.stat().st_size - 1)
+    return image.name
 
 
 @pytest.mark.parametrize(
@@ -136,17 +191,25 @@ def wrong_magic(folder):
         (vmdk_naming("/etc/hostname"), 4, "ImageReferenceUnsafe", "Flatten"),
         (vmdk_naming("../outside.vmdk"), 4, "ImageReferenceUnsafe", "Flatten"),
         (vmdk_naming("/dev/zero"), 4, "ImageReferenceUnsafe", "Flatten"),
+        (vmdk_naming_a_node(device_node), 4, "ImageReferenceUnsafe", "Flatten"),
+        (vmdk_naming_a_node(os.mkfifo), 4, "ImageReferenceUnsafe", "Flatten"),
+        (device_mapping, 4, "ImageUnsupported", "vmkfstools -i"),
         (vmdk_naming("disk-flat.vmdk"), 4, "ExtentMissing", "Copy all files"),
         (backed_qcow2, 4, "ImageReferenceUnsafe", "Flatten"),
         (qcow2_with_data_file, 4, "ImageReferenceUnsafe", "Flatten"),
-        (truncated_qcow2, 4, "ImageTruncated", "again"),
-        (truncated_vmdk, 4, "ImageTruncated", "again"),
-        (empty_file, 4, "ImageTruncated", "again"),
-        (wrong_magic, 4, "ImageFormatMismatch", "format"),
-        (changed_parent, 4, "ParentChanged", ""),
-        (wrong_digest, 3, "ManifestDigestMismatch", "again"),
-        (entry_outside, 3, "ArchiveUnsafe", ""),
-        (disk_that_is_not_there, 3, "ArchiveIncomplete", ""),
+        (truncated_qcow2, 4, "ImageTruncated", "copy it again"),
+        (qcow2_cut_by_one_byte, 4, "ImageTruncated", "copy it again"),
+        (truncated_vmdk, 4, "ImageTruncated", "copy it again"),
+        (empty_file, 4, "ImageTruncated", "copy it again"),
+        (wrong_magic, 4, "ImageFormatMismatch", "spec.source.files.format"),
+        (changed_parent, 4, "ParentChanged", "consolidate the snapshots"),
+        (wrong_digest, 3, "ManifestDigestMismatch", "compare the digests"),
+        (entry_outside, 3, "ArchiveUnsafe", "Do not use this archive"),
+        (archive_cut_short, 3, "ArchiveIncomplete", "compare the archive's size"),
+        (disk_that_is_not_there, 3, "ArchiveIncomplete", "compare the archive's size"),
+        (unlisted_disk, 3, "ArchiveIncomplete", "compare the archive's size"),
+        (disk_that_no_digest_is_of, 3, "ArchiveIncomplete", "remove the manifest"),
+        (empty_manifest, 3, "ArchiveIncomplete", "remove the manifest"),
     ],
     ids=lambda value: getattr(value, "__name__", None) if callable(value) else None,
 )
@@ -154,39 +217,129 @@ def test_bad_sources(tmp_path, make, code, reason, hint):
     source = tmp_path / "source"
     source.mkdir()
     path = make(source)
-    before = {entry.name: entry.read_bytes() for entry in source.iterdir()}
+    before = digests(source)
     ended = h2k("run", manifest(tmp_path, "web01", source, path), "--output", tmp_path / "out")
     check_failed(ended, code, reason, hint)
-    assert {entry.name: entry.read_bytes() for entry in source.iterdir()} == before
+    assert digests(source) == before
     assert [entry.name for entry in (tmp_path / "out").iterdir()] == ["web01.h2k"]
 
 
-def test_an_existing_target_ends_the_run_before_its_work(tmp_path):
+@pytest.fixture
+def sound(tmp_path):
+    """A disk without a system, the manifest of its migration, and where that writes to."""
     source = tmp_path / "source"
     source.mkdir()
     make_raw(source / "disk.img", size=SIZE)
+    options = {"guest": {"whenUnsupported": "Copy"}, "validation": {"boot": {"enabled": False}}}
     (tmp_path / "out").mkdir()
-    (tmp_path / "out/web01-disk0.raw").write_text("somebody's")
-    ended = h2k("run", manifest(tmp_path, "web01", source, "disk.img"), "--output", tmp_path / "out")
-    check_failed(ended, 6, "TargetExists", "")
-    assert (tmp_path / "out/web01-disk0.raw").read_text() == "somebody's"
+    return source, manifest(tmp_path, "web01", source, "disk.img", **options), tmp_path / "out"
+
+
+def test_a_source_that_may_not_be_read(sound):
+    """Root without its powers: whoever owns the file keeps it to himself."""
+    source, file, out = sound
+    (source / "disk.img").chmod(0o600)
+    os.chown(source / "disk.img", 65534, 65534)
+    before = digests(source)
+    powerless = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--inh-caps", "-all"]
+    ended = h2k("run", file, "--output", out, wrapper=powerless)
+    check_failed(ended, 3, "SourceUnreadable", "uid 107")
+    assert "Permission denied" in ended.stderr
+    assert digests(source) == before
+    assert [entry.name for entry in out.iterdir()] == ["web01.h2k"]
+
+
+@pytest.mark.parametrize("name", ["web01-disk0.raw", "web01.xml"])
+def test_an_existing_target_ends_the_run_before_its_work(sound, name):
+    source, file, out = sound
+    before = digests(source)
+    (out / name).write_text("somebody's")
+    ended = h2k("run", file, "--output", out)
+    check_failed(ended, 6, "TargetExists", "never overwritten")
+    assert (out / name).read_text() == "somebody's"
+    assert sorted(entry.name for entry in out.iterdir()) == sorted([name, "web01.h2k"])
     assert not any(event.get("stage") == "Inspect" for event in ended.events)
+    assert digests(source) == before
+
+
+def test_one_run_at_a_time_has_a_workspace(sound):
+    source, file, out = sound
+    before = digests(source)
+    command = [H2K, "run", str(file), "--output", str(out)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
+        first.stdout.readline()
+        first.send_signal(signal.SIGSTOP)
+        ended = h2k("run", file, "--output", out)
+        first.send_signal(signal.SIGCONT)
+        first.stdout.read()
+        assert first.wait(60) == 0
+    assert ended.code == 9
+    assert ended.stderr.splitlines()[0].startswith("error WorkspaceLocked")
+    assert f"process {first.pid}" in ended.stderr
+    assert "another --workspace" in ended.stderr.splitlines()[1]
+    assert (out / "web01-disk0.raw").read_bytes() == (source / "disk.img").read_bytes()
+    assert digests(source) == before
+
+
+@pytest.fixture
+def small_volume(tmp_path):
+    """A file system of this test alone, too small for the disk."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "h2k-test", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_file_system_that_holds_workspace_and_target(tmp_path, small_volume):
+    """The default layout: what is kept in the workspace has no room either."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "disk.img").write_bytes(os.urandom(16 << 20))
+    before = digests(source)
+    options = {"guest": {"whenUnsupported": "Copy"}, "validation": {"boot": {"enabled": False}}}
+    command = ("run", manifest(tmp_path, "web01", source, "disk.img", **options), "--output", small_volume)
+    ended = h2k(*command)
+    assert ended.code in {6, 8}, ended.stderr
+    assert re.match(r"error (TargetFull|WorkspaceFull)", ended.stderr)
+    assert "continues where it stopped" in ended.stderr
+    assert not (small_volume / "web01-disk0.raw").exists()
+    subprocess.run(["mount", "-o", "remount,size=64m", str(small_volume)], check=True)
+    ended = h2k(*command)
+    assert ended.code == 0, ended.stderr
+    assert [event["stage"] for event in ended.events if event["type"] == "StageStarted"] == ["Convert", "Validate"]
+    assert (small_volume / "web01-disk0.raw").read_bytes() == (source / "disk.img").read_bytes()
+    assert digests(source) == before
 
 
 def test_an_unknown_field_names_the_one_that_was_meant(tmp_path):
     file = manifest(tmp_path, "web01", tmp_path, "disk.img", taget={})
     ended = h2k("run", file, "--output", tmp_path / "out")
-    check_failed(ended, 2, "UnknownField", "")
+    check_refused(ended, 2, "UnknownField", "nearest known one")
     assert "spec.taget" in ended.stderr
     assert "target" in ended.stderr
 
 
 def check_failed(ended, code, reason, hint):
+    """A run that began: one clear error, and one event that says the same."""
+    check_refused(ended, code, reason, hint)
+    (failed,) = [event for event in ended.events if event["type"] == "Failed"]
+    assert failed["reason"] == reason
+    assert hint in failed["hint"]
+
+
+def check_refused(ended, code, reason, hint):
     assert ended.code == code, ended.stderr
     lines = ended.stderr.splitlines()
     assert len(lines) == 2, ended.stderr
     assert lines[0].startswith(f"error {reason}")
     assert lines[1].startswith("hint  ")
     assert hint in lines[1]
-    failed = [event for event in ended.events if event["type"] == "Failed"]
-    assert [event["reason"] for event in failed] in ([reason], [])
+
+
+def digests(folder):
+    """Of the plain files; what else there is, by its kind."""
+    return {
+        entry.name: hashlib.sha256(entry.read_bytes()).hexdigest() if entry.is_file() else entry.lstat().st_mode
+        for entry in folder.iterdir()
+    }
