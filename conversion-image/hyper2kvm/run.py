@@ -15,6 +15,7 @@ from typing import Self
 from hyper2kvm import tether
 from hyper2kvm_api.errors import HostError
 from hyper2kvm_api.reasons import Reason
+from hyper2kvm_api.text import printable
 
 MAX_OUTPUT = 8 * 1024 * 1024
 """Bytes of a program's output that are kept."""
@@ -126,8 +127,7 @@ def last_lines(text: str, count: int = 4) -> str:
 def scrub(text: bytes | str) -> str:
     """Text of another program without control characters and without what looks like a secret."""
     decoded = text.decode(errors="replace") if isinstance(text, bytes) else text
-    printable = "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in decoded)
-    return _SECRETS.sub(r"\1\2***", printable)
+    return _SECRETS.sub(r"\1\2***", printable(decoded))
 
 
 class Service:

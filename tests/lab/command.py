@@ -23,8 +23,8 @@ class Ended:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """The JSON lines among the output."""
-        return [json.loads(line) for line in self.stdout.splitlines() if line.startswith("{")]
+        """Standard output, every line of which is a JSON object."""
+        return [json.loads(line) for line in self.stdout.splitlines()]
 
 
 def h2k(*arguments: str | Path, deadline: float = 900, **environment: str) -> Ended:
@@ -44,7 +44,7 @@ def h2k_until(stop: Callable[[dict[str, Any]], bool], signal_: signal.Signals, *
     """Run a command and send it a signal at the first event that `stop` is true of. Its exit code."""
     with subprocess.Popen([H2K, *map(str, arguments)], stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
-            if line.startswith("{") and stop(json.loads(line)):
+            if stop(json.loads(line)):
                 process.send_signal(signal_)
                 break
         for _ in process.stdout or ():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hyper2kvm.guest.description import Guest
 from hyper2kvm.sources.description import Fetched
 from hyper2kvm.stages.documents import Converted, Fixed, Flattened, Validated
+from hyper2kvm.workspace import Identity
 from hyper2kvm_api.document import Document
 from hyper2kvm_api.event import Event, EventType
 from hyper2kvm_api.plan import Plan
@@ -17,6 +18,7 @@ from hyper2kvm_api.stage import Stage
 class Documents:
     """What a workspace holds; None where a stage has not ended."""
 
+    identity: Identity | None
     plan: Plan | None
     result: Result | None
     fetched: Fetched | None
@@ -74,10 +76,11 @@ class Report(Document):
 def build(documents: Documents, events: Sequence[Event], version: str) -> Report:
     """The report of what the documents and events tell."""
     plan = documents.plan
+    known = plan or documents.identity or Identity(name="unknown", namespace="unknown")
     return Report(
         version=version,
-        name=plan.name if plan else "unknown",
-        namespace=plan.namespace if plan else "unknown",
+        name=known.name,
+        namespace=known.namespace,
         outcome=documents.result.outcome if documents.result else None,
         started=events[0].time if events else None,
         finished=events[-1].time if events else None,

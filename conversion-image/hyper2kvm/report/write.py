@@ -12,7 +12,7 @@ from hyper2kvm.report.model import Documents, Report, build
 from hyper2kvm.report.text import FILTERS
 from hyper2kvm.sources.description import Fetched
 from hyper2kvm.stages.documents import Converted, Fixed, Flattened, Validated
-from hyper2kvm.workspace import Workspace
+from hyper2kvm.workspace import IDENTITY, Identity, Workspace
 from hyper2kvm_api.plan import Plan
 from hyper2kvm_api.result import Result
 from hyper2kvm_api.stage import Stage
@@ -55,6 +55,7 @@ def page(report: Report, screenshot: bytes | None, serial: str | None) -> str:
 
 def _documents(workspace: Workspace) -> Documents:
     return Documents(
+        identity=workspace.read(Identity, IDENTITY),
         plan=workspace.read(Plan, "plan"),
         result=workspace.read(Result, "result"),
         fetched=workspace.read(Fetched, Stage.FETCH.document),

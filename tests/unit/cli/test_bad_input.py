@@ -189,4 +189,5 @@ def check_failed(ended, code, reason, hint):
     assert lines[1].startswith("hint  ")
     assert hint in lines[1]
     failed = [event for event in ended.events if event["type"] == "Failed"]
-    assert [event["reason"] for event in failed] in ([reason], [])
+    assert failed == [ended.events[-1]]
+    assert failed[0]["reason"] == reason

@@ -120,7 +120,7 @@ VALIDATED = Validated(
         ),
     ),
 )
-NOTHING = Documents(None, None, None, None, None, None, None, None)
+NOTHING = Documents(*[None] * 9)
 
 
 def png(width=4, height=3):
@@ -144,6 +144,7 @@ def success():
     events = [e for n, stage in enumerate(Stage) for e in finished(stage, 1.5 * n)]
     warned = [event(EventType.WARNING, Stage.FIX, reason="GrubInstallDevices", message="look", hint="do")] * 2
     documents = Documents(
+        identity=None,
         plan=resolve(MIGRATION, [], MACHINE, Places("/exports", "/out")),
         result=Result(outcome=Outcome.SUCCEEDED),
         fetched=None,
@@ -192,6 +193,7 @@ def test_a_warning_that_several_runs_told_is_shown_once():
 def test_the_page_of_a_failure_says_what_to_do():
     error = ValidationError(Reason.BOOT_FAILED, "the guest stopped in the initramfs shell", disk="scsi0:0")
     documents = Documents(
+        identity=None,
         plan=resolve(MIGRATION, [], MACHINE, Places("/exports", "/out")),
         result=Result(outcome=Outcome.FAILED, failure=failure_of(error)),
         fetched=None,
