@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -139,12 +139,9 @@ class Workspace:
 
     def read(self, model: type[Model], name: str) -> Model | None:
         """The document `name`.json, or None when it is absent or of another version's form."""
-        path = self.folder / f"{name}.json"
-        if not path.is_file():
-            return None
         try:
-            return model.model_validate(json.loads(path.read_bytes())["document"])
-        except (ValueError, KeyError, pydantic.ValidationError):
+            return model.model_validate(self._kept(name).get("document"))
+        except pydantic.ValidationError:
             return None
 
     def write(self, name: str, document: Document, inputs: str) -> None:
@@ -198,7 +195,7 @@ class Workspace:
             The document, and whether it was there already.
         """
         existing = self.read(model, name)
-        if existing is not None and self._inputs(name) == inputs and holds(existing):
+        if existing is not None and self._kept(name).get("inputs") == inputs and holds(existing):
             return existing, True
         with host_errors(self.folder):
             (self.folder / f"{name}.json").unlink(missing_ok=True)
@@ -212,9 +209,14 @@ class Workspace:
             (self.folder / f"{name}.json").unlink(missing_ok=True)
             sync_folder(self.folder)
 
-    def _inputs(self, name: str) -> str | None:
-        loaded = json.loads((self.folder / f"{name}.json").read_bytes())
-        return str(loaded.get("inputs"))
+    def _kept(self, name: str) -> Mapping[str, object]:
+        """What `name`.json holds; nothing when it is absent or torn."""
+        path = self.folder / f"{name}.json"
+        try:
+            loaded = json.loads(path.read_bytes()) if path.is_file() else None
+        except ValueError:
+            loaded = None
+        return loaded if isinstance(loaded, dict) else {}
 
 
 def _plain(disk: str) -> str:

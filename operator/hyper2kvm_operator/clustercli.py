@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 import click
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from hyper2kvm_api.errors import ClusterError
 from hyper2kvm_api.migration import VirtualMachineMigrationStatus
 from hyper2kvm_api.reasons import Reason
+from hyper2kvm_api.text import printable
 from hyper2kvm_operator.kube.client import KubeClient, KubeObject
 from hyper2kvm_operator.kube.errors import RefusedError, UnreachableError
 from hyper2kvm_operator.kube.resources import Resources
@@ -93,12 +95,17 @@ def _row(migration: KubeObject, now: dt.datetime) -> list[str]:
         metadata["namespace"],
         metadata["name"],
         f"[{colour}]{phase}[/]",
-        told.stage or "",
+        _safe(told.stage or ""),
         _bar(told.percent),
-        told.boot.verdict if told.boot else "",
+        _safe(told.boot.verdict if told.boot else ""),
         age(now - dt.datetime.fromisoformat(metadata["creationTimestamp"])),
-        what,
+        _safe(what),
     ]
+
+
+def _safe(text: str) -> str:
+    """A text of others for rich: neither its markup nor a terminal's commands."""
+    return escape(printable(text))
 
 
 def _bar(percent: int | None) -> str:

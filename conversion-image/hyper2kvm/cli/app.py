@@ -30,6 +30,9 @@ _OWN = {
     "serve": "hyper2kvm.cli.serve:serve",
 }
 
+_HIDDEN = {"describe"}
+"""Commands that only the operator's pods start."""
+
 _EXIT_CODES = "\n".join(f"  {c.exit_code:>3}  {c.name.lower()}" for c in Category)
 
 
@@ -42,6 +45,7 @@ class Unavailable(click.Command):
             params=[click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)],
             context_settings={"ignore_unknown_options": True, "help_option_names": []},
             short_help=f"(not possible: {error.message})",
+            hidden=name in _HIDDEN,
         )
         self.error = error
 

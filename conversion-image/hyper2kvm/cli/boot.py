@@ -6,8 +6,7 @@ from pathlib import Path
 import click
 
 from hyper2kvm.boot.existing import ExistingDisk, boot_disks
-from hyper2kvm.cli.options import json_option
-from hyper2kvm.cli.session import Session, pass_session
+from hyper2kvm.cli.session import Session, json_option, pass_session
 from hyper2kvm.cli.working import working
 from hyper2kvm.stages.documents import BootProof
 from hyper2kvm.workspace import Workspace

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import click
 
-from hyper2kvm.cli.options import json_option
 from hyper2kvm.cli.pod import leave
-from hyper2kvm.cli.session import Session, pass_session
+from hyper2kvm.cli.session import Session, json_option, pass_session
 from hyper2kvm.cli.working import working, workspace_of
 from hyper2kvm.pipeline import describe as fetch
 from hyper2kvm.prepare import Mapped, read_request

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from hyper2kvm.cli.session import Session
+from hyper2kvm.cli.session import json_option
 from hyper2kvm.prepare import Mapped
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -25,15 +25,6 @@ class Mapping(click.ParamType[tuple[str, Path]]):
         if not separator or not name or not Path(folder).is_dir():
             self.fail(f"{value!r} is not NAME=FOLDER with an existing folder", param, ctx)
         return name, Path(folder)
-
-
-def json_option(text: str) -> Callable[[Command], Command]:
-    """The option --json, which the session keeps."""
-
-    def keep(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
-        context.ensure_object(Session).json |= value
-
-    return click.option("--json", is_flag=True, is_eager=True, expose_value=False, callback=keep, help=text)
 
 
 _OPTIONS = (

@@ -1,12 +1,16 @@
 """Session: what the place where every command ends must know of how it went."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
 from hyper2kvm_api.event import Event
 from hyper2kvm_api.result import Result
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @dataclass
@@ -28,3 +32,12 @@ class Session:
 
 pass_session = click.make_pass_decorator(Session, ensure=True)
 """Gives a command the session as its first argument."""
+
+
+def json_option(text: str) -> Callable[[Command], Command]:
+    """The option --json, which the session keeps."""
+
+    def keep(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+        context.ensure_object(Session).json |= value
+
+    return click.option("--json", is_flag=True, is_eager=True, expose_value=False, callback=keep, help=text)
