@@ -24,6 +24,9 @@ from hyper2kvm_api.result import DiskResult, Outcome, Result
 from hyper2kvm_api.stage import Stage
 from hyper2kvm_api.text import printable
 
+RESULT = "result"
+"""Name of the document with the verdict of the last run."""
+
 
 @click.command()
 @pass_session
@@ -78,6 +81,7 @@ def _run(session: Session, request: Request, place: Workspace, at_work: Working)
 
 
 def _migrate(request: Request, workspace: Workspace, events: Events) -> Validated | None:
+    workspace.forget(RESULT)
     work, fetched = start(request, workspace, events)
     validated = migrate(work, fetched)
     events.stage = None
@@ -89,7 +93,7 @@ def _keep(place: Workspace, result: Result, ending: Event | None, at_work: Worki
     place.release()
     if ending is not None:
         at_work.history.add(ending)
-    place.write("result", result, "")
+    place.write(RESULT, result, "")
     tell_report(at_work.events, write_report(place))
 
 
