@@ -18,6 +18,7 @@ from typing import Literal
 
 import pydantic
 
+from hyper2kvm.cache import cache_folder
 from hyper2kvm.run import Service, last_lines, run
 from hyper2kvm_api.document import Document
 
@@ -174,16 +175,6 @@ def _key(kernel: Path | None) -> str:
     version = run([QEMU, "--version"], deadline=30).text.partition("\n")[0]
     boot = _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else "unknown"
     return f"{boot} {version} {kernel} {_deadline():.0f}"
-
-
-def cache_folder() -> Path:
-    """Where this user's machine keeps what it found out or made once. It may be removed at any time.
-
-    Raises:
-        RuntimeError: the user has no home.
-    """
-    folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(folder, "hyper2kvm")
 
 
 def _cache() -> Path:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias, TypedDict, Unpack
 
 from hyper2kvm_api.errors import Hyper2kvmError
-from hyper2kvm_api.event import Event, EventType
+from hyper2kvm_api.event import Event, EventType, Made
 from hyper2kvm_api.machine import Machine
 from hyper2kvm_api.stage import Stage
 
@@ -31,6 +31,7 @@ class EventFields(TypedDict, total=False):
     machine: Machine | None
     file: str | None
     data: str | None
+    made: Made | None
 
 
 class Events:
@@ -44,9 +45,12 @@ class Events:
 
     def emit(self, type_: EventType, message: str | None = None, **fields: Unpack[EventFields]) -> None:
         """Send one event of the current stage."""
-        event = Event(time=now(), type=type_, stage=self.stage, message=message, **fields)
+        self.send(Event(time=now(), type=type_, stage=self.stage, message=message, **fields))
+
+    def send(self, event: Event) -> None:
+        """Send an event."""
         with self._lock:
-            if type_ is EventType.WARNING:
+            if event.type is EventType.WARNING:
                 self.warnings.append(event)
             for sink in self._sinks:
                 sink(event)
@@ -59,9 +63,19 @@ class Events:
         """Tell what a user should know and what does not stop the run. `reason` is a CamelCase word."""
         self.emit(EventType.WARNING, message, reason=reason, hint=hint, disk=disk)
 
-    def failed(self, error: Hyper2kvmError) -> None:
-        """Tell the error that ends the run."""
-        self.emit(EventType.FAILED, error.message, reason=str(error.reason), hint=error.hint, disk=error.disk)
+
+def failure_event(error: Hyper2kvmError) -> Event:
+    """The event that tells the error which ends a run."""
+    return Event(
+        time=now(),
+        type=EventType.FAILED,
+        stage=error.stage,
+        message=error.message,
+        reason=str(error.reason),
+        hint=error.hint,
+        disk=error.disk,
+        file=error.file,
+    )
 
 
 class Meter:

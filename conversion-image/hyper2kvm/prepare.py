@@ -1,6 +1,5 @@
 """From what a user gives (manifests, or a Plan that the operator wrote) to a run of the pipeline."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,9 +9,9 @@ from hyper2kvm.pipeline import describe
 from hyper2kvm.sources.description import Fetched
 from hyper2kvm.sources.opening import source_of
 from hyper2kvm.stages.work import Work
-from hyper2kvm.workspace import Workspace
+from hyper2kvm.workspace import IDENTITY, Identity, Workspace
 from hyper2kvm_api.errors import SourceError, SpecError
-from hyper2kvm_api.manifest import Manifests, parse, read_manifests
+from hyper2kvm_api.manifest import Manifests, documents, parse, read_manifests
 from hyper2kvm_api.merge import JsonObject
 from hyper2kvm_api.migration import Metadata, SourceVolume, VirtualMachineMigrationSpec
 from hyper2kvm_api.plan import Plan, PlannedSource
@@ -43,6 +42,7 @@ class Request:
 
     Attributes:
         name: name of the migration.
+        namespace: its namespace.
         source: where the source's files lie on this machine.
         plan: the plan, when the operator (or `h2k plan`) has made it.
         migration: the VirtualMachineMigration as written.
@@ -51,6 +51,7 @@ class Request:
     """
 
     name: str
+    namespace: str
     source: PlannedSource
     plan: Plan | None = None
     migration: JsonObject = field(default_factory=dict)
@@ -64,16 +65,16 @@ class Request:
 
 
 def read_request(files: Sequence[Path], mapped: Mapped) -> Request:
-    """Read manifests, or one plan.json.
+    """Read manifests, or one plan: a document without a kind.
 
     Raises:
         SpecError: the files are not readable or not valid, or name what `mapped` does not hold.
     """
     texts = [(str(file), _read(file)) for file in files]
-    if len(files) == 1 and files[0].suffix == ".json":
+    if len(texts) == 1:
         plan = _plan(*texts[0])
         if plan is not None:
-            return Request(plan.name, plan.source, plan=plan)
+            return Request(plan.name, plan.namespace, plan.source, plan=plan)
     manifests = read_manifests(texts)
     profiles = tuple(_profile(manifests, name) for name in profile_names(manifests.migration))
     spec = effective_spec(manifests.migration, profiles)
@@ -81,6 +82,7 @@ def read_request(files: Sequence[Path], mapped: Mapped) -> Request:
     metadata = parse(Metadata, manifests.migration["metadata"], "metadata")
     return Request(
         metadata.name,
+        metadata.namespace,
         planned_source(spec, places),
         migration=manifests.migration,
         profiles=profiles,
@@ -94,6 +96,7 @@ def start(request: Request, workspace: Workspace, events: Events) -> tuple[Work,
     Raises:
         Hyper2kvmError: the source or the spec is wrong.
     """
+    workspace.write(IDENTITY, Identity(name=request.name, namespace=request.namespace), "")
     source = source_of(request.source)
     fetched = describe(source, workspace, events)
     if request.plan is not None:
@@ -101,6 +104,7 @@ def start(request: Request, workspace: Workspace, events: Events) -> tuple[Work,
         plan = request.plan
     else:
         plan = resolve(request.migration, request.profiles, fetched.machine, request.places or Places("/", "/"))
+    workspace.write("plan", plan, "")
     return Work(plan, source, workspace, events), fetched
 
 
@@ -121,11 +125,11 @@ def _read(file: Path) -> str:
 
 
 def _plan(name: str, text: str) -> Plan | None:
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise SpecError(Reason.MANIFEST_UNREADABLE, f"{name}: {error}") from None
-    return None if isinstance(value, dict) and "kind" in value else parse(Plan, value, name)
+    """The plan that a file holds, as `h2k plan` prints it and the operator writes it; None for other documents."""
+    found = list(documents(name, text))
+    if len(found) != 1 or "kind" in found[0] or "apiVersion" in found[0]:
+        return None
+    return parse(Plan, found[0], name)
 
 
 def _profile(manifests: Manifests, name: str) -> JsonObject:

@@ -6,26 +6,31 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from hyper2kvm import tether
 from hyper2kvm_api.errors import HostError
 from hyper2kvm_api.reasons import Reason
+from hyper2kvm_api.text import printable
 
 MAX_OUTPUT = 8 * 1024 * 1024
 """Bytes of a program's output that are kept."""
 
 _STOP_SECONDS = 10.0
+_LAST_WORDS_SECONDS = 5.0
+"""Seconds until the end of its output is waited for: what it left running may hold the pipes open."""
+_READ = 256 * 1024
 
 PACKAGES: Mapping[str, str] = {
     "qemu-img": "qemu-utils",
     "qemu-nbd": "qemu-utils",
     "qemu-system-x86_64": "qemu-system-x86",
-    "qemu-system-aarch64": "qemu-system-arm",
     "tesseract": "tesseract-ocr",
     "lzop": "lzop",
 }
@@ -40,8 +45,8 @@ class Completed:
 
     Attributes:
         code: its exit code; negative for a signal.
-        stdout: what it wrote to standard output, at most MAX_OUTPUT bytes.
-        stderr: what it wrote to standard error as text, scrubbed, at most MAX_OUTPUT bytes.
+        stdout: what it wrote to standard output, the first MAX_OUTPUT bytes of it.
+        stderr: what it wrote to standard error as text, scrubbed, the last MAX_OUTPUT bytes of it.
     """
 
     code: int
@@ -77,21 +82,27 @@ def run(
         HostError: ProgramMissing, ProgramTimedOut or ProgramFailed (with the last lines of standard error).
     """
     program = require(arguments[0])
+    process = subprocess.Popen(
+        [program, *arguments[1:]],
+        stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **(environment or {})},
+    )
+    feeding = _fed(process.stdin, stdin or b"")
+    first, last = _Kept(process.stdout, last=False), _Kept(process.stderr, last=True)
     try:
-        ended = subprocess.run(
-            [program, *arguments[1:]],
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            timeout=deadline,
-            env={**os.environ, **(environment or {})},
-            check=False,
-        )
+        process.wait(deadline)
     except subprocess.TimeoutExpired:
         raise HostError(
             Reason.PROGRAM_TIMED_OUT, f"{arguments[0]} did not end in {deadline:.0f} s", hint=hint
         ) from None
-    completed = Completed(ended.returncode, ended.stdout[:MAX_OUTPUT], scrub(ended.stderr[:MAX_OUTPUT]))
+    finally:
+        process.kill()
+        process.wait()
+        for thread in (feeding, first, last):
+            thread.join(_LAST_WORDS_SECONDS)
+    completed = Completed(process.returncode, first.content, scrub(last.content))
     if check and completed.code != 0:
         raise HostError(
             Reason.PROGRAM_FAILED,
@@ -99,6 +110,46 @@ def run(
             hint=hint,
         )
     return completed
+
+
+class _Kept(threading.Thread):
+    """Reads a program's output as it comes, so that the program is never held up, and keeps a bounded part of it."""
+
+    def __init__(self, stream: IO[bytes] | None, *, last: bool) -> None:
+        super().__init__(daemon=True)
+        self._stream = stream
+        self._last = last
+        self._read = bytearray()
+        self.start()
+
+    def run(self) -> None:
+        """Read until the end."""
+        if self._stream is None:
+            return
+        with self._stream as stream:
+            while read := os.read(stream.fileno(), _READ):
+                if self._last and len(self._read) > 2 * MAX_OUTPUT:
+                    del self._read[:-MAX_OUTPUT]
+                if self._last or len(self._read) < MAX_OUTPUT:
+                    self._read += read
+
+    @property
+    def content(self) -> bytes:
+        """What was kept, at most MAX_OUTPUT bytes."""
+        return bytes(self._read[-MAX_OUTPUT:] if self._last else self._read[:MAX_OUTPUT])
+
+
+def _fed(stream: IO[bytes] | None, content: bytes) -> threading.Thread:
+    """Write what a program reads, beside what is read of it. It need not read all."""
+
+    def write() -> None:
+        if stream is not None:
+            with suppress(BrokenPipeError), stream:
+                stream.write(content)
+
+    thread = threading.Thread(target=write, daemon=True)
+    thread.start()
+    return thread
 
 
 def require(program: str) -> str:
@@ -126,8 +177,7 @@ def last_lines(text: str, count: int = 4) -> str:
 def scrub(text: bytes | str) -> str:
     """Text of another program without control characters and without what looks like a secret."""
     decoded = text.decode(errors="replace") if isinstance(text, bytes) else text
-    printable = "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in decoded)
-    return _SECRETS.sub(r"\1\2***", printable)
+    return _SECRETS.sub(r"\1\2***", printable(decoded))
 
 
 class Service:

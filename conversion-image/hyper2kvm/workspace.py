@@ -9,8 +9,9 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +22,28 @@ from hyper2kvm_api.errors import BusyError, HostError
 from hyper2kvm_api.reasons import Reason
 
 Model = TypeVar("Model", bound=Document)
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Errors of a file system without room."""
+
+_RESERVE = 2 * 1024 * 1024
+"""Bytes that are kept free for the verdict and the report of a run that fills the disk."""
+
+_LOCK = "lock"
+_TEMPORARY = ".*.new"
+
+
+IDENTITY = "migration"
+"""Name of the document that says whose workspace it is."""
+
+
+class Identity(Document):
+    """Whose workspace it is: what the report is of while there is no plan yet."""
+
+    name: str
+    """Name of the migration."""
+    namespace: str
+    """Its namespace."""
 
 
 def digest(*documents: Document | str) -> str:
@@ -33,28 +56,39 @@ def digest(*documents: Document | str) -> str:
 
 
 class Workspace:
-    """A folder on disk; made when it is not there."""
+    """A folder on disk, made when it is not there, for its owner alone: it holds parts of the guest."""
 
-    def __init__(self, folder: Path) -> None:
-        """Raises HostError (WorkspaceUnusable) when the folder cannot be made."""
+    def __init__(self, folder: Path, *, make: bool = True) -> None:
+        """Raises HostError (WorkspaceUnusable) when the folder cannot be made, or is to be there and is not."""
         self.folder = folder
         self.overlays = folder / "overlays"
         self.journals = folder / "journals"
         self.evidence = folder / "evidence"
         self.scratch = folder / "scratch"
+        if not make and not (folder / _LOCK).is_file():
+            raise HostError(
+                Reason.WORKSPACE_UNUSABLE,
+                f"{folder} is no workspace",
+                hint="Name the folder that a run has made: OUTPUT/NAME.h2k, or its --workspace.",
+            )
         with host_errors(folder):
-            for needed in (self.overlays, self.journals, self.evidence, self.scratch):
-                needed.mkdir(parents=True, exist_ok=True)
+            for needed in (self.overlays, self.journals, self.evidence, self.scratch) if make else ():
+                if not folder.exists():
+                    folder.parent.mkdir(parents=True, exist_ok=True)
+                    folder.mkdir(mode=0o700, exist_ok=True)
+                needed.mkdir(exist_ok=True)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the workspace alone. The kernel releases it when the process ends, however it ends.
 
+        Meanwhile room is kept for the last words of a run that fills the disk, until `release`.
+
         Raises:
             BusyError: WorkspaceLocked, naming the process that holds it.
         """
         with host_errors(self.folder):
-            handle = (self.folder / "lock").open("a+")
+            handle = (self.folder / _LOCK).open("a+")
         with handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -67,7 +101,33 @@ class Workspace:
             handle.truncate(0)
             handle.write(f"{os.getpid()}\n")
             handle.flush()
-            yield
+            self._clear()
+            self._reserve()
+            try:
+                yield
+            finally:
+                self.release()
+
+    def release(self) -> None:
+        """Give up the room that was kept: what is written now is the end."""
+        with suppress(OSError):
+            self._room.unlink(missing_ok=True)
+
+    @property
+    def _room(self) -> Path:
+        return self.scratch / "room"
+
+    def _reserve(self) -> None:
+        """On a disk that is full already, nothing is kept."""
+        with suppress(OSError), self._room.open("wb") as room:
+            os.posix_fallocate(room.fileno(), 0, _RESERVE)
+
+    def _clear(self) -> None:
+        """Remove what killed runs left half written."""
+        with suppress(OSError):
+            for folder in (self.folder, self.evidence):
+                for left in folder.glob(_TEMPORARY):
+                    left.unlink(missing_ok=True)
 
     def overlay(self, disk: str) -> Path:
         """Path of a disk's overlay, by the disk's id."""
@@ -79,12 +139,9 @@ class Workspace:
 
     def read(self, model: type[Model], name: str) -> Model | None:
         """The document `name`.json, or None when it is absent or of another version's form."""
-        path = self.folder / f"{name}.json"
-        if not path.is_file():
-            return None
         try:
-            return model.model_validate(json.loads(path.read_bytes())["document"])
-        except (ValueError, KeyError, pydantic.ValidationError):
+            return model.model_validate(self._kept(name).get("document"))
+        except pydantic.ValidationError:
             return None
 
     def write(self, name: str, document: Document, inputs: str) -> None:
@@ -102,13 +159,18 @@ class Workspace:
         Raises:
             HostError: WorkspaceFull or WorkspaceUnusable.
         """
-        temporary = path.with_name(f".{path.name}.new")
         with host_errors(path):
-            with temporary.open("wb") as handle:
-                handle.write(content)
-                handle.flush()
-                os.fsync(handle.fileno())
-            temporary.replace(path)
+            descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
+            try:
+                with open(descriptor, "wb") as handle:  # noqa: PTH123 -- a descriptor, no path
+                    handle.write(content)
+                    handle.flush()
+                    os.fsync(handle.fileno())
+                    os.fchmod(handle.fileno(), 0o644)
+                Path(temporary).replace(path)
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
             sync_folder(path.parent)
 
     def remember(
@@ -133,9 +195,10 @@ class Workspace:
             The document, and whether it was there already.
         """
         existing = self.read(model, name)
-        if existing is not None and self._inputs(name) == inputs and holds(existing):
+        if existing is not None and self._kept(name).get("inputs") == inputs and holds(existing):
             return existing, True
-        (self.folder / f"{name}.json").unlink(missing_ok=True)
+        with host_errors(self.folder):
+            (self.folder / f"{name}.json").unlink(missing_ok=True)
         made = produce()
         self.write(name, made, inputs)
         return made, False
@@ -146,9 +209,14 @@ class Workspace:
             (self.folder / f"{name}.json").unlink(missing_ok=True)
             sync_folder(self.folder)
 
-    def _inputs(self, name: str) -> str | None:
-        loaded = json.loads((self.folder / f"{name}.json").read_bytes())
-        return str(loaded.get("inputs"))
+    def _kept(self, name: str) -> Mapping[str, object]:
+        """What `name`.json holds; nothing when it is absent or torn."""
+        path = self.folder / f"{name}.json"
+        try:
+            loaded = json.loads(path.read_bytes()) if path.is_file() else None
+        except ValueError:
+            loaded = None
+        return loaded if isinstance(loaded, dict) else {}
 
 
 def _plain(disk: str) -> str:
@@ -170,6 +238,6 @@ def host_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if error.errno in FULL:
             raise HostError(Reason.WORKSPACE_FULL, f"no space left for {path}") from error
         raise HostError(Reason.WORKSPACE_UNUSABLE, f"{path}: {error.strerror}") from error

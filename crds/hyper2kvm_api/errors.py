@@ -1,5 +1,6 @@
 """The tree of errors. Each carries a stable reason (reasons.py), a message and a hint that says what to do."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from hyper2kvm_api.reasons import REASONS, Category, Reason
@@ -97,3 +98,7 @@ class ClusterError(Hyper2kvmError):
     """The cluster lacks something, or something in it is in the way."""
 
     category = Category.CLUSTER
+
+
+CLASSES: Mapping[Category, type[Hyper2kvmError]] = {kind.category: kind for kind in Hyper2kvmError.__subclasses__()}
+"""The class of the errors of each category."""

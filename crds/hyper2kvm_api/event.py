@@ -6,6 +6,7 @@ from pydantic import Field
 
 from hyper2kvm_api.document import Document
 from hyper2kvm_api.machine import Machine
+from hyper2kvm_api.migration import BootStatus
 from hyper2kvm_api.stage import Stage
 
 
@@ -22,6 +23,21 @@ class EventType(StrEnum):
     SUCCEEDED = "Succeeded"
     MACHINE = "Machine"
     REPORT = "Report"
+
+
+class Made(Document):
+    """What a run has made. Paths are absolute."""
+
+    disks: tuple[str, ...] = ()
+    """The finished disks; none of a dry run."""
+    domain: str | None = None
+    """The libvirt domain."""
+    boot: BootStatus | None = None
+    """The boot proof."""
+    screenshot: str | None = None
+    """The last screen of the boot check."""
+    report: str | None = None
+    """The report, as a page."""
 
 
 class Event(Document):
@@ -52,6 +68,8 @@ class Event(Document):
     machine: Machine | None = None
     """Machine: what the source describes."""
     file: str | None = None
-    """Report: the file's name."""
+    """Report: the file's name. Failed: the file concerned, in the source or in the guest."""
     data: str | None = None
     """Report: the file's content, compressed (zlib, RFC 1950) and in base64."""
+    made: Made | None = None
+    """Succeeded: what the run has made. It is the last event, as Failed is of a run that failed."""

@@ -103,13 +103,19 @@ def read_manifests(texts: Sequence[tuple[str, str]]) -> Manifests:
 
 
 def documents(name: str, text: str) -> Iterator[JsonObject]:
-    """The documents of a YAML file, as JSON values.
+    """The documents of a YAML or JSON file, as JSON values.
 
     Raises:
         SpecError: ManifestUnreadable: no YAML, a key that stands twice, or something that JSON cannot hold.
     """
     try:
-        values = list(yaml.load_all(text, _Loader))
+        values = [json.loads(text, object_pairs_hook=_once)] if text.lstrip().startswith("{") else None
+    except json.JSONDecodeError:
+        values = None  # YAML in braces
+    except ValueError as error:
+        raise SpecError(Reason.MANIFEST_UNREADABLE, f"{name}: {error}") from None
+    try:
+        values = list(yaml.load_all(text, _Loader)) if values is None else values
         json.dumps(values, allow_nan=False)
     except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
         raise SpecError(Reason.MANIFEST_UNREADABLE, f"{name}: {' '.join(str(error).split())}") from None
@@ -119,6 +125,15 @@ def documents(name: str, text: str) -> Iterator[JsonObject]:
         if not isinstance(value, dict):
             raise SpecError(Reason.MANIFEST_UNREADABLE, f"{name}: a document is no mapping")
         yield value
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    made: dict[str, object] = {}
+    for key, value in pairs:
+        if key in made:
+            raise ValueError(f"{key!r} stands twice")
+        made[key] = value
+    return made
 
 
 class _Loader(yaml.SafeLoader):

@@ -44,6 +44,7 @@ class Reason(StrEnum):
     PROFILE_NOT_FOUND = "ProfileNotFound"
     VOLUME_NOT_MAPPED = "VolumeNotMapped"
     SECRET_NOT_MAPPED = "SecretNotMapped"  # noqa: S105 -- a reason's name
+    COMMAND_LINE_INVALID = "CommandLineInvalid"
 
     SOURCE_NOT_FOUND = "SourceNotFound"
     SOURCE_UNREADABLE = "SourceUnreadable"
@@ -88,6 +89,7 @@ class Reason(StrEnum):
     BOOT_TIMED_OUT = "BootTimedOut"
 
     PROGRAM_MISSING = "ProgramMissing"
+    MODULE_MISSING = "ModuleMissing"
     PROGRAM_FAILED = "ProgramFailed"
     PROGRAM_TIMED_OUT = "ProgramTimedOut"
     APPLIANCE_FAILED = "ApplianceFailed"
@@ -155,7 +157,7 @@ REASONS: dict[Reason, ReasonText] = {
         {
             Reason.UNEXPECTED: (
                 "An error that nobody thought of: a defect of hyper2kvm-operator.",
-                "Please report it with the file that the message names. The same command again continues where it stopped.",
+                "Please report it, with the traceback that the message tells of. The same command again continues where it stopped.",
             ),
         },
         Reason.UNEXPECTED,
@@ -186,6 +188,10 @@ REASONS: dict[Reason, ReasonText] = {
             Reason.SECRET_NOT_MAPPED: (
                 "The migration names a Secret that this machine does not have.",
                 "Put the Secret's values as files into a folder and name it: --secret NAME=FOLDER.",
+            ),
+            Reason.COMMAND_LINE_INVALID: (
+                "The command line has an option, an argument or a file that cannot be.",
+                "Each command lists with --help what it takes.",
             ),
         },
     ),
@@ -381,6 +387,10 @@ REASONS: dict[Reason, ReasonText] = {
             Reason.PROGRAM_MISSING: (
                 "A program that the conversion needs is not installed.",
                 "Install it; `h2k doctor` lists what is missing and the packages that hold it.",
+            ),
+            Reason.MODULE_MISSING: (
+                "A Python module that the command needs is not installed.",
+                "Install what the message names; `h2k doctor` lists all that is missing.",
             ),
             Reason.PROGRAM_FAILED: (
                 "A program that the conversion uses ended with an error.",

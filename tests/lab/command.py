@@ -23,8 +23,8 @@ class Ended:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """The JSON lines among the output."""
-        return [json.loads(line) for line in self.stdout.splitlines() if line.startswith("{")]
+        """Standard output, every line of which is a JSON object."""
+        return [json.loads(line) for line in self.stdout.splitlines()]
 
 
 def h2k(*arguments: str | Path, deadline: float = 900, wrapper: Sequence[str] = (), **environment: str) -> Ended:

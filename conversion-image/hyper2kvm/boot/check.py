@@ -21,6 +21,7 @@ from hyper2kvm.boot.verdict import CameUp, Expected, Stopped, missing_addresses
 from hyper2kvm.boot.watch import Ending, Watch
 from hyper2kvm.disk.finished import TargetDisk
 from hyper2kvm.events import Events
+from hyper2kvm.evidence import PROBE_REPORT, SCREENSHOT, SERIAL_LOG
 from hyper2kvm.guest.description import Guest
 from hyper2kvm.guest.encryption import LUKS
 from hyper2kvm.run import Service, last_lines, require
@@ -30,11 +31,6 @@ from hyper2kvm_api.errors import HostError, ValidationError
 from hyper2kvm_api.machine import Firmware, Machine
 from hyper2kvm_api.options import NicModel
 from hyper2kvm_api.reasons import Reason
-
-SERIAL_LOG = "boot-serial.log"
-SCREENSHOT = "boot-screen.png"
-PROBE_REPORT = "boot-probe.json"
-"""Files in the workspace's evidence folder. They are kept when the check fails, too."""
 
 _END_SECONDS = 10.0
 _ARCHITECTURES = frozenset({"x86_64", "amd64", "i386", "i486", "i586", "i686"})

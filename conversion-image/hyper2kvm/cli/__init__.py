@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from types import FrameType
 
 from hyper2kvm_api.reasons import EXIT_INTERRUPTED
@@ -19,4 +20,5 @@ def main() -> None:
 
 
 def _end(_signal: int, _frame: FrameType | None) -> None:
+    os.write(sys.stderr.fileno(), b"interrupted\n")
     os._exit(EXIT_INTERRUPTED)

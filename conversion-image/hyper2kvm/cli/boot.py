@@ -6,11 +6,13 @@ from pathlib import Path
 import click
 
 from hyper2kvm.boot.existing import ExistingDisk, boot_disks
-from hyper2kvm.cli.run import running
+from hyper2kvm.cli.session import Session, json_option, pass_session
+from hyper2kvm.cli.working import working
 from hyper2kvm.stages.documents import BootProof
 from hyper2kvm.workspace import Workspace
 from hyper2kvm_api.machine import Cpu, Firmware
 from hyper2kvm_api.options import DiskFormat, MachineOptions, TargetBus
+from hyper2kvm_api.text import printable
 
 _FORMATS = {
     ".raw": DiskFormat.RAW,
@@ -22,6 +24,7 @@ _FORMATS = {
 
 
 @click.command()
+@pass_session
 @click.argument("disks", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--format",
@@ -53,8 +56,9 @@ _FORMATS = {
     show_default=True,
     help="Folder that takes the serial log and the screenshot.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Write JSON lines instead of progress bars.")
+@json_option("Write JSON lines instead of progress bars.")
 def boot(
+    session: Session,
     *,
     disks: tuple[Path, ...],
     format_: str | None,
@@ -65,7 +69,6 @@ def boot(
     timeout: int,
     keys: Path | None,
     workspace: Path,
-    as_json: bool,
 ) -> None:
     """Start a machine from DISKS, all of its disks in their order, and say whether it comes up.
 
@@ -76,9 +79,9 @@ def boot(
         cpu=Cpu(cores=cpus), memory=f"{memory}Mi", firmware=Firmware(firmware) if firmware else None
     )
     place = Workspace(workspace.absolute())
-    with running(place, sys.stderr, as_json=as_json) as events:
-        proof = boot_disks(existing, options, place, events, bus=TargetBus(bus), timeout=timeout, keys=keys)
-    click.echo(proof.to_json() if as_json else _summary(place, proof))
+    with working(session, place, sys.stderr) as at_work:
+        proof = boot_disks(existing, options, place, at_work.events, bus=TargetBus(bus), timeout=timeout, keys=keys)
+    click.echo(proof.to_json() if session.json else printable(_summary(place, proof)))
 
 
 def _format(disk: Path, stated: str | None) -> DiskFormat:

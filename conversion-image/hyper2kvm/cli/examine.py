@@ -3,7 +3,6 @@
 Standard output has the document alone; what happens meanwhile is shown on standard error.
 """
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,66 +11,76 @@ import click
 import yaml
 
 from hyper2kvm.cli.options import mapped, migration_options
-from hyper2kvm.cli.run import running, workspace_of
+from hyper2kvm.cli.session import Session, pass_session
+from hyper2kvm.cli.working import working, workspace_of
 from hyper2kvm.pipeline import examine, flat, look
 from hyper2kvm.prepare import read_request, start
 from hyper2kvm.stages.documents import Fixed
 from hyper2kvm.stages.opened import OpenedDisks
 from hyper2kvm_api.document import Document
 from hyper2kvm_api.migration import Mode
+from hyper2kvm_api.text import printable
 
 Folders = tuple[tuple[str, Path], ...]
 
 
 @click.command()
+@pass_session
 @migration_options
 @click.option("--effective", is_flag=True, help="Print the spec with its profiles merged in, and stop.")
 def plan(
+    session: Session,
     files: tuple[Path, ...],
     volumes: Folders,
     secrets: Folders,
     output: Path,
     workspace: Path | None,
-    as_json: bool,
     effective: bool,
 ) -> None:
     """Show what `h2k run` would do: the machine, the disks and the options, as a plan that `h2k run` takes."""
     request = read_request(files, mapped(volumes, secrets, output))
     if effective:
-        _print(request.plan or request.spec or request.source, as_json=as_json)
+        _print(request.plan or request.spec or request.source, as_json=session.json)
         return
     place = workspace_of(request, output, workspace)
-    with running(place, sys.stderr, as_json=as_json) as events:
-        work, _ = start(request, place, events)
-    _print(work.plan, as_json=as_json)
+    with working(session, place, sys.stderr) as at_work:
+        work, _ = start(request, place, at_work.events)
+    _print(work.plan, as_json=session.json)
 
 
 @click.command()
+@pass_session
 @migration_options
 def inspect(
-    files: tuple[Path, ...], volumes: Folders, secrets: Folders, output: Path, workspace: Path | None, as_json: bool
-) -> None:
-    """Show what is inside the disks: operating system, kernels and their drivers, boot loader, network."""
-    request = read_request(files, mapped(volumes, secrets, output))
-    place = workspace_of(request, output, workspace)
-    with running(place, sys.stderr, as_json=as_json) as events:
-        work, fetched = start(request, place, events)
-        flattened = flat(work, fetched)
-        with OpenedDisks(work, flattened) as opened:
-            guest = examine(work, flattened, opened)
-    _print(guest, as_json=as_json)
-
-
-@click.command()
-@migration_options
-@click.option("--dry-run", is_flag=True, help="Only show the changes, as a unified diff with reasons.")
-def fix(
+    session: Session,
     files: tuple[Path, ...],
     volumes: Folders,
     secrets: Folders,
     output: Path,
     workspace: Path | None,
-    as_json: bool,
+) -> None:
+    """Show what is inside the disks: operating system, kernels and their drivers, boot loader, network."""
+    request = read_request(files, mapped(volumes, secrets, output))
+    place = workspace_of(request, output, workspace)
+    with working(session, place, sys.stderr) as at_work:
+        work, fetched = start(request, place, at_work.events)
+        flattened = flat(work, fetched)
+        with OpenedDisks(work, flattened) as opened:
+            guest = examine(work, flattened, opened)
+    _print(guest, as_json=session.json)
+
+
+@click.command()
+@pass_session
+@migration_options
+@click.option("--dry-run", is_flag=True, help="Only show the changes, as a unified diff with reasons.")
+def fix(
+    session: Session,
+    files: tuple[Path, ...],
+    volumes: Folders,
+    secrets: Folders,
+    output: Path,
+    workspace: Path | None,
     dry_run: bool,
 ) -> None:
     """Plan the changes that make the guest boot, and make them in the workspace (never in the source).
@@ -80,15 +89,15 @@ def fix(
     """
     request = read_request(files, mapped(volumes, secrets, output))
     place = workspace_of(request, output, workspace)
-    with running(place, sys.stderr, as_json=as_json) as events:
-        work, fetched = start(request, place, events)
+    with working(session, place, sys.stderr) as at_work:
+        work, fetched = start(request, place, at_work.events)
         if dry_run:
             work = replace(work, plan=work.plan.replaced(mode=Mode.PLAN))
         _, _, fixed = look(work, fetched)
-    if as_json:
+    if session.json:
         _print(fixed, as_json=True)
     else:
-        click.echo(as_diff(fixed), nl=False)
+        click.echo(printable(as_diff(fixed)), nl=False)
 
 
 def as_diff(fixed: Fixed) -> str:
@@ -104,7 +113,7 @@ def as_diff(fixed: Fixed) -> str:
 
 def _print(document: Document, *, as_json: bool) -> None:
     if as_json:
-        click.echo(document.to_json())
+        text = document.to_json()
+        click.echo(printable(text) if sys.stdout.isatty() else text)
         return
-    text = json.loads(document.to_json())
-    yaml.safe_dump(text, sys.stdout, sort_keys=False, allow_unicode=True, width=120)
+    yaml.safe_dump(document.to_object(), sys.stdout, sort_keys=False, allow_unicode=True, width=120)

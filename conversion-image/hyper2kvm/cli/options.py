@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from hyper2kvm.cli.session import json_option
 from hyper2kvm.prepare import Mapped
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -56,7 +57,7 @@ _OPTIONS = (
         type=click.Path(file_okay=False, path_type=Path),
         help="Folder that keeps the progress and the report.  [default: OUTPUT/NAME.h2k]",
     ),
-    click.option("--json", "as_json", is_flag=True, help="Write JSON lines instead of progress bars."),
+    json_option("Write JSON lines instead of progress bars."),
 )
 
 

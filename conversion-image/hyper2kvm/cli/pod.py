@@ -22,14 +22,13 @@ def leave(result: Result) -> None:
         Path(os.environ[TERMINATION_LOG]).write_text(result.fitted())
 
 
-def leave_failure(error: Hyper2kvmError) -> int:
-    """Leave a failure; returns the exit code: in a pod EXIT_RETRY when the failure may pass, else its kind's."""
-    leave(failed(error))
+def exit_code(error: Hyper2kvmError) -> int:
+    """The exit code of a failure: in a pod EXIT_RETRY when it may pass, else its kind's."""
     retry = TERMINATION_LOG in os.environ and REASONS[error.reason].retry
     return EXIT_RETRY if retry else error.exit_code
 
 
-def failed(error: Hyper2kvmError, warnings: Sequence[str] = ()) -> Result:
+def result_of(error: Hyper2kvmError, warnings: Sequence[str] = ()) -> Result:
     """The verdict of a run that ended with an error."""
     return Result(
         outcome=Outcome.FAILED,

@@ -3,11 +3,10 @@
 import inspect
 import sys
 from collections.abc import Iterator
-from importlib.metadata import entry_points
 
 import click
 
-from hyper2kvm.cli.app import COMMAND_GROUP, app
+from hyper2kvm.cli.app import Unavailable, app
 from hyper2kvm_api.generated import Table, header, main
 from hyper2kvm_api.reasons import EXIT_INTERRUPTED, EXIT_OK, EXIT_RETRY, Category
 
@@ -32,10 +31,14 @@ def commands() -> dict[str, click.Command]:
     """Every command by its name, those of the operator's package among them; hidden ones too.
 
     Raises:
-        ImportError: an extra is not installed that one of them needs.
+        HostError: an extra is not installed that one of them needs.
     """
-    added = {entry.name: entry.load() for entry in entry_points(group=COMMAND_GROUP)}
-    return dict(sorted({**app.commands, **added}.items()))
+    context = click.Context(app)
+    found = {name: app.get_command(context, name) for name in app.list_commands(context)}
+    for command in found.values():
+        if isinstance(command, Unavailable):
+            raise command.error
+    return {name: command for name, command in found.items() if command is not None}
 
 
 def page() -> str:

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import click
 
-from hyper2kvm.report.write import write_report
+from hyper2kvm.modules import lacking
 from hyper2kvm.workspace import Workspace
-from hyper2kvm_api.errors import HostError
-from hyper2kvm_api.reasons import Reason
 
 CLUSTER_GROUP = "hyper2kvm.cluster"
 """Entry points of what the operator's package adds. `report` is a function of namespace and name → files."""
@@ -35,12 +33,21 @@ def report(which: str, namespace: str | None, output: Path) -> None:
         folder = Path(which)
         if not folder.is_dir():
             raise click.BadParameter(f"{which!r} is no folder; a migration in a cluster needs --namespace")
-        paths = list(write_report(Workspace(folder.absolute())))
+        paths = _made(Workspace(folder.absolute(), make=False))
     else:
         output.mkdir(parents=True, exist_ok=True)
         paths = [_written(output, f"{which}-{name}", text) for name, text in _fetch(namespace, which).items()]
     for path in paths:
         click.echo(path)
+
+
+def _made(workspace: Workspace) -> list[Path]:
+    """The report of a workspace. What writes it is loaded here: fetching one from a cluster needs less."""
+    try:
+        from hyper2kvm.report.write import write_report  # noqa: PLC0415 -- see above
+    except ModuleNotFoundError as error:
+        raise lacking(error) or error from None
+    return list(write_report(workspace))
 
 
 def _written(folder: Path, name: str, text: str) -> Path:
@@ -50,14 +57,9 @@ def _written(folder: Path, name: str, text: str) -> Path:
 
 
 def _fetch(namespace: str, name: str) -> Mapping[str, str]:
-    for entry in entry_points(group=CLUSTER_GROUP, name="report"):
-        try:
-            fetch: Callable[[str, str], Mapping[str, str]] = entry.load()
-        except ImportError:
-            break
-        return fetch(namespace, name)
-    raise HostError(
-        Reason.PROGRAM_MISSING,
-        "this installation cannot talk to a cluster",
-        hint="Install the extra `operator`: pip install 'hyper2kvm-operator[operator]'.",
-    )
+    (entry,) = entry_points(group=CLUSTER_GROUP, name="report")
+    try:
+        fetch: Callable[[str, str], Mapping[str, str]] = entry.load()
+    except ModuleNotFoundError as error:
+        raise lacking(error) or error from None
+    return fetch(namespace, name)

@@ -1,74 +1,56 @@
 """`h2k run`: the whole pipeline."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
 
 import click
 
+from hyper2kvm.cli.ending import as_failure
 from hyper2kvm.cli.options import mapped, migration_options
-from hyper2kvm.cli.pod import failed, leave, tell_report
-from hyper2kvm.cli.show import shown
-from hyper2kvm.events import Events
+from hyper2kvm.cli.pod import leave, result_of, tell_report
+from hyper2kvm.cli.session import Session, pass_session
+from hyper2kvm.cli.working import Working, working, workspace_of
+from hyper2kvm.events import Events, failure_event, now
 from hyper2kvm.guest.description import Guest
-from hyper2kvm.history import History
 from hyper2kvm.pipeline import migrate
 from hyper2kvm.prepare import Request, read_request, start
 from hyper2kvm.report.write import write_report
 from hyper2kvm.stages.documents import Converted, Fixed, Validated
 from hyper2kvm.workspace import Workspace
-from hyper2kvm_api.errors import Hyper2kvmError
-from hyper2kvm_api.event import EventType
+from hyper2kvm_api.errors import HostError, Hyper2kvmError
+from hyper2kvm_api.event import Event, EventType, Made
 from hyper2kvm_api.migration import BootStatus
 from hyper2kvm_api.result import DiskResult, Outcome, Result
 from hyper2kvm_api.stage import Stage
+from hyper2kvm_api.text import printable
+
+RESULT = "result"
+"""Name of the document with the verdict of the last run."""
 
 
 @click.command()
+@pass_session
 @migration_options
 def run(
+    session: Session,
     files: tuple[Path, ...],
     volumes: tuple[tuple[str, Path], ...],
     secrets: tuple[tuple[str, Path], ...],
     output: Path,
     workspace: Path | None,
-    as_json: bool,
 ) -> None:
-    """Migrate the virtual machine of FILES: a VirtualMachineMigration and its profiles, or a plan.json.
+    """Migrate the virtual machine of FILES: a VirtualMachineMigration and its profiles, or what `h2k plan` printed.
 
     The source is only read. When the command is interrupted or killed, the same command continues where it stopped.
     """
+    session.json |= not sys.stdout.isatty()
     request = read_request(files, mapped(volumes, secrets, output))
     place = workspace_of(request, output, workspace)
-    with running(place, sys.stdout, as_json=as_json) as events:
-        result = Result(outcome=Outcome.INTERRUPTED, retry=True)
-        try:
-            validated = _migrate(request, place, events)
-            result = _succeeded(place, validated, events)
-        except Hyper2kvmError as error:
-            events.failed(error)
-            result = failed(error, warnings(events))
-            raise
-        finally:
-            place.write("result", result, "")
-            tell_report(events, write_report(place))
+    with working(session, place, sys.stdout) as at_work:
+        result, ending = _run(session, request, place, at_work)
     leave(result)
-    if not as_json and validated is not None:
-        _summary(place, validated)
-
-
-def workspace_of(request: Request, output: Path, workspace: Path | None) -> Workspace:
-    """The workspace that the options mean."""
-    return Workspace((workspace or output / f"{request.name}.h2k").absolute())
-
-
-@contextmanager
-def running(workspace: Workspace, stream: TextIO, *, as_json: bool) -> Iterator[Events]:
-    """Hold the workspace, show what happens on the stream and keep it in the workspace's history."""
-    with workspace.lock(), shown(stream, as_json=as_json) as sink:
-        yield Events([sink, History(workspace.folder).add])
+    if not session.json and ending.made is not None:
+        _summary(ending.made)
 
 
 def warnings(events: Events) -> tuple[str, ...]:
@@ -76,13 +58,59 @@ def warnings(events: Events) -> tuple[str, ...]:
     return tuple(dict.fromkeys(f"{event.reason}: {event.message}" for event in events.warnings))
 
 
+def _run(session: Session, request: Request, place: Workspace, at_work: Working) -> tuple[Result, Event]:
+    events = at_work.events
+    try:
+        validated = _migrate(request, place, events)
+        result = _succeeded(place, validated, events)
+    except KeyboardInterrupt:
+        _keep_if_possible(place, Result(outcome=Outcome.INTERRUPTED, retry=True), None, at_work)
+        raise
+    except Exception as error:
+        failure = as_failure(error, place.folder)
+        failure.stage = failure.stage or events.stage
+        session.result = result_of(failure, warnings(events))
+        session.ending = failure_event(failure)
+        _keep_if_possible(place, session.result, session.ending, at_work)
+        raise failure from error
+    done = f"{request.name}: {'examined' if validated is None else 'migrated'}"
+    ending = Event(time=now(), type=EventType.SUCCEEDED, message=done, made=_made(place, validated, result))
+    _keep(place, result, ending, at_work)
+    at_work.show(ending)
+    return result, ending
+
+
 def _migrate(request: Request, workspace: Workspace, events: Events) -> Validated | None:
+    workspace.forget(RESULT)
     work, fetched = start(request, workspace, events)
-    workspace.write("plan", work.plan, "")
     validated = migrate(work, fetched)
     events.stage = None
-    events.emit(EventType.SUCCEEDED, f"{request.name}: {'examined' if validated is None else 'migrated'}")
     return validated
+
+
+def _keep(place: Workspace, result: Result, ending: Event | None, at_work: Working) -> None:
+    """Keep the verdict and the report. The last event is in both, and shown after everything else."""
+    place.release()
+    if ending is not None:
+        at_work.history.add(ending)
+    place.write(RESULT, result, "")
+    tell_report(at_work.events, write_report(place))
+
+
+def _keep_if_possible(place: Workspace, result: Result, ending: Event | None, at_work: Working) -> None:
+    """Keep what can be kept of a run that did not succeed. What hinders that is told, and hides nothing."""
+    try:
+        _keep(place, result, ending, at_work)
+    except (Hyper2kvmError, OSError) as error:
+        at_work.show(
+            Event(
+                time=now(),
+                type=EventType.WARNING,
+                reason="ReportNotWritten",
+                message=str(error),
+                hint=f"Make room, then: h2k report {place.folder}" if isinstance(error, HostError) else None,
+            )
+        )
 
 
 def _succeeded(workspace: Workspace, validated: Validated | None, events: Events) -> Result:
@@ -107,14 +135,25 @@ def _succeeded(workspace: Workspace, validated: Validated | None, events: Events
     )
 
 
-def _summary(workspace: Workspace, validated: Validated) -> None:
-    lines = [f"disk       {path}" for path in validated.disks]
-    if validated.domain:
-        lines.append(f"domain     {validated.domain}    (virsh define …)")
-    if validated.boot:
-        proof = validated.boot
-        lines.append(f"boot       up after {proof.seconds:.0f} s ({proof.accelerator}, shown by {proof.evidence})")
-        if proof.screenshot:
-            lines.append(f"screen     {workspace.folder / proof.screenshot}")
-    lines.append(f"report     {workspace.folder / 'report.html'}")
-    click.echo("\n".join(lines))
+def _made(workspace: Workspace, validated: Validated | None, result: Result) -> Made:
+    proof = validated.boot if validated else None
+    return Made(
+        disks=validated.disks if validated else (),
+        domain=validated.domain if validated else None,
+        boot=result.boot if proof else None,
+        screenshot=str(workspace.folder / proof.screenshot) if proof and proof.screenshot else None,
+        report=str(workspace.folder / "report.html"),
+    )
+
+
+def _summary(made: Made) -> None:
+    lines = [f"disk       {path}" for path in made.disks]
+    if made.domain:
+        lines.append(f"domain     {made.domain}    (virsh define …)")
+    if made.boot:
+        boot = made.boot
+        lines.append(f"boot       up after {boot.seconds or 0:.0f} s ({boot.accelerator}, shown by {boot.evidence})")
+    if made.screenshot:
+        lines.append(f"screen     {made.screenshot}")
+    lines.append(f"report     {made.report}")
+    click.echo(printable("\n".join(lines)))

@@ -1,5 +1,6 @@
 """How a run is shown: progress bars on a terminal, JSON lines elsewhere."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
@@ -22,6 +23,7 @@ from hyper2kvm.events import Sink
 from hyper2kvm_api.errors import Hyper2kvmError
 from hyper2kvm_api.event import Event, EventType
 from hyper2kvm_api.stage import Stage
+from hyper2kvm_api.text import printable
 
 _WIDTH = max(len(stage) for stage in Stage)
 
@@ -66,13 +68,18 @@ class Bars:
     def _advance(self, event: Event) -> None:
         disk = event.disk or "disk"
         if disk not in self._tasks:
-            self._tasks[disk] = self._progress.add_task(escape(disk), total=event.total)
+            self._tasks[disk] = self._progress.add_task(safe(disk), total=event.total)
         self._progress.update(self._tasks[disk], completed=event.done, total=event.total)
 
 
 def _text(event: Event) -> str:
     disk = f"{event.disk}: " if event.disk else ""
-    return escape(f"{disk}{event.message or ''}")
+    return safe(f"{disk}{event.message or ''}")
+
+
+def safe(text: str) -> str:
+    """A text of others for rich: neither its markup nor a terminal's commands."""
+    return escape(printable(text))
 
 
 _LINES: dict[EventType, Callable[[Event], str]] = {
@@ -80,7 +87,7 @@ _LINES: dict[EventType, Callable[[Event], str]] = {
     EventType.STAGE_SKIPPED: lambda event: f"[green]✓[/] {_text(event)}",
     EventType.STAGE_FINISHED: lambda event: f"[green]✓[/] {event.seconds or 0:.1f} s",
     EventType.NOTE: _text,
-    EventType.WARNING: lambda event: f"[yellow]! {event.reason}[/]: {_text(event)}",
+    EventType.WARNING: lambda event: f"[yellow]! {safe(event.reason or '')}[/]: {_text(event)}",
     EventType.SUCCEEDED: lambda event: f"[bold green]✓ {_text(event)}[/]",
 }
 """Failures are shown once, by the command's end."""
@@ -93,9 +100,14 @@ class JsonLines:
         self._stream = stream
 
     def __call__(self, event: Event) -> None:
-        """Write one event."""
-        self._stream.write(event.to_json() + "\n")
-        self._stream.flush()
+        """Write one event. When nobody reads any more, the run ends as if it were interrupted."""
+        text = event.to_json()
+        try:
+            self._stream.write((printable(text) if self._stream.isatty() else text) + "\n")
+            self._stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            raise KeyboardInterrupt from None
 
 
 @contextmanager
@@ -111,5 +123,6 @@ def shown(stream: TextIO, *, as_json: bool) -> Iterator[Sink]:
 def show_error(error: Hyper2kvmError) -> None:
     """The one error that ends a command, on standard error: reason, what happened, what to do."""
     where = "".join(f" [{place}]" for place in (error.disk, error.file) if place)
-    click.echo(f"{click.style('error', fg='red', bold=True)} {error.reason}{where}: {error.message}", err=True)
-    click.echo(f"{click.style('hint', fg='yellow', bold=True)}  {error.hint}", err=True)
+    lines = (("error", "red", f"{error.reason}{where}: {error.message}"), ("hint ", "yellow", error.hint))
+    for word, colour, text in lines:
+        click.echo(f"{click.style(word, fg=colour, bold=True)} {printable(text)}", err=True)

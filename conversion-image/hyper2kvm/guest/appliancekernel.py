@@ -12,7 +12,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from hyper2kvm.accelerator import cache_folder, find_kernel
+from hyper2kvm.accelerator import find_kernel
+from hyper2kvm.cache import cache_folder
 from hyper2kvm.guest.linux.bytesource import HeldBytes, Section
 from hyper2kvm.guest.linux.compression import ERRORS, identify, unpack
 

@@ -6,31 +6,44 @@ from pathlib import Path
 
 import jinja2
 
+from hyper2kvm.evidence import SCREENSHOT, SERIAL_LOG
 from hyper2kvm.guest.description import Guest
 from hyper2kvm.history import History
-from hyper2kvm.report.model import Documents, Report, build
+from hyper2kvm.report.budget import within
+from hyper2kvm.report.model import BootOutcome, Documents, Report, build
+from hyper2kvm.report.picture import fitted
 from hyper2kvm.report.text import FILTERS
 from hyper2kvm.sources.description import Fetched
 from hyper2kvm.stages.documents import FIX_PLAN, Converted, Fixed, Flattened, Validated
-from hyper2kvm.workspace import Workspace
+from hyper2kvm.workspace import IDENTITY, Identity, Workspace
 from hyper2kvm_api.migration import Mode
 from hyper2kvm_api.plan import Plan
 from hyper2kvm_api.result import Result
 from hyper2kvm_api.stage import Stage
 
-SCREENSHOT = "boot-screen.png"
-"""The last screen of the boot check, in the workspace's evidence folder."""
+MAX_JSON = 280 * 1024
+MAX_HTML = 690 * 1024
+"""Bytes. Both files of a report lie in one ConfigMap, which holds 1 MiB."""
 
+_MAX_SCREENSHOT = 150 * 1024
 _SERIAL_LINES = 60
-_SERIAL_BYTES = 64 * 1024
+_SERIAL_BYTES = 16 * 1024
 
 
 def write_report(workspace: Workspace) -> tuple[Path, Path]:
-    """Write both forms of the report, from what the workspace holds; returns their paths."""
+    """Write both forms of the report, from what the workspace holds; returns their paths.
+
+    Raises:
+        HostError: WorkspaceFull or WorkspaceUnusable.
+    """
     report = build(_documents(workspace), History(workspace.folder).events(), version("hyper2kvm-operator"))
     as_json, as_html = workspace.folder / "report.json", workspace.folder / "report.html"
-    workspace.put(as_json, (report.to_json(indent=2) + "\n").encode())
-    workspace.put(as_html, page(report, _bytes(workspace.evidence / SCREENSHOT), _serial(workspace)).encode())
+    workspace.put(as_json, within(MAX_JSON, report, lambda each: each.to_json(indent=2) + "\n").encode())
+    shown = report.boot in {BootOutcome.BOOTED, BootOutcome.FAILED}
+    screenshot = _bytes(workspace.evidence / SCREENSHOT) if shown else None
+    picture = fitted(screenshot, _MAX_SCREENSHOT) if screenshot else None
+    serial = _serial(workspace) if shown else None
+    workspace.put(as_html, within(MAX_HTML, report, lambda each: page(each, picture, serial)).encode())
     return as_json, as_html
 
 
@@ -58,6 +71,7 @@ def _documents(workspace: Workspace) -> Documents:
     plan = workspace.read(Plan, "plan")
     planned = plan is not None and plan.mode is Mode.PLAN
     return Documents(
+        identity=workspace.read(Identity, IDENTITY),
         plan=plan,
         result=workspace.read(Result, "result"),
         fetched=workspace.read(Fetched, Stage.FETCH.document),
@@ -74,7 +88,7 @@ def _bytes(path: Path) -> bytes | None:
 
 
 def _serial(workspace: Workspace) -> str | None:
-    log = workspace.evidence / "boot-serial.log"
+    log = workspace.evidence / SERIAL_LOG
     if not log.is_file() or log.stat().st_size == 0:
         return None
     with log.open("rb") as handle:

@@ -12,7 +12,7 @@ from hyper2kvm_api.manifest import read_manifests
 from hyper2kvm_api.resolve import effective_spec
 from hyper2kvm_api.rules import RULES, broken
 from hyper2kvm_api.structural import choices
-from lab.scenario.project import migration
+from lab.scenario.objects import migration
 
 VOLUME = {"hostPath": {"path": "/v"}}
 SOURCE = {"files": {"volume": VOLUME, "path": "web01.ova"}}

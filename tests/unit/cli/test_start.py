@@ -21,5 +21,5 @@ main()
 
 
 def test_sigterm_ends_the_command_while_its_modules_load():
-    ended = subprocess.run([sys.executable, "-c", WHILE_LOADING], check=False, timeout=30)
-    assert ended.returncode == EXIT_INTERRUPTED
+    ended = subprocess.run([sys.executable, "-c", WHILE_LOADING], check=False, timeout=30, capture_output=True)
+    assert (ended.returncode, ended.stderr) == (EXIT_INTERRUPTED, b"interrupted\n")

@@ -1,9 +1,11 @@
+import hashlib
 import json
 import struct
 import zlib
 
 import pytest
 
+from hyper2kvm.evidence import SCREENSHOT, SERIAL_LOG
 from hyper2kvm.guest.description import (
     BootLoader,
     DriverPlace,
@@ -16,6 +18,7 @@ from hyper2kvm.guest.description import (
 from hyper2kvm.guest.edits import EditKind, EditRecord
 from hyper2kvm.history import History
 from hyper2kvm.report.model import Documents, build
+from hyper2kvm.report.picture import fitted
 from hyper2kvm.report.text import diff_lines, moment, size, span, together
 from hyper2kvm.report.write import page, write_report
 from hyper2kvm.stages.documents import (
@@ -29,7 +32,7 @@ from hyper2kvm.stages.documents import (
     Validated,
 )
 from hyper2kvm.workspace import Workspace
-from hyper2kvm_api.errors import ValidationError
+from hyper2kvm_api.errors import HostError, ValidationError
 from hyper2kvm_api.event import Event, EventType
 from hyper2kvm_api.machine import DiskBus, Firmware, Machine, MachineDisk, Nic
 from hyper2kvm_api.reasons import Reason
@@ -120,7 +123,7 @@ VALIDATED = Validated(
         ),
     ),
 )
-NOTHING = Documents(None, None, None, None, None, None, None, None)
+NOTHING = Documents(*[None] * 9)
 
 
 def png(width=4, height=3):
@@ -144,6 +147,7 @@ def success():
     events = [e for n, stage in enumerate(Stage) for e in finished(stage, 1.5 * n)]
     warned = [event(EventType.WARNING, Stage.FIX, reason="GrubInstallDevices", message="look", hint="do")] * 2
     documents = Documents(
+        identity=None,
         plan=resolve(MIGRATION, [], MACHINE, Places("/exports", "/out")),
         result=Result(outcome=Outcome.SUCCEEDED),
         fetched=None,
@@ -182,7 +186,7 @@ def test_the_page_needs_nothing_from_elsewhere():
 def test_what_a_guest_says_is_escaped():
     html = page(success(), None, HOSTILE)
     assert "<script" not in html
-    assert html.count("&lt;script&gt;") == 3
+    assert html.count("&lt;script&gt;") == 4
 
 
 def test_a_warning_that_several_runs_told_is_shown_once():
@@ -192,6 +196,7 @@ def test_a_warning_that_several_runs_told_is_shown_once():
 def test_the_page_of_a_failure_says_what_to_do():
     error = ValidationError(Reason.BOOT_FAILED, "the guest stopped in the initramfs shell", disk="scsi0:0")
     documents = Documents(
+        identity=None,
         plan=resolve(MIGRATION, [], MACHINE, Places("/exports", "/out")),
         result=Result(outcome=Outcome.FAILED, failure=failure_of(error)),
         fetched=None,
@@ -210,7 +215,172 @@ def test_the_page_of_a_failure_says_what_to_do():
     html = page(report, png(), None)
     assert "the guest stopped in the initramfs shell" in html
     assert error.hint in html
-    assert "this is its last screen" in html
+    assert "The guest did not come up. This is its last screen." in html
+
+
+def noise(width, height):
+    """A screenshot that no compression makes smaller."""
+    rows = b"".join(b"\0" + hashlib.shake_128(bytes([n % 256, n // 256])).digest(3 * width) for n in range(height))
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+
+
+class Kept:
+    """A workspace with what a run leaves in it."""
+
+    def __init__(self, folder):
+        self.workspace = Workspace(folder)
+        self.write(plan=resolve(MIGRATION, [], MACHINE, Places("/exports", "/out")), guest=GUEST, fix=FIXED)
+        self.history = History(folder)
+
+    def write(self, **documents):
+        for name, document in documents.items():
+            self.workspace.write(name, document, "")
+
+    def boots(self, *, proof):
+        """A run whose boot check ended, with its evidence."""
+        (self.workspace.evidence / SCREENSHOT).write_bytes(png())
+        (self.workspace.evidence / SERIAL_LOG).write_text("login:")
+        end = event(EventType.STAGE_FINISHED, Stage.VALIDATE, seconds=1)
+        self.run(*list(Stage)[:-1], last=end if proof else event(EventType.FAILED, Stage.VALIDATE, reason="BootFailed"))
+
+    def run(self, *stages, last):
+        for stage in stages:
+            for each in finished(stage, 1):
+                self.history.add(each)
+        self.history.add(event(EventType.STAGE_STARTED, last.stage))
+        self.history.add(last)
+
+    def report(self):
+        as_json, as_html = write_report(self.workspace)
+        return json.loads(as_json.read_text()), as_html.read_text()
+
+
+FAILED = Result(
+    outcome=Outcome.FAILED, failure=failure_of(ValidationError(Reason.BOOT_FAILED, "the guest stopped", disk=None))
+)
+
+
+@pytest.fixture
+def kept(tmp_path):
+    return Kept(tmp_path / "w")
+
+
+def test_evidence_of_an_earlier_check_is_not_that_of_a_run_without_one(kept):
+    kept.boots(proof=False)
+    kept.write(convert=CONVERTED, result=FAILED)
+    report, html = kept.report()
+    assert (report["boot"], "data:image/png" in html) == ("Failed", True)
+    end = event(EventType.STAGE_FINISHED, Stage.VALIDATE, seconds=1)
+    kept.run(*list(Stage)[:-1], last=end)
+    kept.write(validate=VALIDATED.replaced(boot=None), result=Result(outcome=Outcome.SUCCEEDED))
+    report, html = kept.report()
+    assert report["boot"] == "Skipped"
+    assert "did not come up" not in html
+    assert "data:image/png" not in html
+    assert "login:" not in html
+    assert "It was not asked for" in html
+
+
+def test_a_run_that_fails_before_the_check_says_nothing_of_an_earlier_one(kept):
+    kept.boots(proof=False)
+    failure = failure_of(HostError(Reason.PROGRAM_FAILED, "no more"))
+    kept.run(Stage.FETCH, last=event(EventType.FAILED, Stage.FLATTEN, reason="ProgramFailed"))
+    kept.write(result=Result(outcome=Outcome.FAILED, failure=failure))
+    report, html = kept.report()
+    assert [stage["state"] for stage in report["stages"]] == [
+        "done",
+        "failed",
+        "done",
+        "done",
+        "not reached",
+        "not reached",
+    ]
+    assert "boot" not in report
+    assert "did not come up" not in html
+
+
+def test_a_copy_that_failed_its_check_is_shown_where_it_is(kept):
+    kept.boots(proof=False)
+    kept.write(convert=CONVERTED, result=FAILED)
+    _, html = kept.report()
+    for disk in CONVERTED.disks:
+        assert f"<code>{disk.written}</code>" in html
+        assert f"<code>{disk.target}</code>" not in html
+    assert "A copy gets its final name once" in html
+
+
+@pytest.mark.parametrize(("firmware", "shown"), [("bios", "BIOS"), ("uefi", "UEFI with Secure Boot")])
+def test_bios_is_never_said_to_have_secure_boot(kept, firmware, shown):
+    plan = resolve(MIGRATION, [], MACHINE, Places("/exports", "/out"))
+    kept.write(plan=plan.replaced(machine=plan.machine.replaced(secure_boot=True)))
+    kept.write(guest=GUEST.replaced(firmware=Firmware(firmware)))
+    assert f"<th>Firmware</th><td>{shown}</td>" in kept.report()[1]
+
+
+def test_both_files_fit_a_config_map_whatever_the_guest_holds(kept):
+    line = "+" + "<&>" * 30 + "\n"
+    edits = [
+        EditRecord(kind=EditKind.WRITE, path=f"/etc/file{number}", reasons=("long",), diff=line * 3000)
+        for number in range(300)
+    ]
+    kept.write(fix=FIXED.replaced(edits=tuple(edits)), validate=VALIDATED, convert=CONVERTED)
+    kept.boots(proof=True)
+    (kept.workspace.evidence / SCREENSHOT).write_bytes(noise(1280, 1024))
+    (kept.workspace.evidence / SERIAL_LOG).write_text("<&>" * 100_000)
+    report, html = kept.report()
+    sizes = [(kept.workspace.folder / name).stat().st_size for name in ("report.json", "report.html")]
+    assert sizes[1] < 700 * 1024
+    assert sum(sizes) < 1000 * 1024
+    for text in (report["fixed"]["edits"][0]["diff"], html):
+        assert "more characters are left out here; fix.json in the workspace has all of it" in text
+    assert report["omitted"] == 300 - len(report["fixed"]["edits"]) > 0
+    assert "more changes are left out here</b>" in html
+    assert "(300)</h2>" in html
+    assert "data:image/png;base64," in html
+
+
+def test_a_diff_of_a_usual_length_is_whole(kept):
+    kept.write(fix=FIXED.replaced(edits=(FIXED.edits[0].replaced(diff="+x\n" * 1000),)))
+    report, html = kept.report()
+    assert report["fixed"]["edits"][0]["diff"] == "+x\n" * 1000
+    assert html.count('class="added"') == 1000
+
+
+def colours(picture):
+    """Width, height and the pixels' colours of a PNG with a palette."""
+    width, height, depth, kind = struct.unpack_from(">IIBB", picture, 16)
+    assert (depth, kind) == (8, 3)
+    palette = picture[picture.index(b"PLTE") + 4 :][:768]
+    data = picture[picture.index(b"IDAT") + 4 :]
+    rows = zlib.decompressobj().decompress(data)
+    pixels = [rows[n * (width + 1) + 1 : (n + 1) * (width + 1)] for n in range(height)]
+    return width, height, [[tuple(palette[3 * p : 3 * p + 3]) for p in row] for row in pixels]
+
+
+def test_a_small_screenshot_is_shown_as_it_is():
+    assert fitted(png(), 10_000) == png()
+
+
+def test_a_large_screenshot_has_fewer_colours_and_then_fewer_pixels():
+    wide = png(2000, 500)
+    smaller = fitted(wide, len(wide) - 1)
+    width, height, pixels = colours(smaller)
+    assert (width, height) == (2000, 500)
+    assert {colour for row in pixels for colour in row} == {(36, 72, 85)}
+    for limit in (150 * 1024, 20 * 1024):
+        made = fitted(noise(1280, 1024), limit)
+        assert len(made) <= limit
+        width, height, _ = colours(made)
+        assert abs(width / height - 1.25) < 0.05
+
+
+@pytest.mark.parametrize("wrong", [b"\x89PNG\r\n\x1a\n" + bytes(5000), b"GIF89a" + bytes(5000), noise(99, 99)[:-5000]])
+def test_what_is_no_screenshot_of_ours_is_left_out(wrong):
+    assert fitted(wrong, 1000) is None
 
 
 def test_a_stage_that_was_killed_is_unfinished():
