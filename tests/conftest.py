@@ -6,8 +6,13 @@ import time
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+# How long an example takes is the machine's business.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 # What scenarios have in common asserts like a test, and says as much when it fails.
 pytest.register_assert_rewrite("lab.scenario.ending", "lab.scenario.moments")
