@@ -91,6 +91,7 @@ class Reason(StrEnum):
     FIRMWARE_MISSING = "FirmwareMissing"
     WORKSPACE_FULL = "WorkspaceFull"
     WORKSPACE_UNUSABLE = "WorkspaceUnusable"
+    SERVER_NOT_STARTED = "ServerNotStarted"
 
     WORKSPACE_LOCKED = "WorkspaceLocked"
 
@@ -381,6 +382,10 @@ REASONS: dict[Reason, ReasonText] = {
             Reason.WORKSPACE_UNUSABLE: (
                 "The workspace cannot be written or belongs to another migration.",
                 "Choose another --workspace folder, or remove the old one when its migration is over.",
+            ),
+            Reason.SERVER_NOT_STARTED: (
+                "The server of finished images lacks a secret, or cannot listen at its address.",
+                "See the message: end what uses the port, or choose another one with --port.",
             ),
         },
         Reason.PROGRAM_FAILED,
