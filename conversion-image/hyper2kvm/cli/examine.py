@@ -13,7 +13,7 @@ import yaml
 
 from hyper2kvm.cli.options import mapped, migration_options
 from hyper2kvm.cli.run import running, workspace_of
-from hyper2kvm.pipeline import examine, flat, look
+from hyper2kvm.pipeline import examine, flat, repair
 from hyper2kvm.prepare import read_request, start
 from hyper2kvm.stages.documents import Fixed
 from hyper2kvm.stages.opened import OpenedDisks
@@ -84,7 +84,10 @@ def fix(
         work, fetched = start(request, place, events)
         if dry_run:
             work = replace(work, plan=work.plan.replaced(mode=Mode.PLAN))
-        _, _, fixed = look(work, fetched)
+        flattened = flat(work, fetched)
+        with OpenedDisks(work, flattened) as opened:
+            guest = examine(work, flattened, opened)
+            fixed = repair(work, guest, opened)
     if as_json:
         _print(fixed, as_json=True)
     else:
