@@ -7,8 +7,10 @@ import base64
 import hmac
 import os
 import re
+import socket
 import ssl
 import stat
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -24,6 +26,10 @@ CERTIFICATE_FILE = "tls.crt"
 PRIVATE_KEY_FILE = "tls.key"
 
 _CHUNK = 1024 * 1024
+_CONNECTIONS = 32
+"""At the same time; CDI's importer has a few."""
+_STRANGER_SECONDS = 10.0
+"""Until a client must have said who it is."""
 _IDLE_SECONDS = 120.0
 
 
@@ -63,16 +69,21 @@ class ImageServer:
             address: host (empty: every address) and port (0: any).
 
         Raises:
-            HostError: WorkspaceUnusable, when a secret cannot be read.
+            HostError: ServerNotStarted, when a secret cannot be read, or the address cannot be listened at.
         """
         try:
             authorization = _authorization(secrets)
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             context.load_cert_chain(secrets / CERTIFICATE_FILE, secrets / PRIVATE_KEY_FILE)
+        except (OSError, UnicodeDecodeError) as error:
+            message = f"{secrets}: {getattr(error, 'strerror', None) or error}"
+            raise HostError(Reason.SERVER_NOT_STARTED, message, hint=_SECRETS_HINT) from None
+        try:
+            self._server = _Server(address, folder.resolve(), authorization)
         except OSError as error:
-            raise HostError(Reason.WORKSPACE_UNUSABLE, f"{secrets}: {error.strerror or error}") from None
-        self._server = _Server(address, folder.resolve(), authorization)
+            where = f"{address[0] or 'every address'}, port {address[1]}"
+            raise HostError(Reason.SERVER_NOT_STARTED, f"{where}: {error.strerror or error}") from None
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
 
     @property
@@ -90,6 +101,9 @@ class ImageServer:
         self._server.server_close()
 
 
+_SECRETS_HINT = f"Give --secrets a folder with the files {CERTIFICATE_FILE} and {PRIVATE_KEY_FILE} (PEM), {USER_FILE} and {PASSWORD_FILE}."
+
+
 def _authorization(secrets: Path) -> str:
     user, password = ((secrets / name).read_text().strip() for name in (USER_FILE, PASSWORD_FILE))
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
@@ -98,7 +112,7 @@ def _authorization(secrets: Path) -> str:
 class _Handler(BaseHTTPRequestHandler):
     server: "_Server"
     protocol_version = "HTTP/1.1"
-    timeout = _IDLE_SECONDS
+    timeout = _STRANGER_SECONDS
 
     def do_HEAD(self) -> None:
         self._answer(with_body=False)
@@ -109,8 +123,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, *, with_body: bool) -> None:
         given = self.headers.get("Authorization", "")
         if not hmac.compare_digest(given.encode(), self.server.authorization.encode()):
+            self.close_connection = True
             self._plain(HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": 'Basic realm="images"'})
             return
+        self.connection.settimeout(_IDLE_SECONDS)
         descriptor = _opened(self.server.folder, self.path)
         if descriptor is None:
             self._plain(HTTPStatus.NOT_FOUND, {})
@@ -166,6 +182,25 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
         self.folder = folder
         self.authorization = authorization
+        self._places = threading.BoundedSemaphore(_CONNECTIONS)
+
+    def process_request(
+        self, request: socket.socket | tuple[bytes, socket.socket], client_address: tuple[str, int]
+    ) -> None:
+        """Serve a client in a thread of its own, or turn it away when there are enough."""
+        if self._places.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(
+        self, request: socket.socket | tuple[bytes, socket.socket], client_address: tuple[str, int]
+    ) -> None:
+        """As the base class does."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that goes away or does not trust us is no event."""

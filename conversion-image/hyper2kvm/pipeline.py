@@ -85,7 +85,7 @@ def look(work: Work, fetched: Fetched) -> tuple[Flattened, Guest, Fixed]:
     flattened = flat(work, fetched)
     with OpenedDisks(work, flattened) as opened:
         guest = examine(work, flattened, opened)
-        return flattened, guest, repair(work, flattened, guest, opened)
+        return flattened, guest, repair(work, guest, opened)
 
 
 def flat(work: Work, fetched: Fetched) -> Flattened:
@@ -113,7 +113,7 @@ def examine(work: Work, flattened: Flattened, opened: OpenedDisks) -> Guest:
     )
 
 
-def repair(work: Work, flattened: Flattened, guest: Guest, opened: OpenedDisks) -> Fixed:
+def repair(work: Work, guest: Guest, opened: OpenedDisks) -> Fixed:
     """FIX: plan the edits and, unless the plan's mode is Plan, apply them to fresh overlays."""
     planning = work.plan.mode is Mode.PLAN
 
@@ -127,7 +127,7 @@ def repair(work: Work, flattened: Flattened, guest: Guest, opened: OpenedDisks) 
         work.events,
         Stage.FIX,
         Fixed,
-        _made_of(flattened, guest, work.plan.machine, work.plan.guest, *work.plan.disks),
+        _made_of(opened.flattened, guest, work.plan.machine, work.plan.guest, *work.plan.disks),
         produce,
         holds=opened.overlays_hold,
         name=FIX_PLAN if planning else None,

@@ -97,6 +97,7 @@ class Reason(StrEnum):
     WORKSPACE_FULL = "WorkspaceFull"
     WORKSPACE_UNUSABLE = "WorkspaceUnusable"
     PRIVILEGES_KEPT = "PrivilegesKept"
+    SERVER_NOT_STARTED = "ServerNotStarted"
 
     WORKSPACE_LOCKED = "WorkspaceLocked"
 
@@ -419,6 +420,10 @@ REASONS: dict[Reason, ReasonText] = {
             Reason.PRIVILEGES_KEPT: (
                 "A privileged pod could not give up root's rights before its work.",
                 "See whether a policy of the cluster changed the pod's security context; or set spec.job.kvm: DevicePlugin or None.",
+            ),
+            Reason.SERVER_NOT_STARTED: (
+                "The server of finished images lacks a secret, or cannot listen at its address.",
+                "See the message: end what uses the port, or choose another one with --port.",
             ),
         },
         Reason.PROGRAM_FAILED,

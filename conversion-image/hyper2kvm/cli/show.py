@@ -66,7 +66,7 @@ class Bars:
             self._tasks.clear()
 
     def _advance(self, event: Event) -> None:
-        disk = event.disk or "disk"
+        disk = event.disk or event.file or "disk"
         if disk not in self._tasks:
             self._tasks[disk] = self._progress.add_task(safe(disk), total=event.total)
         self._progress.update(self._tasks[disk], completed=event.done, total=event.total)

@@ -85,6 +85,8 @@ class Appliance(ApplianceFiles):
         folder = appliancekernel.choose()
         if folder is not None:
             raw.set_cachedir(str(folder))
+        # QEMU would stop the appliance for ever when a disk has no room, and wait for somebody who makes some.
+        raw.config("-global", "scsi-hd.werror=report")
         # A group of its own: Ctrl-C at the terminal must not end the appliance before the disks are unmounted.
         raw.set_pgroup(True)
         for socket in sockets:

@@ -32,10 +32,14 @@ class OpenedDisks:
 
     The overlays are always made anew, and removed at the end unless FIX keeps them: only then do they take the place of
     those that an earlier FIX kept, which a look at the guest leaves alone.
+
+    Attributes:
+        flattened: how the disks' bytes are read.
     """
 
     def __init__(self, work: Work, flattened: Flattened) -> None:
         """Nothing is opened yet."""
+        self.flattened = flattened
         self._work = work
         by_id = {disk.id: disk for disk in flattened.disks}
         self._disks: tuple[FlatDisk, ...] = tuple(by_id[disk.id] for disk in work.plan.machine.disks)
@@ -174,7 +178,7 @@ class OpenedDisks:
         return OverlayState(disk=disk, size=found.st_size, modified=found.st_mtime_ns)
 
     def _check_room(self, cause: Exception) -> None:
-        probe = self._work.workspace.scratch / "room"
+        probe = self._work.workspace.scratch / "probe"
         try:
             with host_errors(probe):
                 probe.write_bytes(bytes(_ROOM))

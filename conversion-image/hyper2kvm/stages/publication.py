@@ -82,7 +82,10 @@ def _changed(message: str) -> TargetError:
 
 
 def _made_from(plan: Plan, fetched: Fetched) -> str:
-    return digest(fetched, plan.machine, plan.guest, *plan.disks)
+    """What decides the content of the targets. Processors, memory and TPM are the domain's alone."""
+    told = fetched.machine
+    machine = plan.machine.replaced(cpu=told.cpu, memory=told.memory, tpm=told.tpm)
+    return digest(fetched, machine, plan.guest, *plan.disks)
 
 
 def domain(plan: Plan, guest: Guest, converted: Converted) -> str:

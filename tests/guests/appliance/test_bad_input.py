@@ -1,62 +1,139 @@
 """What `h2k run` says where the source is sound and what follows is not."""
 
 import hashlib
+import os
+import re
 import subprocess
 
 import pytest
 
 from lab.command import h2k, manifest
+from lab.debiantree import LINKS, files, release
+from lab.rawdisk import Part, RawDisk, unpacked
+from unit.cli.test_bad_input import check_failed, digests
 
 pytestmark = pytest.mark.appliance
 
 MIB = 1 << 20
+FSTAB = "/dev/sda1 / ext4 errors=remount-ro 0 1\n"
+GRUB = b"\xeb\x63".ljust(384, b"\x90") + b"GRUB \0Geom"
+NO_BOOT = {"validation": {"boot": {"enabled": False}}}
+KEY = "correct horse battery staple"
 
 
 @pytest.fixture
 def source(tmp_path):
-    """A disk with a file system that holds data and no system."""
-    folder, tree = tmp_path / "source", tmp_path / "tree"
-    folder.mkdir()
-    tree.mkdir()
-    (tree / "data").write_bytes(hashlib.shake_128(b"data").digest(24 * MIB))
-    disk = folder / "disk.img"
-    with disk.open("wb") as made:
-        made.truncate(64 * MIB)
-    subprocess.run(["mkfs.ext4", "-q", "-F", "-d", str(tree), str(disk)], check=True)
-    return folder
+    made = tmp_path / "source"
+    made.mkdir()
+    return made
 
 
-def test_disks_without_a_system_fail_with_a_way_out(source, tmp_path):
-    before = (source / "disk.img").read_bytes()
-    ended = h2k("run", manifest(tmp_path, "web01", source, "disk.img"), "--output", tmp_path / "out")
-    assert ended.code == 5, ended.stderr
-    assert ended.stderr.startswith("error NoOperatingSystem")
-    assert "whenUnsupported" in ended.stderr
+def system_disk(source, tree, content, size=128):
+    """A disk that a firmware starts, with a file system of these files."""
+    disk = RawDisk(source / "disk.img", size)
+    disk.partitions("dos", [Part(0)])
+    disk.ext4(1, unpacked(tree, content, LINKS))
+    disk.write(0, GRUB)
+
+
+def data_alone(source, tree):
+    system_disk(source, tree, {"/data": b"and no system"})
+
+
+def system_of_no_known_family(source, tree):
+    content = {"/usr/lib/os-release": release("unheardof", "Unheardof Linux 1", "1")}
+    system_disk(source, tree, files(FSTAB) | content)
+
+
+def encrypted_root(source, tree):
+    disk = RawDisk(source / "disk.img", 160)
+    disk.partitions("dos", [Part(32), Part(0)])
+    disk.ext4(1, unpacked(tree, {"/grub/grub.cfg": b""}, {}))
+    disk.luks(2, KEY)
+    disk.write(0, GRUB)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason", "hint"),
+    [
+        (data_alone, "NoOperatingSystem", "whenUnsupported: Copy"),
+        (system_of_no_known_family, "UnsupportedOperatingSystem", "whenUnsupported: Copy"),
+        (encrypted_root, "EncryptedWithoutKey", "spec.guest.keys.secretName"),
+    ],
+)
+def test_a_guest_that_is_not_repaired_fails_with_a_way_out(tmp_path, source, make, reason, hint):
+    make(source, tmp_path / "tree")
+    before = digests(source)
+    ended = h2k("run", manifest(tmp_path, "web01", source, "disk.img", **NO_BOOT), "--output", tmp_path / "out")
+    check_failed(ended, 5, reason, hint)
     assert [entry.name for entry in (tmp_path / "out").iterdir()] == ["web01.h2k"]
-    assert (source / "disk.img").read_bytes() == before
+    assert list((tmp_path / "out/web01.h2k/overlays").iterdir()) == []
+    assert digests(source) == before
+
+
+def test_a_key_that_does_not_fit_is_named_by_its_file_and_written_nowhere(tmp_path, source):
+    encrypted_root(source, tmp_path / "tree")
+    before = digests(source)
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    wrong = "wrong horse battery staple"
+    (secret / "passphrase").write_text(f"{wrong}\n")
+    options = NO_BOOT | {"guest": {"keys": {"secretName": "web01-keys"}}}
+    file = manifest(tmp_path, "web01", source, "disk.img", **options)
+    ended = h2k("run", file, "--output", tmp_path / "out", "--secret", f"web01-keys={secret}")
+    check_failed(ended, 5, "EncryptedWithoutKey", "spec.guest.keys.secretName")
+    assert "passphrase" in ended.stderr
+    assert wrong not in ended.stdout + ended.stderr
+    written = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert [path for path in written if wrong.encode() in path.read_bytes()] == []
+    assert digests(source) == before
 
 
 @pytest.fixture
 def small_volume(tmp_path):
-    """A file system of 8 MiB of this test alone."""
+    """A file system of this test alone, whose size is chosen when it is mounted."""
     folder = tmp_path / "small"
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "h2k-test", str(folder)], check=True)
+    sized(folder, "8m")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_target_is_continued_when_there_is_space(source, tmp_path, small_volume):
-    options = {"guest": {"whenUnsupported": "Copy"}, "validation": {"boot": {"enabled": False}}}
+def sized(folder, size):
+    remount = ["-o", f"remount,size={size}"] if os.path.ismount(folder) else ["-o", f"size={size}"]
+    subprocess.run(["mount", "-t", "tmpfs", *remount, "h2k-test", str(folder)], check=True)
+
+
+def test_a_full_target_is_continued_when_there_is_space(tmp_path, source, small_volume):
+    data = {"/data": hashlib.shake_128(b"data").digest(24 * MIB)}
+    system_disk(source, tmp_path / "tree", data, size=64)
+    options = NO_BOOT | {"guest": {"whenUnsupported": "Copy"}}
     file = manifest(tmp_path, "web01", source, "disk.img", **options)
     command = ("run", file, "--output", small_volume, "--workspace", tmp_path / "w")
     ended = h2k(*command)
-    assert ended.code == 6, ended.stderr
-    assert ended.stderr.startswith("error TargetFull [scsi0:0]")
-    assert "continue" in ended.stderr or "goes on" in ended.stderr
+    check_failed(ended, 6, "TargetFull", "continues where it stopped")
     assert [entry.name for entry in small_volume.iterdir()] == [".web01-disk0.raw.partial"]
-    subprocess.run(["mount", "-o", "remount,size=80m", str(small_volume)], check=True)
+    left, free = map(int, re.search(r"(\d+) bytes are still to be copied, (\d+) bytes are free", ended.stderr).groups())
+    assert free < left < 24 * MIB
+    sized(small_volume, "80m")
     ended = h2k(*command)
     assert ended.code == 0, ended.stderr
     assert [event["stage"] for event in ended.events if event["type"] == "StageStarted"] == ["Convert", "Validate"]
     assert (small_volume / "web01-disk0.raw").read_bytes() == (source / "disk.img").read_bytes()
+
+
+def test_a_full_workspace_ends_the_repair_and_it_is_made_anew_when_there_is_space(tmp_path, source, small_volume):
+    """The appliance sees an error of its disk; QEMU's way would be to stop it until somebody makes room."""
+    system_disk(source, tmp_path / "tree", files(FSTAB))
+    before = digests(source)
+    sized(small_volume, "600k")
+    file = manifest(tmp_path, "web01", source, "disk.img", **NO_BOOT)
+    command = ("run", file, "--output", tmp_path / "out", "--workspace", small_volume / "w")
+    ended = h2k(*command, deadline=200)
+    check_failed(ended, 8, "WorkspaceFull", "continues where it stopped")
+    assert list((small_volume / "w/overlays").iterdir()) == []
+    assert not (tmp_path / "out/web01-disk0.raw").exists()
+    sized(small_volume, "64m")
+    ended = h2k(*command)
+    assert ended.code == 0, ended.stderr
+    assert digests(source) == before

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from hyper2kvm.disk.nodes import FileNode, ImageNode, overlay_options
+from hyper2kvm.disk.nodes import FileNode, FlatDisk, ImageNode, overlay_options
 from hyper2kvm.events import Events
 from hyper2kvm.guest.description import Guest
 from hyper2kvm.guest.edits import EditKind
-from hyper2kvm.stages.documents import Fixed, FlatDisk, Flattened
+from hyper2kvm.sources.opening import source_of
+from hyper2kvm.stages.documents import FIX_PLAN, Fixed, Flattened
 from hyper2kvm.stages.fix import fix
 from hyper2kvm.stages.inspect import inspect
 from hyper2kvm.stages.opened import OpenedDisks
@@ -42,7 +43,8 @@ class Case:
     def __init__(self, folder: Path, images: tuple[Path, ...], **values: object) -> None:
         self.events = Events()
         hardware = machine(*(f"scsi0:{unit}" for unit in range(len(images))))
-        self.work = Work(planned(hardware, **values), Workspace(folder / "workspace"), self.events)
+        plan = planned(hardware, **values)
+        self.work = Work(plan, source_of(plan.source), Workspace(folder / "workspace"), self.events)
         self.flattened = Flattened(
             source="0" * 64,
             disks=tuple(
@@ -64,8 +66,9 @@ class Case:
             return guest, self.repaired(guest, disks)
 
     def repaired(self, guest: Guest, disks: OpenedDisks) -> Fixed:
+        name = FIX_PLAN if self.work.plan.mode is Mode.PLAN else "fix"
         fixed, _ = self.work.workspace.remember(
-            "fix", Fixed, digest(guest), lambda: fix(self.work, guest, disks), holds=disks.overlays_hold
+            name, Fixed, digest(guest), lambda: fix(self.work, guest, disks), holds=disks.overlays_hold
         )
         return fixed
 
@@ -180,18 +183,27 @@ def test_disks_that_no_firmware_starts_are_told_without_the_appliance(policy, tm
     assert case.overlays == []
 
 
-def test_another_process_plans_the_same_over_fresh_overlays_and_writes_nothing(migrated, images, tmp_path):
-    _, guest, fixed = migrated
-    case = Case(tmp_path, images, mode=Mode.PLAN)
-    for disk in case.flattened.disks:
-        case.work.workspace.overlay(disk.id).write_bytes(b"left by a run that was killed")
-    with OpenedDisks(case.work, case.flattened) as disks:
-        planned_only = case.repaired(guest, disks)
+def test_a_dry_run_plans_the_same_over_overlays_of_its_own_and_leaves_what_was_done_alone(migrated, images):
+    case, guest, fixed = migrated
+    before = digests(tuple(case.overlays))
+    dry = Case(case.work.workspace.folder.parent, images, mode=Mode.PLAN)
+    with OpenedDisks(dry.work, dry.flattened) as disks:
+        planned_only = dry.repaired(guest, disks)
     assert not planned_only.applied
     assert planned_only.edits == fixed.edits
     assert planned_only.trimmed is None
-    assert case.overlays == []
-    assert case.holds(planned_only)
+    assert dry.holds(planned_only)
+    assert case.holds(fixed)
+    assert digests(tuple(case.overlays)) == before
+    assert case.work.workspace.read(Fixed, "fix") == fixed
+    assert list(case.work.workspace.scratch.glob("*.qcow2")) == []
+
+
+def test_no_copy_is_made_before_convert(migrated, images):
+    """Of disks that hold 60 MiB, half of them deleted, the workspace has what was changed."""
+    case, _, _ = migrated
+    allocated = sum(path.lstat().st_blocks * 512 for path in case.work.workspace.folder.rglob("*") if path.is_file())
+    assert allocated < 8 * MIB < sum(path.stat().st_blocks * 512 for path in images)
 
 
 def test_a_fix_that_fails_half_way_leaves_no_overlay(migrated, images, tmp_path, monkeypatch):

@@ -246,7 +246,7 @@ class TestBounds:
         image.write_bytes(content)
         error = refusal(image, ImageFormat.QCOW2)
         assert error.reason is Reason.IMAGE_CORRUPT
-        assert "L1 table" in error.message
+        assert "name the L2 table" in error.message
 
     def test_tables_that_lie_over_each_other_are_refused(self, folder):
         image = folder / "a.qcow2"

@@ -14,7 +14,7 @@ from hyper2kvm.stages import publication
 from hyper2kvm.stages.documents import Converted, Published
 from hyper2kvm_api.errors import TargetError
 from hyper2kvm_api.reasons import Reason
-from unit.stages.cases import SIZE, STAGES, Case, digests
+from unit.stages.cases import SIZE, STAGES, Case, digest, digests
 
 
 def refused(case, reason, **spec):
@@ -111,7 +111,7 @@ class TestPublished:
         [
             {"target": {"disks": {"bus": "sata"}}},
             {"guest": {"serialConsole": True}},
-            {"machine": {"memory": "1Gi"}},
+            {"machine": {"firmware": "uefi"}},
         ],
     )
     def test_another_plan_is_refused_before_any_work(self, case, spec):
@@ -139,6 +139,14 @@ class TestPublished:
         case.run(validation={"boot": {"enabled": False, "timeout": "7m"}})
         assert case.started == ["Validate"]
         assert digests(case.out) == before
+
+    def test_other_hardware_makes_another_domain_and_no_other_disks(self, case):
+        case.run()
+        before = digest(case.targets[0]), digest(case.targets[1])
+        case.run(machine={"memory": "3Gi", "tpm": True})
+        assert case.started == ["Validate"]
+        assert str(3 << 30) in case.domain.read_text()
+        assert (digest(case.targets[0]), digest(case.targets[1])) == before
 
     def test_targets_that_a_machine_has_written_are_left_alone(self, case):
         case.run()

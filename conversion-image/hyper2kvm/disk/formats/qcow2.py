@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Iterator
+from array import array
 from dataclasses import dataclass
 
 import zstandard
@@ -51,9 +51,14 @@ class _Header:
         return self.cluster // (16 if self.extended else 8)
 
     @property
+    def span(self) -> int:
+        """Bytes of the disk that an L2 table describes."""
+        return self.entries * self.cluster
+
+    @property
     def tables(self) -> int:
         """L2 tables that the disk needs. The L1 table may be longer: a disk that was made smaller keeps it."""
-        return -(-self.size // (self.entries * self.cluster))
+        return -(-self.size // self.span)
 
 
 def examine(reader: RegionReader) -> ImageFacts:
@@ -64,9 +69,12 @@ def examine(reader: RegionReader) -> ImageFacts:
         SourceError: SourceUnreadable.
     """
     header = _header(reader)
-    tables = dict(_l2_tables(reader, header))
-    for offset in reader.disjoint(tables, header.cluster, "L2 table"):
-        _check_table(reader, header, tables[offset], offset)
+    pieces = reader.numbers(header.l1_offset, header.tables, "the L1 table", big=True, size=8)
+    offsets = array("Q", (entry & _OFFSET_MASK for piece in pieces for entry in piece))
+    last = offsets[-1]
+    for offset in reader.disjoint((each for each in offsets if each), header.cluster, "L2 table"):
+        in_disk = header.size - (header.tables - 1) * header.span if offset == last else header.span
+        _check_table(reader, header, offset, in_disk)
     return ImageFacts(header.size)
 
 
@@ -116,34 +124,20 @@ def _features(reader: RegionReader) -> int:
     return int(features)
 
 
-def _l2_tables(reader: RegionReader, header: _Header) -> Iterator[tuple[int, int]]:
-    """Offsets of the L2 tables, with the guest's offset at which each begins. None is named twice."""
-    known: set[int] = set()
-    at = 0
-    for piece in reader.numbers(header.l1_offset, header.tables, "the L1 table", big=True, size=8):
-        for entry in piece:
-            offset = entry & _OFFSET_MASK
-            if offset in known:
-                raise reader.corrupt(f"two entries of the L1 table name the L2 table at byte {offset}")
-            if offset:
-                known.add(offset)
-                yield offset, at
-            at += header.entries * header.cluster
-
-
-def _check_table(reader: RegionReader, header: _Header, at: int, offset: int) -> None:
-    """Every cluster of a table must be in the file, as far as the guest can read it."""
+def _check_table(reader: RegionReader, header: _Header, offset: int, left: int) -> None:
+    """Every cluster of a table must be in the file, as far as the guest can read it: `left` bytes from the first on."""
+    step = 2 if header.extended else 1
     for piece in reader.numbers(offset, header.cluster // 8, "an L2 table", big=True, size=8):
-        step = 2 if header.extended else 1
         for number in range(0, len(piece), step):
+            if left <= 0:
+                return
             entry = piece[number]
-            if entry and at < header.size:
-                if entry & _COMPRESSED:
-                    _check_compressed(reader, header, entry)
-                elif not (entry & _READS_AS_ZEROS and not header.extended):
-                    stored = _stored(header, piece[number + 1] if header.extended else _ALLOCATED)
-                    _check_plain(reader, entry & _OFFSET_MASK, min(stored, header.size - at))
-            at += header.cluster
+            if entry & _COMPRESSED:
+                _check_compressed(reader, header, entry)
+            elif entry and not (entry & _READS_AS_ZEROS and not header.extended):
+                stored = _stored(header, piece[number + 1] if header.extended else _ALLOCATED)
+                _check_plain(reader, entry & _OFFSET_MASK, min(stored, left))
+            left -= header.cluster
 
 
 def _stored(header: _Header, bitmap: int) -> int:

@@ -5,6 +5,7 @@ is as strict as this: a grain of 4 KiB, tables of 4096 entries, and a journal th
 """
 
 import struct
+from collections.abc import Iterator
 
 from hyper2kvm.disk.formats.region import RegionReader
 from hyper2kvm.disk.formats.vmdk import SECTOR
@@ -46,7 +47,7 @@ def examine(reader: RegionReader) -> SparseExtent:
     if capacity == 0 or count > _MAX_TABLES or directory_size * SECTOR // 8 < count:
         raise reader.corrupt(f"impossible header ({capacity} sectors, a grain directory of {directory_size})")
     _check_journal(reader, volatile)
-    _check_grains(reader, directory, count, tables, grains)
+    _check_grains(reader, (tables + number * _TABLE for number in _tables(reader, directory, count)), grains)
     return SparseExtent(capacity)
 
 
@@ -61,16 +62,23 @@ def _check_journal(reader: RegionReader, offset: int) -> None:
         )
 
 
-def _check_grains(reader: RegionReader, directory: int, count: int, tables: int, grains: int) -> None:
-    named = []
+def _tables(reader: RegionReader, directory: int, count: int) -> Iterator[int]:
+    """The numbers of the grain tables that the directory names, each once: there are no more than the disk needs."""
+    named = bytearray(count)
     for piece in reader.numbers(directory * SECTOR, count, "the grain directory", size=8):
         for entry in piece:
-            if entry and entry & _TABLE_KIND != _TABLE_ALLOCATED:
+            number = entry & ~_TABLE_KIND
+            if not entry:
+                continue
+            if entry & _TABLE_KIND != _TABLE_ALLOCATED or number >= count or named[number]:
                 raise reader.corrupt(f"an impossible entry in the grain directory: {entry:#x}")
-            if entry:
-                named.append(tables + (entry & ~_TABLE_KIND) * _TABLE)
+            named[number] = 1
+            yield number
+
+
+def _check_grains(reader: RegionReader, tables: Iterator[int], grains: int) -> None:
     farthest = -1
-    for table in reader.disjoint(named, _TABLE, "grain table"):
+    for table in tables:
         for entries in reader.numbers(table * SECTOR, _ENTRIES, "a grain table", size=8):
             farthest = max(farthest, *(_grain(reader, entry) for entry in entries))
     end = (grains + (farthest + 1) * _GRAIN) * SECTOR

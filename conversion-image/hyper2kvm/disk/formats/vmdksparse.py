@@ -5,6 +5,7 @@ Format: VMware, Virtual Disk Format 5.0, sections "Hosted Sparse Extents", "ESX 
 """
 
 import struct
+from array import array
 from dataclasses import dataclass
 
 from hyper2kvm.disk.formats.region import RegionReader
@@ -106,19 +107,18 @@ def _header(reader: RegionReader, offset: int) -> _Header:
 def _check_grains(reader: RegionReader, header: _Header) -> None:
     """The grain that lies farthest in the file must be whole; the disk's last one, as far as the disk goes."""
     pieces = reader.numbers(header.directory * SECTOR, header.tables, "the grain directory")
-    named = [(table, number) for number, table in enumerate(table for piece in pieces for table in piece) if table]
-    first = dict(named)
-    farthest, guest = 0, 0
-    for table in reader.disjoint((table for table, _ in named), header.entries * 4 // SECTOR, "grain table"):
-        at = first[table] * header.entries
+    directory = array("I", (table for piece in pieces for table in piece))
+    grains = -(-header.capacity // header.grain)
+    farthest = final = 0
+    for table in reader.disjoint((each for each in directory if each), header.entries * 4 // SECTOR, "grain table"):
         for entries in reader.numbers(table * SECTOR, header.entries, "a grain table"):
-            found = max(entries)
-            if found > farthest:
-                farthest, guest = found, (at + entries.index(found)) * header.grain
-            at += len(entries)
+            farthest = max(farthest, *entries)
+            if table == directory[-1]:
+                final = entries[(grains - 1) % header.entries]
     if farthest <= _ZERO_GRAIN:
         return
-    length = min(header.grain, max(header.capacity - guest, 0)) * SECTOR
+    unused = grains * header.grain - header.capacity if farthest == final else 0
+    length = (header.grain - unused) * SECTOR
     if header.compressed:
         _, stored = _GRAIN.unpack(reader.read(farthest * SECTOR, _GRAIN.size, "grain"))
         length = _GRAIN.size + stored

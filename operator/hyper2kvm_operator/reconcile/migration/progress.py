@@ -11,6 +11,7 @@ import pydantic
 from hyper2kvm_api.event import Event, EventType
 from hyper2kvm_api.machine import Machine
 from hyper2kvm_api.migration import DiskStatus
+from hyper2kvm_api.stage import Stage
 
 MAX_REPORT = 900 * 1024
 """Bytes of one file of a report: a ConfigMap holds 1 MiB in all."""
@@ -41,7 +42,7 @@ class Progress:
 
     Attributes:
         stage: the stage that it works on.
-        disks: bytes done and in all, by disk id.
+        disks: bytes copied and in all, by disk id; what is read back afterwards does not count.
         rate: bytes a second, of all disks together.
         warnings: what it warned of, `Reason: message`.
         seconds: how long each stage took that it has ended.
@@ -87,7 +88,7 @@ def read_progress(log: str) -> Progress:
     seconds: dict[str, float] = {}
     for event in read_events(log):
         stage = event.stage.value if event.stage else stage
-        if event.type is EventType.PROGRESS and event.disk is not None:
+        if event.type is EventType.PROGRESS and event.stage is Stage.CONVERT and event.disk is not None:
             disks[event.disk] = (event.done or 0, event.total or 0)
             rates[event.disk] = event.rate or 0
         elif event.type is EventType.WARNING:
