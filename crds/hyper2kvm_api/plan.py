@@ -45,6 +45,8 @@ class PlannedBoot(Document):
     """Whether to start the guest."""
     timeout: int = Field(gt=0)
     """Seconds that the guest may take."""
+    memory: int = Field(default=2 * 1024**3, gt=0)
+    """The most bytes of memory that the guest is started with."""
 
 
 class Plan(Document):
