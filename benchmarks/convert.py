@@ -11,11 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from benchmarks.memory import peak
 from benchmarks.source import CAPACITY, DATA, make_source
 from hyper2kvm.disk.chunks import CHUNK
 from hyper2kvm.disk.server import NbdServer
-from lab.command import H2K, manifest
+from lab.command import h2k_measured, manifest
 from lab.guests.build import ensure_guest
 
 _ROUNDS = 5
@@ -140,4 +139,7 @@ def _peak(folder: Path, volume: Path, path: str, **spec: object) -> int:
     with tempfile.TemporaryDirectory(dir=folder) as output:
         boot = {"boot": {"enabled": False}}
         file = manifest(Path(output), "bench", volume, path, validation=boot, **spec)
-        return peak([H2K, "run", str(file), "--output", output]) >> 20
+        ended, most = h2k_measured("run", file, "--output", output)
+        if ended.code:
+            raise RuntimeError(ended.stderr)
+        return most >> 20

@@ -3,15 +3,20 @@
 import hashlib
 import json
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from lab.command import h2k, h2k_until, manifest
+from lab.command import h2k, h2k_measured, h2k_until, h2k_while, manifest
 from lab.demo import local as demo
 from lab.guests.disks import appliance
+from lab.guests.encrypted import PASSPHRASE, SUBVOLUME, VOLUME
 
 pytestmark = pytest.mark.guest
+
+MEMORY = 256 << 20
+"""Bytes that a run may take beside its appliance and the guest that it starts."""
 
 
 def digests(*paths):
@@ -60,6 +65,21 @@ def test_unfixed_guests_do_not_boot_on_virtio(request, tmp_path, name, words):
     assert words.lower() in ended.stderr.lower()
 
 
+def test_a_fallback_loader_alone_does_not_make_a_uefi_guest_boot(uefi_guest, tmp_path):
+    """The firmware then finds GRUB, GRUB the kernel, and the kernel no disk."""
+    disk = tmp_path / "system.raw"
+    subprocess.run(["cp", "--sparse=always", uefi_guest.disks[0], disk], check=True)
+    esp = f"{disk}@@1M"
+    subprocess.run(["mmd", "-i", esp, "::EFI/BOOT"], check=True)
+    loader = tmp_path / "loader"
+    subprocess.run(["mcopy", "-n", "-i", esp, "::EFI/debian/grubx64.efi", loader], check=True)
+    subprocess.run(["mcopy", "-i", esp, loader, "::EFI/BOOT/BOOTX64.EFI"], check=True)
+    disks = (disk, uefi_guest.disks[1])
+    ended = h2k("boot", *disks, "--format", "raw", "--workspace", tmp_path / "w", "--timeout", "240")
+    assert ended.code == 7, ended.stderr
+    assert "shell of its initramfs" in ended.stderr
+
+
 def test_a_vmx_with_a_snapshot_boots_after_its_migration(bios_guest, tmp_path):
     before = digests(bios_guest.vmx)
     target = {"disks": {"format": "qcow2", "compression": "Zstd"}}
@@ -92,6 +112,34 @@ def test_an_ova_boots_after_its_migration(uefi_guest, tmp_path, capfd):
     assert "data:image/png;base64," in (workspace / "report.html").read_text()
 
 
+def test_an_encrypted_btrfs_boots_after_its_migration(luks_guest, tmp_path):
+    """One raw image: its source states no MAC address, and its configuration knows the adapter by one."""
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys/root").write_text(f"{PASSPHRASE}\n")
+    guest = {"keys": {"secretName": "web03"}}
+    file = manifest(tmp_path, "web03", luks_guest.folder, "system.raw", guest=guest)
+    keys = f"web03={tmp_path / 'keys'}"
+    ended, memory = h2k_measured("run", file, "--output", tmp_path, "--secret", keys)
+    assert ended.code == 0, ended.stderr
+    assert memory < MEMORY
+    workspace = tmp_path / "web03.h2k"
+    proof = document(workspace, "validate")["boot"]
+    assert proof["evidence"] == "Probe"
+    assert proof["missingAddresses"] == []
+    probe = proof["probe"]
+    assert (probe["rootDevice"], probe["failedUnits"]) == (f"/dev/mapper/{VOLUME}", [])
+    assert {"device": f"/dev/mapper/{VOLUME}", "path": "/", "type": "btrfs"} in probe["mounts"]
+    assert luks_guest.address in probe["interfaces"][0]["addresses"]
+    assert document(workspace, "guest")["root"].endswith(f"/{SUBVOLUME}")
+    edits = {edit["path"]: edit for edit in document(workspace, "fix")["edits"]}
+    assert f"-{VOLUME} /dev/sda3 none luks\n+{VOLUME} UUID=" in edits["/etc/crypttab"]["diff"]
+    graft = next(edit for path, edit in edits.items() if path.startswith("/boot/initrd.img-"))
+    assert "cryptroot/crypttab" in graft["summary"]
+    kept = [path for path in tmp_path.rglob("*") if path.is_file() and "keys" not in path.parts]
+    assert not [path for path in kept if path.suffix != ".raw" and PASSPHRASE.encode() in path.read_bytes()]
+    assert PASSPHRASE not in ended.stdout + ended.stderr
+
+
 def test_a_dry_run_shows_every_change_and_writes_no_target(bios_guest, tmp_path):
     file = manifest(tmp_path, "look", bios_guest.folder, bios_guest.ova.name)
     ended = h2k("fix", "--dry-run", file, "--output", tmp_path, "--workspace", tmp_path / "w")
@@ -106,32 +154,46 @@ def _stage(name, type_="StageStarted"):
     return lambda event: event["type"] == type_ and event.get("stage") == name
 
 
+def _changed(event):
+    """The guest is changed, and nothing of that is on the disk for certain."""
+    return _stage("Fix", "Note")(event) and "change(s) made" in event["message"]
+
+
+def _edits(workspace):
+    return document(workspace, "fix")["edits"]
+
+
 def test_killed_in_every_stage_it_goes_on_and_gives_a_whole_result(bios_guest, tmp_path):
     before = digests(bios_guest.vmx)
-    boot = {"validation": {"boot": {"enabled": False}}}
-    file = manifest(tmp_path, "web01", bios_guest.folder, "vmx", **boot)
+    file = manifest(tmp_path, "web01", bios_guest.folder, "vmx")
     command = ("run", file, "--output", tmp_path)
     workspace = tmp_path / "web01.h2k"
     for moment in (
         _stage("Fetch"),
+        _stage("Flatten"),
         _stage("Inspect", "Note"),
-        _stage("Fix", "Note"),
+        _changed,
         lambda event: _stage("Convert", "Progress")(event) and event["disk"] == "scsi0:0",
         _stage("Validate", "Note"),
     ):
         assert h2k_until(moment, signal.SIGKILL, *command) == -signal.SIGKILL
         assert not (tmp_path / "web01-disk0.raw").exists()
+    serial = workspace / "evidence/boot-serial.log"
+    assert h2k_while(lambda: serial.exists() and serial.stat().st_size > 0, signal.SIGKILL, *command) == -signal.SIGKILL
+    assert not (tmp_path / "web01-disk0.raw").exists()
     ended = h2k(*command)
     assert ended.code == 0, ended.stderr
     skipped = [event["stage"] for event in ended.events if event["type"] == "StageSkipped"]
     assert skipped == ["Fetch", "Flatten", "Inspect", "Fix", "Convert"]
     copied = document(workspace, "convert")["disks"]
     assert all(disk["copiedNow"] < disk["data"] for disk in copied)
-    disks = [tmp_path / f"web01-disk{number}.raw" for number in (0, 1)]
-    assert in_result(bios_guest, disks, "raw") == (dict(bios_guest.files), True, False)
+    check_result(bios_guest, workspace, [tmp_path / f"web01-disk{number}.raw" for number in (0, 1)], "raw")
     assert digests(bios_guest.vmx) == before
     again = h2k(*command)
     assert (again.code, [e["type"] for e in again.events if e["type"] == "StageStarted"]) == (0, [])
+    look = h2k("fix", "--dry-run", file, "--output", tmp_path, "--workspace", tmp_path / "undisturbed")
+    assert look.code == 0, look.stderr
+    assert _edits(workspace) == _edits(tmp_path / "undisturbed")
 
 
 def test_one_run_at_a_time_and_ctrl_c_leaves_it_resumable(bios_guest, tmp_path):

@@ -5,18 +5,21 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_interface
 from pathlib import Path
 
 from hyper2kvm.accelerator import Accelerator, probe
+from hyper2kvm.boot import ocr
 from hyper2kvm.boot.disks import throw_away
 from hyper2kvm.boot.firmware import find_firmware, fresh_flash
+from hyper2kvm.boot.hidden import hide, hide_in_file, shows
 from hyper2kvm.boot.insertion import Overlays, insert_probe
 from hyper2kvm.boot.qemu import BootDisk, BootFiles, BootHardware, arguments, hardware
 from hyper2kvm.boot.qmp import Control, ControlLost
 from hyper2kvm.boot.screen import png
-from hyper2kvm.boot.signs import last_line
+from hyper2kvm.boot.signs import last_line, ran_out_of_memory
+from hyper2kvm.boot.unlock import Unlocker
 from hyper2kvm.boot.verdict import CameUp, Expected, Stopped, missing_addresses
 from hyper2kvm.boot.watch import Ending, Watch
 from hyper2kvm.disk.finished import TargetDisk
@@ -33,6 +36,9 @@ from hyper2kvm_api.options import NicModel
 from hyper2kvm_api.reasons import Reason
 
 _END_SECONDS = 10.0
+_MEMORY_HINT = (
+    "The guest ran out of memory: raise spec.validation.boot.memory, the most that it is started with for the check."
+)
 _ARCHITECTURES = frozenset({"x86_64", "amd64", "i386", "i486", "i586", "i686"})
 
 
@@ -45,6 +51,7 @@ class Candidate:
         disks: its disks in the machine's order.
         guest: what is inside of them.
         timeout: seconds that it may take.
+        memory: bytes that it has at most.
         keys: folder whose files are tried as keys of encrypted disks, or None.
         network_model: model of its network adapters.
     """
@@ -53,18 +60,20 @@ class Candidate:
     disks: tuple[TargetDisk, ...]
     guest: Guest
     timeout: float
+    memory: int
     keys: Path | None = None
     network_model: NicModel = NicModel.VIRTIO
 
 
 @dataclass(frozen=True)
 class _Start:
-    """QEMU's arguments, what it writes, a folder for the rest, the token of the reports, and what is expected."""
+    """QEMU's arguments, what it writes, a folder for the rest, the token of the reports, passphrases, what is expected."""
 
     arguments: list[str]
     files: BootFiles
     folder: Path
     token: str
+    passphrases: tuple[str, ...] = field(repr=False)
     expected: Expected
 
 
@@ -85,8 +94,8 @@ def boot(candidate: Candidate, workspace: Workspace, events: Events) -> BootProo
     with _folders(workspace.scratch / "boot") as (folder, sockets):
         start = _prepare(candidate, workspace.evidence, folder, sockets, found.accelerator, events)
         ending = _watch(start, candidate.timeout)
-    _keep_evidence(workspace, ending)
-    came_up = _came_up(ending, candidate.timeout, found.accelerator)
+    _keep_evidence(workspace, ending, start)
+    came_up = _came_up(ending, candidate, start, found.accelerator)
     _tell(start, came_up, ending.seconds, events)
     return BootProof(
         evidence=came_up.evidence,
@@ -94,7 +103,7 @@ def boot(candidate: Candidate, workspace: Workspace, events: Events) -> BootProo
         accelerator=found.accelerator,
         firmware=str(candidate.guest.firmware),
         probe=came_up.probe,
-        screenshot=f"{workspace.evidence.name}/{SCREENSHOT}" if ending.picture else None,
+        screenshot=f"{workspace.evidence.name}/{SCREENSHOT}" if (workspace.evidence / SCREENSHOT).exists() else None,
         serial=f"{workspace.evidence.name}/{SERIAL_LOG}",
         missing_addresses=missing_addresses(start.expected.addresses, came_up.probe),
     )
@@ -142,11 +151,12 @@ def _prepare(
     machine = _assemble(candidate, folder)
     token = secrets.token_hex(8)
     overlays = Overlays([disk.id for disk in candidate.disks], [disk.node for disk in machine.disks], sockets, folder)
-    probed = insert_probe(overlays, candidate.guest, candidate.keys, accelerator, token, events)
+    inserted = insert_probe(overlays, candidate.guest, candidate.keys, accelerator, token, events)
     encrypted = any(device.type == LUKS for device in candidate.guest.devices)
-    expected = Expected(probed, encrypted, stated_addresses(candidate.guest))
+    expected = Expected(inserted.probe, encrypted, stated_addresses(candidate.guest))
     files = BootFiles(evidence / SERIAL_LOG, folder / "report", sockets / "control")
-    return _Start(arguments(machine, files, accelerator), files, folder, token, expected)
+    command = arguments(machine, files, accelerator)
+    return _Start(command, files, folder, token, inserted.passphrases, expected)
 
 
 def _assemble(candidate: Candidate, folder: Path) -> BootHardware:
@@ -161,7 +171,7 @@ def _assemble(candidate: Candidate, folder: Path) -> BootHardware:
     flash = None
     if candidate.guest.firmware is Firmware.UEFI:
         flash = fresh_flash(find_firmware(secure_boot=candidate.machine.secure_boot), folder)
-    return hardware(candidate.machine, disks, flash, candidate.network_model)
+    return hardware(candidate.machine, disks, flash, candidate.memory, candidate.network_model)
 
 
 def _watch(start: _Start, timeout: float) -> Ending:
@@ -169,7 +179,8 @@ def _watch(start: _Start, timeout: float) -> Ending:
     with Service(start.arguments, log=start.folder / "qemu.log") as qemu:
         try:
             with Control(start.files.control, alive=lambda: qemu.exit_code is None) as control:
-                watch = Watch(control, start.files, start.folder / "screen.ppm", start.token)
+                unlocker = Unlocker(start.passphrases)
+                watch = Watch(control, start.files, start.folder / "screen.ppm", start.token, unlocker)
                 return watch.until(timeout, start.expected)
         except ControlLost:
             code = qemu.wait(_END_SECONDS)
@@ -183,11 +194,13 @@ def _forget_evidence(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _keep_evidence(workspace: Workspace, ending: Ending) -> None:
-    if ending.picture is not None:
+def _keep_evidence(workspace: Workspace, ending: Ending, start: _Start) -> None:
+    hide_in_file(workspace.evidence / SERIAL_LOG, start.passphrases)
+    if ending.picture is not None and not (start.passphrases and shows(ocr.read(ending.picture), start.passphrases)):
         workspace.put(workspace.evidence / SCREENSHOT, png(ending.picture))
     if ending.seen.probes:
-        workspace.put(workspace.evidence / PROBE_REPORT, ending.seen.probes[-1].to_json(indent=2).encode() + b"\n")
+        report = hide(ending.seen.probes[-1].to_json(indent=2), start.passphrases)
+        workspace.put(workspace.evidence / PROBE_REPORT, f"{report}\n".encode())
 
 
 def _tell(start: _Start, came_up: CameUp, seconds: float, events: Events) -> None:
@@ -200,18 +213,20 @@ def _tell(start: _Start, came_up: CameUp, seconds: float, events: Events) -> Non
         )
 
 
-def _came_up(ending: Ending, timeout: float, accelerator: Accelerator) -> CameUp:
+def _came_up(ending: Ending, candidate: Candidate, start: _Start, accelerator: Accelerator) -> CameUp:
     """The good verdict, or the error that a bad one is."""
     verdict = ending.verdict
     if isinstance(verdict, CameUp):
         return verdict
+    hint = _MEMORY_HINT if ran_out_of_memory(ending.seen.serial.text, ending.seen.screen.text) else None
     if isinstance(verdict, Stopped):
-        quoted = f": “{verdict.quote}”" if verdict.quote else ""
+        quoted = f": “{hide(verdict.quote, start.passphrases)}”" if verdict.quote else ""
         raise ValidationError(
             Reason.BOOT_FAILED,
             f"the guest {verdict.meaning}, {ending.seconds:.0f} s after power-on{quoted}",
-            hint=verdict.hint,
+            hint=hint or verdict.hint,
         )
-    last = last_line(ending.seen.screen.text) or last_line(ending.seen.serial.text)
+    last = hide(last_line(ending.seen.screen.text) or last_line(ending.seen.serial.text), start.passphrases)
     shown = f"; it last showed “{last}”" if last else "; its screen and serial port showed no text"
-    raise ValidationError(Reason.BOOT_TIMED_OUT, f"the guest did not come up in {timeout:.0f} s ({accelerator}){shown}")
+    message = f"the guest did not come up in {candidate.timeout:.0f} s ({accelerator}){shown}"
+    raise ValidationError(Reason.BOOT_TIMED_OUT, message, hint=hint)

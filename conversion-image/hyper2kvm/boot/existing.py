@@ -73,7 +73,9 @@ def boot_disks(
         TargetDisk(disk.id, Path(disk.target), disk.format, disk.capacity, disk.bus, disk.serial) for disk in plan.disks
     )
     guest = _look(plan, targets, workspace, events)
-    return boot(Candidate(plan.machine, targets, guest, timeout, keys), workspace, events)
+    # What the user asks for by name is more than a default.
+    memory = plan.machine.memory if options.memory else plan.boot.memory
+    return boot(Candidate(plan.machine, targets, guest, timeout, memory, keys), workspace, events)
 
 
 def _plan(

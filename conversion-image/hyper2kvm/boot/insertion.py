@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hyper2kvm.accelerator import Accelerator
@@ -14,6 +14,19 @@ from hyper2kvm.guest.apply import apply
 from hyper2kvm.guest.description import Guest
 from hyper2kvm.guest.encryption import LUKS, read_keys, unlock
 from hyper2kvm_api.errors import GuestError
+
+
+@dataclass(frozen=True)
+class Inserted:
+    """What was done.
+
+    Attributes:
+        probe: whether the probe is in.
+        passphrases: those that open encrypted devices of the guest.
+    """
+
+    probe: bool = False
+    passphrases: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -35,7 +48,7 @@ class Overlays:
 
 def insert_probe(
     overlays: Overlays, guest: Guest, keys: Path | None, accelerator: Accelerator, token: str, events: Events
-) -> bool:
+) -> Inserted:
     """Put the probe into a guest that systemd starts.
 
     Without a probe the check goes on: a login prompt counts then.
@@ -48,35 +61,35 @@ def insert_probe(
         token: letters and digits; marks the reports of this start.
         events: where is told why there is no probe, or what it changes.
 
-    Returns:
-        Whether the probe is in.
-
     Raises:
         HostError: ApplianceFailed, or a program failed.
     """
     if guest.os is None or guest.os.init != "systemd":
         events.note("no probe is put into a guest that systemd does not start: its login prompt counts")
-        return False
+        return Inserted()
     try:
-        changed = _insert(overlays, guest, keys, accelerator, token)
+        inserted, changed = _insert(overlays, guest, keys, accelerator, token)
     except GuestError as error:
         events.warn(
             "ProbeNotInserted",
             f"the boot check has no probe inside of the guest: {error.message}",
             hint="The guest's login prompt counts alone; what it says of mounts and addresses is not known.",
         )
-        return False
+        return Inserted()
     if changed:
         events.warn(
             "CheckedPermissive",
             "the boot check starts the guest with SELinux permissive: its probe carries no label",
             hint="Files that the migration changed are relabelled at the first real start; see that nothing is denied.",
         )
-    return True
+    return inserted
 
 
-def _insert(overlays: Overlays, guest: Guest, keys: Path | None, accelerator: Accelerator, token: str) -> bool:
-    """Whether SELinux was made permissive."""
+def _insert(
+    overlays: Overlays, guest: Guest, keys: Path | None, accelerator: Accelerator, token: str
+) -> tuple[Inserted, bool]:
+    """What was done, and whether SELinux was made permissive."""
+    passphrases: tuple[str, ...] = ()
     root = [mount for mount in guest.mounts if mount.path == "/"]
     with ExitStack() as stack:
         sockets = []
@@ -87,8 +100,8 @@ def _insert(overlays: Overlays, guest: Guest, keys: Path | None, accelerator: Ac
         log = overlays.logs / "appliance.log"
         appliance = stack.enter_context(Appliance(sockets, accelerator=accelerator, log=log))
         if any(device.type == LUKS for device in guest.devices):
-            unlock(appliance.handle, overlays.ids, read_keys(keys))
+            passphrases = unlock(appliance.handle, overlays.ids, read_keys(keys)).passphrases
         appliance.mount(root, writable=True)
         edits = probe_edits(appliance, token)
         apply(edits, appliance)
-        return permissive(edits)
+        return Inserted(True, passphrases), permissive(edits)

@@ -17,9 +17,7 @@ from hyper2kvm_api.options import NicModel, TargetBus
 
 MAX_CPUS = 2
 MIN_MEMORY = 512 * 2**20
-MAX_MEMORY = 2 * 2**30
-"""Bytes. A guest is to show that it comes up, not to do its work: more would only compete with the conversion of other
-machines. Less than the minimum and kernels with a large initramfs do not unpack it."""
+"""Bytes. With less, kernels with a large initramfs do not unpack it."""
 
 _CARDS = {NicModel.VIRTIO: "virtio-net-pci", NicModel.E1000E: "e1000e"}
 _SATA_PORTS = 6
@@ -88,12 +86,25 @@ class BootFiles:
 
 
 def hardware(
-    machine: Machine, disks: tuple[BootDisk, ...], flash: Flash | None, network_model: NicModel = NicModel.VIRTIO
+    machine: Machine,
+    disks: tuple[BootDisk, ...],
+    flash: Flash | None,
+    memory: int,
+    network_model: NicModel = NicModel.VIRTIO,
 ) -> BootHardware:
-    """The machine to start: the migrated one's hardware, with as much of it as a start needs."""
+    """The machine to start: the migrated one's hardware, with as much of it as a start needs.
+
+    Args:
+        machine: the migrated machine.
+        disks: its disks.
+        flash: UEFI firmware; None for BIOS.
+        memory: bytes that it has at most. It is to show that it comes up, not to do its work: more would only compete
+            with the conversion of others.
+        network_model: model of its network adapters.
+    """
     return BootHardware(
         cpus=min(machine.cpu.count, MAX_CPUS),
-        memory=min(max(machine.memory, MIN_MEMORY), MAX_MEMORY),
+        memory=max(min(machine.memory, memory), MIN_MEMORY),
         flash=flash,
         secure_boot=machine.secure_boot and flash is not None,
         uuid=system_uuid(machine),

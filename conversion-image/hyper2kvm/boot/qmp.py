@@ -63,7 +63,7 @@ class Control:
         self._lines.close()
         self._socket.close()
 
-    def execute(self, command: str, **arguments: str | int | bool) -> object:
+    def execute(self, command: str, **arguments: object) -> object:
         """Run a command and return its result. Events that come in between are kept in `events`.
 
         Raises:

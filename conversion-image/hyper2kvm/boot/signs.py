@@ -217,6 +217,16 @@ SIGNS: tuple[Sign, ...] = (
 """In the order in which they are looked for: what is shown last in a start, and says most, first."""
 
 
+_NO_MEMORY = (
+    "Out of memory: Kill",
+    "Out of memory and no killable processes",
+    "System is deadlocked on memory",
+    "oom-kill:constraint",
+    "Initramfs unpacking failed: write error",
+)
+"""What kernels say when they have too little memory (Linux, mm/oom_kill.c, init/initramfs.c)."""
+
+
 def find_sign(text: str) -> Sign | None:
     """The first sign in the table that a text shows."""
     folded = [line for line in map(fold, text.splitlines()) if line]
@@ -232,6 +242,19 @@ def quote(sign: Sign, text: str) -> str:
         if found is not None:
             return found[:_MAX_QUOTE]
     return last_line(text)
+
+
+def asks_to_unlock(text: str) -> str | None:
+    """The last line of a text, where it asks for the passphrase of a disk."""
+    last = last_line(text)
+    asking = (phrase for sign in SIGNS if sign.unlock for phrase in sign.phrases)
+    return last if any(_contains(fold(last), phrase) for phrase in asking) else None
+
+
+def ran_out_of_memory(*texts: str) -> bool:
+    """Whether one of the texts shows that the guest's kernel had too little memory."""
+    folded = [fold(text) for text in texts]
+    return any(_contains(text, words) for text in folded for words in _NO_MEMORY)
 
 
 def last_line(text: str) -> str:

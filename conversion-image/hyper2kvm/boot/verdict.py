@@ -55,6 +55,7 @@ class Snapshot:
         ended: whether QEMU has ended: the guest switched itself off, or restarted.
         flooded: whether the guest wrote more to a serial port than a start can need.
         over: whether the time is over: what has come up until now counts, and nothing is waited for.
+        unlocking: whether the guest's prompts for passphrases are being answered: they are no end then.
     """
 
     serial: Shown = Shown()
@@ -64,6 +65,7 @@ class Snapshot:
     ended: bool = False
     flooded: bool = False
     over: bool = False
+    unlocking: bool = False
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ def _sign(seen: Snapshot) -> tuple[Sign | None, str]:
     serial = "\n".join(seen.serial.text.splitlines()[-_SERIAL_LINES:])
     for shown, other, text in ((seen.serial, seen.screen, serial), (seen.screen, seen.serial, seen.screen.text)):
         sign = find_sign(text)
-        if sign is None:
+        if sign is None or (sign.unlock and seen.unlocking):
             continue
         if seen.ended or min(shown.still, other.still) >= sign.settle:
             return sign, text

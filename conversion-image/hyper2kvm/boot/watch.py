@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hyper2kvm.boot import console
@@ -10,6 +10,7 @@ from hyper2kvm.boot.eyes import ReportPort, Screen, SerialPort
 from hyper2kvm.boot.qemu import BootFiles
 from hyper2kvm.boot.qmp import Control, ControlLost
 from hyper2kvm.boot.screen import Picture
+from hyper2kvm.boot.unlock import Unlocker
 from hyper2kvm.boot.verdict import CameUp, Expected, Snapshot, Stopped, decide
 from hyper2kvm_api.errors import HostError
 from hyper2kvm_api.reasons import Reason
@@ -46,6 +47,7 @@ class Watch:
         files: BootFiles,
         picture: Path,
         token: str,
+        unlocker: Unlocker,
         *,
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
@@ -57,11 +59,13 @@ class Watch:
             files: where it writes its serial ports.
             picture: where QEMU may put pictures.
             token: the token of the probe's reports.
+            unlocker: answers prompts for passphrases.
             clock: seconds that never go back.
             pause: waits that many seconds.
         """
         self._control = control
         self._files = files
+        self._unlocker = unlocker
         self._clock = clock
         self._pause = pause
         self._started = clock()
@@ -79,7 +83,7 @@ class Watch:
         while True:
             now = self._clock()
             over = now - self._started >= deadline
-            seen = self._look(now, over=over)
+            seen = self._unlocked(self._look(now, over=over), now)
             verdict = decide(expected, seen)
             if verdict is not None or over:
                 return Ending(verdict, now - self._started, seen, self._last_picture(now))
@@ -102,6 +106,14 @@ class Watch:
             flooded=max(console.size(self._files.serial), console.size(self._files.report)) > MAX_LOG,
             over=over,
         )
+
+    def _unlocked(self, seen: Snapshot, now: float) -> Snapshot:
+        """What was seen, after a prompt for a passphrase in it was answered."""
+        try:
+            return seen if self._ended else replace(seen, unlocking=self._unlocker.look(self._control, seen, now))
+        except ControlLost:
+            self._ended = True
+            return replace(seen, ended=True)
 
     def _last_picture(self, now: float) -> Picture | None:
         """The screen at the moment of the verdict; of a machine that has ended, the last one that was seen."""

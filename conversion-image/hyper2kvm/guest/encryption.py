@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hyper2kvm.guest.blockdevices import Probes, scan
@@ -34,7 +34,7 @@ class Keys:
         unusable: names of files that cannot be tried: larger than a key, or no text.
     """
 
-    texts: tuple[str, ...] = ()
+    texts: tuple[str, ...] = field(default=(), repr=False)
     files: tuple[str, ...] = ()
     unusable: tuple[str, ...] = ()
 
@@ -47,11 +47,13 @@ class Unlocked:
         devices: everything that was found, what is inside of unlocked devices included.
         locked: the devices that no key opens.
         mapped: what an encrypted device is called unlocked, by its own name.
+        passphrases: the keys that opened devices, each once.
     """
 
     devices: tuple[BlockDevice, ...]
     locked: tuple[BlockDevice, ...]
     mapped: dict[str, str]
+    passphrases: tuple[str, ...] = field(default=(), repr=False)
 
 
 def read_keys(folder: Path | None) -> Keys:
@@ -83,10 +85,13 @@ def unlock(handle: Handle, disks: Sequence[str], keys: Keys) -> Unlocked:
     probes = Probes()
     devices = scan(handle, disks, probes)
     seen: set[str] = set()
+    used: dict[str, None] = {}
     for _ in range(_LAYERS):
         there = {device.device for device in devices}
         new = [device for device in devices if device.type == LUKS and device.device not in seen]
-        opened = [device for device in new if _mapped(device) in there or _open(handle, device, keys)]
+        opening = {device.device: _open(handle, device, keys) for device in new if _mapped(device) not in there}
+        used |= dict.fromkeys(key for key in opening.values() if key)
+        opened = [device for device in new if device.device not in opening or opening[device.device]]
         if not opened:
             break
         seen |= {device.device for device in new}
@@ -96,7 +101,8 @@ def unlock(handle: Handle, disks: Sequence[str], keys: Keys) -> Unlocked:
         devices = scan(handle, disks, probes)
     encrypted = [device for device in devices if device.type == LUKS]
     mapped = {device.device: _mapped(device) for device in encrypted if _mapped(device) in probes.origins}
-    return Unlocked(devices, tuple(device for device in encrypted if device.device not in mapped), mapped)
+    locked = tuple(device for device in encrypted if device.device not in mapped)
+    return Unlocked(devices, locked, mapped, tuple(used))
 
 
 def without_key(locked: Sequence[BlockDevice], keys: Keys, what: str) -> GuestError:
@@ -122,7 +128,8 @@ def _mapped(device: BlockDevice) -> str:
     return f"/dev/mapper/luks-{uuid or device.device.removeprefix('/dev/').replace('/', '-')}"
 
 
-def _open(handle: Handle, device: BlockDevice, keys: Keys) -> bool:
+def _open(handle: Handle, device: BlockDevice, keys: Keys) -> str | None:
+    """The key that opened a device."""
     name = _mapped(device).removeprefix("/dev/mapper/")
     for key in keys.texts:
         try:
@@ -131,5 +138,5 @@ def _open(handle: Handle, device: BlockDevice, keys: Keys) -> bool:
             if not handle.is_ready():
                 raise appliance_failed(said(error)) from error
             continue
-        return True
-    return False
+        return key
+    return None

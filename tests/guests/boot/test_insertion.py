@@ -10,7 +10,7 @@ import pytest
 
 from hyper2kvm.accelerator import proven
 from hyper2kvm.boot.disks import throw_away
-from hyper2kvm.boot.insertion import Overlays, insert_probe
+from hyper2kvm.boot.insertion import Inserted, Overlays, insert_probe
 from hyper2kvm.boot.probe import SCRIPT, UNIT
 from hyper2kvm.events import Events
 from hyper2kvm.guest.description import BlockDevice, Family, Guest, Mount, OperatingSystem
@@ -48,7 +48,7 @@ class Lab:
         self.folder, self.image, self.events = folder, image, Events()
         self.node = throw_away(make_disk(image), folder / "overlay.qcow2")
 
-    def insert(self, guest: Guest, keys: Path | None = None) -> bool:
+    def insert(self, guest: Guest, keys: Path | None = None) -> Inserted:
         overlays = Overlays(["scsi0:0"], [self.node], self.folder, self.folder)
         return insert_probe(overlays, guest, keys, proven(), MARK, self.events)
 
@@ -73,7 +73,7 @@ def test_the_probe_is_in_the_overlay_and_the_disk_is_as_it_was(tmp_path, tree):
     image = make_filesystem(tmp_path / "root.img", tree)
     before = hashlib.sha256(image.read_bytes()).hexdigest()
     lab = Lab(tmp_path, image)
-    assert lab.insert(make_guest("/dev/sda"))
+    assert lab.insert(make_guest("/dev/sda")) == Inserted(probe=True)
     found = lab.result()
     assert MARK in debugfs(found, f"cat /etc/systemd/system/{UNIT}")
     assert "h2k" in debugfs(found, f"cat {SCRIPT}")
@@ -91,7 +91,7 @@ def test_a_guest_without_room_is_started_without_a_probe(tmp_path, tree):
     filling.write_bytes(b"x" * (free * 1024))
     subprocess.run(["debugfs", "-w", "-R", f"write {filling} filling", image], capture_output=True, check=True)
     lab = Lab(tmp_path, image)
-    assert not lab.insert(make_guest("/dev/sda"))
+    assert not lab.insert(make_guest("/dev/sda")).probe
     (warning,) = lab.events.warnings
     assert warning.reason == "ProbeNotInserted"
     assert "login prompt" in (warning.hint or "")
@@ -119,10 +119,10 @@ def test_an_encrypted_root_is_opened_with_the_keys(tmp_path, tree):
         f"/dev/mapper/luks-{uuid}", devices=(BlockDevice(device="/dev/sda", type="crypto_LUKS", uuid=uuid, size=1),)
     )
     lab = Lab(tmp_path, image)
-    assert lab.insert(guest, tmp_path / "keys")
+    assert lab.insert(guest, tmp_path / "keys") == Inserted(probe=True, passphrases=(KEY,))
     assert not lab.events.warnings
 
 
 def test_a_guest_that_systemd_does_not_start_gets_no_probe(tmp_path, tree):
     lab = Lab(tmp_path, make_filesystem(tmp_path / "root.img", tree))
-    assert not lab.insert(make_guest("/dev/sda", init="sysvinit"))
+    assert not lab.insert(make_guest("/dev/sda", init="sysvinit")).probe

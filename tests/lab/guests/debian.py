@@ -21,6 +21,8 @@ PACKAGES = (
     "procps",
     "open-vm-tools",
     "lvm2",
+    "btrfs-progs",
+    "cryptsetup-initramfs",
     "dosfstools",
     "grub2-common",
     "grub-pc-bin",

@@ -121,7 +121,7 @@ def qemu_img(*arguments: str | Path, folder: Path | None = None) -> None:
     run(["qemu-img", *map(str, arguments)], folder)
 
 
-def run(arguments: Sequence[str], folder: Path | None = None) -> None:
+def run(arguments: Sequence[str | Path], folder: Path | None = None) -> None:
     """Run a program in a folder; what it said is shown when it fails."""
     done = subprocess.run(arguments, check=False, capture_output=True, text=True, cwd=folder)
     if done.returncode:

@@ -22,6 +22,12 @@ def uefi_guest(pytestconfig: pytest.Config) -> SampleGuest:
 
 
 @pytest.fixture(scope="session")
+def luks_guest(pytestconfig: pytest.Config) -> SampleGuest:
+    """Debian 12 with UEFI as one raw image: /boot, and a btrfs subvolume inside of LUKS."""
+    return _ensure("debian12-luks", pytestconfig)
+
+
+@pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> SampleGuest:
     """A fabricated guest of 160 MiB that nothing starts. Source files are shared by all tests: they are only read."""
     return tiny_guest(tmp_path_factory.mktemp("tiny") / "guest")

@@ -17,7 +17,10 @@ UNFINISHED = ".building-"
 
 _FACTS = "facts.json"
 _HERE = Path(__file__).parent
-_INGREDIENTS = ("build.py", "debian.py", "disks.py", "exports.py", "streamvmdk.py", "templates/*", "../rawdisk.py")
+_INGREDIENTS = (
+    *("build.py", "debian.py", "disks.py", "encrypted.py", "exports.py", "streamvmdk.py"),
+    *("templates/*", "../rawdisk.py"),
+)
 """What a built guest depends on."""
 
 

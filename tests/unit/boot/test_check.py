@@ -11,6 +11,7 @@ import pytest
 from hyper2kvm.accelerator import find_kernel
 from hyper2kvm.boot import check, signs
 from hyper2kvm.boot.check import PROBE_REPORT, SCREENSHOT, SERIAL_LOG, boot, stated_addresses
+from hyper2kvm.boot.insertion import Inserted
 from hyper2kvm.events import Events
 from hyper2kvm.guest.description import BlockDevice, Family, OperatingSystem
 from hyper2kvm.stages.documents import Evidence
@@ -51,7 +52,7 @@ def disk(tmp_path):
 @pytest.fixture
 def probed(monkeypatch):
     """As if the probe had been put in: the boot sector sends its reports."""
-    monkeypatch.setattr(check, "insert_probe", lambda *_: True)
+    monkeypatch.setattr(check, "insert_probe", lambda *_: Inserted(probe=True))
     monkeypatch.setattr(check.secrets, "token_hex", lambda _: MARK)
 
 

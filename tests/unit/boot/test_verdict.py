@@ -116,6 +116,13 @@ def test_a_prompt_for_a_passphrase_is_proof_of_encrypted_guests_only():
     assert isinstance(decide(PROBED, asks), Stopped)
 
 
+def test_a_prompt_that_is_answered_is_no_end():
+    asks = screen("Please unlock disk vda3_crypt: ", unlocking=True)
+    assert decide(Expected(probe=True, encrypted=True), asks) is None
+    stopped = screen("Please unlock disk vda3_crypt: \nALERT! x\n(initramfs)", unlocking=True)
+    assert isinstance(decide(Expected(probe=True, encrypted=True), stopped), Stopped)
+
+
 def test_a_guest_that_restarts_has_failed_and_its_last_words_are_quoted():
     found = decide(PROBED, serial("Rebooting in 1 seconds..", ended=True))
     assert isinstance(found, Stopped)

@@ -8,6 +8,7 @@ from hyper2kvm.boot import eyes, watch
 from hyper2kvm.boot.qemu import BootFiles
 from hyper2kvm.boot.qmp import ControlLost
 from hyper2kvm.boot.screen import Picture
+from hyper2kvm.boot.unlock import Unlocker
 from hyper2kvm.boot.verdict import CameUp, Expected, Stopped
 from hyper2kvm.boot.watch import Watch
 from hyper2kvm.stages.documents import Evidence
@@ -26,8 +27,12 @@ class FakeControl:
         self.letters = iter(letters)
         self.events = []
         self.taken = 0
+        self.typed = []
 
     def execute(self, command, **arguments):
+        if command == "send-key":
+            self.typed.append(arguments["keys"][-1]["data"])
+            return
         assert command == "screendump"
         letter = next(self.letters, None)
         if letter is None:
@@ -39,13 +44,19 @@ class FakeControl:
 class Lab:
     """A watch of two files and a screen; each pause of the watch is a second and runs what is due."""
 
-    def __init__(self, folder, letters, happenings) -> None:
+    def __init__(self, folder, letters, happenings, passphrases) -> None:
         self.now = 100.0
         self.files = BootFiles(folder / "serial", folder / "report", folder / "control")
         self.control = FakeControl(letters)
         self.happenings = happenings
         self.watch = Watch(
-            self.control, self.files, folder / "screen.ppm", MARK, clock=lambda: self.now, pause=self.pause
+            self.control,
+            self.files,
+            folder / "screen.ppm",
+            MARK,
+            Unlocker(passphrases, pause=lambda _: None),
+            clock=lambda: self.now,
+            pause=self.pause,
         )
         self.pause(0)
 
@@ -61,12 +72,14 @@ def lab(tmp_path, monkeypatch):
 
     def reading(picture: Picture) -> str:
         read.append(chr(picture.rgb[0]))
-        return {"l": "web01 login: ", "p": "(initramfs) "}.get(chr(picture.rgb[0]), "")
+        return {"l": "web01 login: ", "p": "(initramfs) ", "u": "Please unlock disk root: "}.get(
+            chr(picture.rgb[0]), ""
+        )
 
     monkeypatch.setattr(eyes.ocr, "read", reading)
 
-    def make(letters="a" * 1000, **happenings):
-        return Lab(tmp_path, letters, {int(name[1:]): each for name, each in happenings.items()})
+    def make(letters="a" * 1000, *, passphrases=(), **happenings):
+        return Lab(tmp_path, letters, {int(name[1:]): each for name, each in happenings.items()}, passphrases)
 
     make.read = read
     return make
@@ -134,6 +147,19 @@ def test_a_guest_that_ends_is_read_a_last_time(lab):
 def test_the_watch_ends_at_its_deadline(lab):
     ending = lab().watch.until(30, UNPROBED)
     assert (ending.verdict, ending.seconds) == (None, 30)
+
+
+def test_a_guest_that_is_unlocked_shows_more_than_its_prompt(lab):
+    made = lab("u" * 10 + "l" * 1000, passphrases=["ab"])
+    ending = made.watch.until(120, Expected(probe=False, encrypted=True))
+    assert ending.verdict == CameUp(Evidence.SCREEN_LOGIN)
+    assert made.control.typed == ["a", "b", "ret"]
+
+
+def test_without_a_passphrase_the_prompt_is_what_a_guest_shows(lab):
+    made = lab("u" * 1000)
+    assert made.watch.until(120, Expected(probe=False, encrypted=True)).verdict == CameUp(Evidence.UNLOCK_PROMPT)
+    assert made.control.typed == []
 
 
 def test_a_flood_on_the_serial_port_ends_the_watch(lab, monkeypatch):

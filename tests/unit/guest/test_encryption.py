@@ -72,6 +72,8 @@ def test_layers_are_unlocked_one_after_the_other():
     inside = next(device for device in found.devices if device.type == "ext4")
     assert (inside.device, inside.disk, inside.uuid) == ("/dev/mapper/luks-vg-root", "scsi0:0", "aaaa")
     assert handle.tried[:2] == [("/dev/sda1", "wrong"), ("/dev/sda1", "outer")]
+    assert found.passphrases == ("outer", "inner")
+    assert "inner" not in repr(found)
 
 
 def test_what_no_key_opens_stays_locked():

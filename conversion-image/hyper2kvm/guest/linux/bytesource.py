@@ -4,7 +4,7 @@ from typing import Protocol
 
 from hyper2kvm.guest.files import GuestFiles
 
-WINDOW = 1 << 20
+WINDOW = 2 << 20
 """Bytes that are read ahead from a guest's file."""
 
 

@@ -1,5 +1,6 @@
 """The graft, judged by a kernel: this machine's own, with an initramfs that knows no virtio, in QEMU."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,9 +15,28 @@ from .folderguest import FolderGuest
 from .situations import apply_here, situation
 
 SECONDS = 180
-FOUND = "requested /sbin/init"
-"""What initramfs-tools says when it has mounted the root file system, which is empty here."""
-NOT_FOUND = "ALERT!"
+MOUNTED = re.compile("requested /sbin/init|Mounted.*sysroot")
+"""What initramfs-tools and systemd say when the root file system is mounted, which is empty here."""
+FOUND = re.compile("h2k found vda")
+NOT_FOUND = re.compile("ALERT!")
+
+PACKERS = {
+    "xz": ["xz", "--check=crc32", "-1"],
+    "lzma": ["xz", "--format=lzma", "-1"],
+    "bzip2": ["bzip2", "-1"],
+    "lzo": ["lzop", "-1"],
+    "zstd": ["zstd", "-q", "-1"],
+    "lz4": ["lz4", "-q", "-l"],
+}
+"""Compressions that the kernel takes for its initramfs, beside gzip (Linux, usr/Kconfig)."""
+
+INIT = """#!/bin/sh
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+while read name; do modprobe "$name"; done < /conf/modules
+for disk in /sys/block/vd*; do echo "h2k found ${disk##*/}"; done
+"""
+"""In place of initramfs-tools' program: it loads what is listed, and ends, at which the kernel panics."""
 
 pytestmark = [pytest.mark.guest, pytest.mark.timeout(3 * SECONDS)]
 
@@ -39,12 +59,40 @@ def root_disk(tmp_path_factory) -> Path:
     return disk
 
 
-def vmware_guest(folder: Path, version: str, tree: ModuleTree, compressor: str) -> FolderGuest:
-    """A guest with this machine's kernel, whose initramfs holds the drivers of VMware's controller only."""
-    settings = folder / "settings"
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory, kernel) -> Path:
+    """What an initramfs of VMware's drivers alone holds, with a program of ours that starts in seconds."""
+    folder = tmp_path_factory.mktemp("unpacked")
+    made = make_initramfs(folder, kernel[0], "gzip")
+    subprocess.run(["unmkinitramfs", str(made), str(folder / "content")], check=True)
+    content = folder / "content/main" if (folder / "content/main").is_dir() else folder / "content"
+    (content / "init").write_text(INIT)
+    return content
+
+
+def make_initramfs(folder: Path, version: str, compressor: str) -> Path:
+    """An image by initramfs-tools with the drivers of VMware's controller only."""
+    settings, made = folder / "settings", folder / "made.img"
     shutil.copytree("/etc/initramfs-tools", settings)
     (settings / "initramfs.conf").write_text(f"MODULES=list\nBUSYBOX=auto\nCOMPRESS={compressor}\nKEYMAP=n\n")
     (settings / "modules").write_text("vmw_pvscsi\next4\n")
+    subprocess.run(["mkinitramfs", "-d", str(settings), "-o", str(made), version], capture_output=True, check=True)
+    return made
+
+
+def packed(content: Path, *names: str) -> bytes:
+    """A cpio archive of parts of a folder."""
+    listed = subprocess.run(["find", *names, "-print0"], cwd=content, capture_output=True, check=True).stdout
+    pack = ["cpio", "-0", "-o", "-H", "newc", "--quiet", "-R", "0:0"]
+    return subprocess.run(pack, input=listed, cwd=content, capture_output=True, check=True).stdout
+
+
+def compressed(archive: bytes, compressor: str) -> bytes:
+    return subprocess.run([*PACKERS[compressor], "-c"], input=archive, capture_output=True, check=True).stdout
+
+
+def guest_with(folder: Path, version: str, tree: ModuleTree, image: bytes) -> FolderGuest:
+    """A guest with this machine's kernel and an initramfs."""
     root = folder / "guest"
     modules = root / "lib/modules" / version
     (root / "etc/initramfs-tools").mkdir(parents=True)
@@ -56,49 +104,78 @@ def vmware_guest(folder: Path, version: str, tree: ModuleTree, compressor: str) 
     for path in [*indexes, *(tree.paths[name] for name in tree.closure(kernels.DRIVERS))]:
         (modules / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(Path(tree.folder, path), modules / path)
-    made = root / f"boot/initrd.img-{version}"
-    subprocess.run(["mkinitramfs", "-d", str(settings), "-o", str(made), version], capture_output=True, check=True)
-    return FolderGuest(root)
+    (root / f"boot/initrd.img-{version}").write_bytes(image)
+    guest = FolderGuest(root)
+    assert not any(each.boots_from_virtio for each in kernels.find(guest))
+    return guest
 
 
-def booted(guest: FolderGuest, version: str, disk: Path) -> str:
-    """What the kernel and its initramfs say on the serial console, to the end: the machine stops at a panic."""
-    boot = guest.root / "boot"
-    machine = [
-        "qemu-system-x86_64",
-        "-machine",
-        "q35",
-        "-accel",
-        "tcg",
-        "-m",
-        "512",
-        "-nographic",
-        "-no-reboot",
-        "-net",
-        "none",
-    ]
-    image = ["-kernel", str(boot / f"vmlinuz-{version}"), "-initrd", str(boot / f"initrd.img-{version}")]
-    line = ["-append", "console=ttyS0 root=LABEL=h2kroot ro panic=-1 rootdelay=2"]
-    drive = ["-drive", f"file={disk},format=raw,if=virtio,snapshot=on"]
-    command = [*machine, *image, *line, *drive]
-    ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False)
-    return ended.stdout.decode(errors="replace")
-
-
-def test_a_vmware_initramfs_does_not_find_its_root_on_virtio(tmp_path, kernel, root_disk):
-    guest = vmware_guest(tmp_path, *kernel, "gzip")
-    said = booted(guest, kernel[0], root_disk)
-    assert NOT_FOUND in said
-    assert FOUND not in said
-
-
-@pytest.mark.parametrize("compressor", ["gzip", "lz4", "zstd"])
-def test_the_grafted_one_does(tmp_path, kernel, root_disk, compressor):
-    guest = vmware_guest(tmp_path, *kernel, compressor)
+def repair(guest: FolderGuest) -> None:
     draft = Draft(guest)
     drivers.FIXER.plan(draft, situation(kernels=kernels.find(guest)))
     apply_here(draft, guest)
     assert all(each.boots_from_virtio for each in kernels.find(guest))
-    said = booted(guest, kernel[0], root_disk)
-    assert FOUND in said
-    assert NOT_FOUND not in said
+
+
+def shown(guest: FolderGuest, version: str, disk: Path, wanted: re.Pattern[str]) -> str:
+    """What the kernel and its initramfs say on the serial console, until they say what is wanted or end."""
+    boot = guest.root / "boot"
+    machine = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-m", "512", "-nographic", "-no-reboot"]
+    image = ["-kernel", str(boot / f"vmlinuz-{version}"), "-initrd", str(boot / f"initrd.img-{version}")]
+    line = ["-append", "console=ttyS0 root=LABEL=h2kroot ro panic=-1 rootdelay=2"]
+    drive = ["-net", "none", "-drive", f"file={disk},format=raw,if=virtio,snapshot=on"]
+    command = ["timeout", str(SECONDS), *machine, *image, *line, *drive]
+    said = []
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, errors="replace") as qemu:
+        for text in qemu.stdout or ():
+            said.append(text)
+            if wanted.search(text):
+                qemu.terminate()
+                break
+    return "".join(said)
+
+
+def test_a_vmware_initramfs_does_not_find_its_root_on_virtio(tmp_path, kernel, root_disk):
+    guest = guest_with(tmp_path, *kernel, make_initramfs(tmp_path, kernel[0], "gzip").read_bytes())
+    said = shown(guest, kernel[0], root_disk, NOT_FOUND)
+    assert NOT_FOUND.search(said)
+    assert not MOUNTED.search(said)
+
+
+def test_the_grafted_one_does(tmp_path, kernel, root_disk):
+    guest = guest_with(tmp_path, *kernel, make_initramfs(tmp_path, kernel[0], "gzip").read_bytes())
+    repair(guest)
+    said = shown(guest, kernel[0], root_disk, MOUNTED)
+    assert MOUNTED.search(said)
+    assert not NOT_FOUND.search(said)
+
+
+def test_dracuts_does_when_it_is_grafted(tmp_path, kernel, root_disk):
+    made = tmp_path / "dracut.img"
+    drivers_ = ["--no-hostonly", "--drivers", "vmw_pvscsi ext4", "--filesystems", "ext4", "--gzip"]
+    left_out = ["--omit", "network network-manager systemd-networkd lvm mdraid crypt multipath nvdimm plymouth i18n"]
+    subprocess.run(["dracut", "--force", *drivers_, *left_out, str(made), kernel[0]], capture_output=True, check=True)
+    guest = guest_with(tmp_path, *kernel, made.read_bytes())
+    assert kernels.find(guest)[0].generator == "dracut"
+    repair(guest)
+    assert MOUNTED.search(shown(guest, kernel[0], root_disk, MOUNTED))
+
+
+@pytest.mark.parametrize("compressor", PACKERS)
+def test_a_kernel_finds_the_graft_behind_every_compression(tmp_path, kernel, root_disk, unpacked, compressor):
+    guest = guest_with(tmp_path, *kernel, compressed(packed(unpacked, "."), compressor))
+    repair(guest)
+    assert FOUND.search(shown(guest, kernel[0], root_disk, FOUND))
+
+
+def test_a_kernel_finds_the_graft_behind_ubuntus_archives(tmp_path, kernel, root_disk, unpacked):
+    """Microcode and then modules, neither compressed, before what is compressed with zstd."""
+    microcode = tmp_path / "early/kernel/x86/microcode"
+    microcode.mkdir(parents=True)
+    (microcode / "GenuineIntel.bin").write_bytes(bytes(4096))
+    folder = f"usr/lib/modules/{kernel[0]}"
+    folders = packed(unpacked, "usr", "usr/lib", "usr/lib/modules", folder, "-maxdepth", "0")
+    early = packed(tmp_path / "early", "kernel") + folders + packed(unpacked, f"{folder}/kernel")
+    guest = guest_with(tmp_path, *kernel, early + compressed(packed(unpacked, "."), "zstd"))
+    repair(guest)
+    assert FOUND.search(shown(guest, kernel[0], root_disk, FOUND))
