@@ -99,7 +99,8 @@ def _copied_again(options: dict[str, object], folder: Path) -> float:
         written = _stored(partial)
         done = subprocess.run(_command(uri, target), check=True, capture_output=True)
         result = json.loads(done.stdout)
-    return max(0.0, written + result["copied"] - result["data"]) / result["data"]
+    copied, data = int(result["copied"]), int(result["data"])
+    return max(0.0, written + copied - data) / data
 
 
 def _stored(path: Path) -> int:

@@ -58,7 +58,7 @@ def anchors(page: Path) -> set[str]:
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_links_lead_to_what_is_there(page):
     broken = []
-    for link in _LINK.findall(_FENCE.sub("", page.read_text())):
+    for link in _LINK.findall(_INLINE.sub("", _FENCE.sub("", page.read_text()))):
         path, _, anchor = link.partition("#")
         if "://" in link:
             continue
