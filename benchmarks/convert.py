@@ -106,7 +106,8 @@ def _copied_again(options: dict[str, object], folder: Path, share: float) -> flo
         there = _chunks(partial) * CHUNK
         done = subprocess.run(_command(uri, target), check=True, capture_output=True)
         result = json.loads(done.stdout)
-    return float((there + result["copied"] - result["data"]) / result["data"])
+    copied, data = int(result["copied"]), int(result["data"])
+    return (there + copied - data) / data
 
 
 def _chunks(path: Path) -> int:

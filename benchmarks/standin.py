@@ -75,7 +75,7 @@ class StandIn:
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
-        self._pods.create_node({"metadata": {"name": _NODE}})
+        self._pods.create_node({"metadata": {"name": _NODE}})  # type: ignore[arg-type]  # the client takes JSON too
         status = {
             "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
             "daemonEndpoints": {"kubeletEndpoint": {"Port": self._logs.server_address[1]}},
@@ -142,7 +142,7 @@ class StandIn:
     def _start(self, job: KubeObject) -> None:
         pod = _pod(job)
         namespace, name = job["metadata"]["namespace"], pod["metadata"]["name"]
-        self._pods.create_namespaced_pod(namespace, pod)
+        self._pods.create_namespaced_pod(namespace, pod)  # type: ignore[arg-type]  # as above
         running = {"phase": "Running", "containerStatuses": [_container({"running": {"startedAt": _now()}})]}
         self._pods.patch_namespaced_pod_status(name, namespace, {"status": running})
         self._later(SECONDS, self._end, job, name)

@@ -15,8 +15,8 @@ def write(repository: Path) -> None:
     """Put each table in the place of the one that its page has."""
     for name, make in PAGES.items():
         page = repository / name
-        new = make()
-        page.write_text(_TABLE.sub(lambda _, new=new: new, page.read_text(), count=1))
+        before, after = _TABLE.split(page.read_text(), maxsplit=1)
+        page.write_text(f"{before}{make()}{after}")
 
 
 def ratios() -> str:

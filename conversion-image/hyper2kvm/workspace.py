@@ -65,17 +65,21 @@ class Workspace:
         self.journals = folder / "journals"
         self.evidence = folder / "evidence"
         self.scratch = folder / "scratch"
-        if not make and not (folder / _LOCK).is_file():
+        if make:
+            self._make()
+        elif not (folder / _LOCK).is_file():
             raise HostError(
                 Reason.WORKSPACE_UNUSABLE,
                 f"{folder} is no workspace",
                 hint="Name the folder that a run has made: OUTPUT/NAME.h2k, or its --workspace.",
             )
-        with host_errors(folder):
-            for needed in (self.overlays, self.journals, self.evidence, self.scratch) if make else ():
-                if not folder.exists():
-                    folder.parent.mkdir(parents=True, exist_ok=True)
-                    folder.mkdir(mode=0o700, exist_ok=True)
+
+    def _make(self) -> None:
+        """A folder that is there keeps its rights: a pod's volume is shared by the group of the pods."""
+        with host_errors(self.folder):
+            if not self.folder.exists():
+                self.folder.mkdir(mode=0o700, parents=True)
+            for needed in (self.overlays, self.journals, self.evidence, self.scratch):
                 needed.mkdir(exist_ok=True)
 
     @contextmanager

@@ -4,6 +4,7 @@ from typing import cast
 
 from hyper2kvm_api.document import Document
 from hyper2kvm_api.migration import (
+    API_VERSION,
     GROUP,
     VERSION,
     MigrationProfile,
@@ -124,9 +125,9 @@ def _crd(
         "type": "object",
         "description": " ".join((model.__doc__ or "").split()),
         "properties": {
-            "apiVersion": {"type": "string"},
-            "kind": {"type": "string"},
-            "metadata": {"type": "object"},
+            "apiVersion": {"type": "string", "description": f"Group and version of the object's form: {API_VERSION}."},
+            "kind": {"type": "string", "description": f"Kind of the object: {kind}."},
+            "metadata": {"type": "object"},  # the API server knows the rest, and refuses a description
             "spec": spec,
         }
         | ({"status": status} if status else {}),

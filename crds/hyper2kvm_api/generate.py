@@ -1,15 +1,13 @@
 """Writes what is made from the models: CRDs, JSON schemas, the pages of the API and of reasons."""
 
-import json
 import sys
 from collections.abc import Callable
 
 import yaml
 
 from hyper2kvm_api.crd import migration_crd, profile_crd
-from hyper2kvm_api.document import Document
 from hyper2kvm_api.event import Event
-from hyper2kvm_api.generated import Table, header, main
+from hyper2kvm_api.generated import Table, header, json_schema, main
 from hyper2kvm_api.machine import Machine
 from hyper2kvm_api.plan import Plan
 from hyper2kvm_api.reasons import REASONS, Category
@@ -19,17 +17,16 @@ from hyper2kvm_api.result import Result
 HEADER = header("crds/hyper2kvm_api")
 
 
+class _Plain(yaml.SafeDumper):
+    """YAML without anchors: each part stands where it is looked for."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 -- the base class passes it
+        """Always."""
+        return True
+
+
 def _crd_yaml(make: Callable[[], dict[str, object]]) -> str:
-    return f"# {HEADER}\n" + yaml.safe_dump(make(), sort_keys=False, width=120, allow_unicode=True)
-
-
-def _schema_json(model: type[Document]) -> str:
-    schema = {
-        "$comment": HEADER,
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **model.model_json_schema(by_alias=True, mode="validation"),
-    }
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    return f"# {HEADER}\n" + yaml.dump(make(), Dumper=_Plain, sort_keys=False, width=120, allow_unicode=True)
 
 
 def reasons_page() -> str:
@@ -56,10 +53,10 @@ def reasons_page() -> str:
 GENERATED: Table = {
     "crds/hyper2kvm.io_virtualmachinemigrations.yaml": lambda: _crd_yaml(migration_crd),
     "crds/hyper2kvm.io_migrationprofiles.yaml": lambda: _crd_yaml(profile_crd),
-    "crds/schemas/machine.json": lambda: _schema_json(Machine),
-    "crds/schemas/plan.json": lambda: _schema_json(Plan),
-    "crds/schemas/event.json": lambda: _schema_json(Event),
-    "crds/schemas/result.json": lambda: _schema_json(Result),
+    "crds/schemas/machine.json": lambda: json_schema(Machine, HEADER),
+    "crds/schemas/plan.json": lambda: json_schema(Plan, HEADER),
+    "crds/schemas/event.json": lambda: json_schema(Event, HEADER),
+    "crds/schemas/result.json": lambda: json_schema(Result, HEADER),
     "docs/reference/api.md": lambda: api_page(HEADER),
     "docs/reference/reasons.md": reasons_page,
 }

@@ -43,8 +43,12 @@ def parse(model: type[Model], value: object, where: str) -> Model:
     Raises:
         SpecError: UnknownField or InvalidSpec, naming every wrong field by its path.
     """
+    try:
+        text = json.dumps(value)
+    except TypeError as error:  # YAML has times and bytes, which JSON has not
+        raise SpecError(Reason.INVALID_SPEC, f"{where}: {error}") from None
     with refusing(where, model):
-        return model.model_validate_json(json.dumps(value), strict=True, by_alias=True, by_name=False)
+        return model.model_validate_json(text, strict=True, by_alias=True, by_name=False)
 
 
 def parse_stored(model: type[Model], value: object, where: str) -> Model:

@@ -100,7 +100,7 @@ class MachineOptions(Document):
     cpu: Cpu | None = None
     """Processors."""
     memory: Quantity | None = None
-    """Memory."""
+    """Memory, such as `8Gi`."""
     firmware: Firmware | None = None
     """Firmware."""
     secure_boot: bool | None = None
@@ -241,9 +241,9 @@ class BootValidation(Document):
     enabled: bool = True
     """Whether to start the guest."""
     timeout: Duration = "10m"
-    """How long the guest may take."""
+    """How long the guest may take, such as `15m` or `1h30m`."""
     memory: Quantity = "2Gi"
-    """The most memory that the guest is started with; the machine's own where that is less."""
+    """The most memory that the guest is started with, such as `4Gi`; the machine's own where that is less."""
 
 
 class ValidationOptions(Document):
@@ -259,7 +259,7 @@ class WorkspaceOptions(Document):
     storage_class_name: ObjectName | None = None
     """Storage class; the cluster's default when absent."""
     size: Quantity = "4Gi"
-    """Size of the volume."""
+    """Size of the volume, such as `10Gi`."""
 
 
 class JobOptions(Document):

@@ -62,7 +62,20 @@ def _type(schema: Schema) -> str:
         return f"list of {_type(cast('Schema', schema['items']))}"
     if "additionalProperties" in schema:
         return "map of strings"
-    return str(schema.get("type", "any"))
+    return ", ".join((str(schema.get("type", "any")), *_limits(schema)))
+
+
+def _limits(schema: Schema) -> Iterator[str]:
+    """What a value must keep to, in words."""
+    least, most = schema.get("minimum"), schema.get("maximum")
+    if least is not None and most is not None:
+        yield f"{least} to {most}"
+    elif least is not None:
+        yield f"{least} or more"
+    if "pattern" in schema:
+        yield f"`{schema['pattern']}`".replace("|", "\\|")
+    if "maxLength" in schema:
+        yield f"at most {schema['maxLength']} characters"
 
 
 def _meaning(schema: Schema) -> str:

@@ -51,6 +51,8 @@ def _node(node: Schema, definitions: Mapping[str, Schema], *, partial: bool) -> 
         made["minimum"] = 1
     elif exclusive is not None:
         raise ValueError(f"exclusive bound {exclusive} cannot be expressed for {name}")
+    if made.get("type") == "integer":
+        made["format"] = "int64"
     if "const" in resolved:
         made["enum"] = [resolved["const"]]
     description = _description(node, resolved)

@@ -2,6 +2,7 @@
 
 import sys
 
+import yaml
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
@@ -55,8 +56,13 @@ def settings_page() -> str:
 
 
 def _shown(default: object) -> str:
+    """A default as one writes it into the variable: YAML."""
     value = default.to_object() if hasattr(default, "to_object") else default
-    return f"`{value}`" if value not in ("", [], {}) else "none"
+    if value in ("", [], {}):
+        return "none"
+    plain = str(value) if isinstance(value, str) else value
+    text = yaml.safe_dump(plain, default_flow_style=True, sort_keys=False, width=200)
+    return f"`{text.removesuffix(chr(10)).removesuffix('...').strip()}`"
 
 
 GENERATED: Table = {

@@ -138,7 +138,21 @@ def test_a_spec_may_change_before_the_conversion_and_not_after_it(operator, proj
     with pytest.raises(HostError) as caught:
         project.patch("tiny", {"target": {"disks": {"bus": "sata"}}})
     assert "spec is fixed once conversion has started" in caught.value.message
+    project.wait_phase("tiny", "Succeeded")
+    with pytest.raises(HostError) as caught:
+        project.patch("tiny", {"target": {"disks": {"bus": "sata"}}})
+    assert "spec is fixed once the migration has succeeded" in caught.value.message
     finished_cleanly(project, "tiny")
+
+
+def test_a_dry_run_that_has_succeeded_may_become_a_migration(operator, project, tiny_disk):
+    project.source({"tiny.qcow2": tiny_disk})
+    project.apply(migration("look", "tiny.qcow2", mode="Plan"))
+    project.wait_phase("look", "Succeeded")
+    project.patch("look", {"mode": "Migrate"})
+    status = project.wait_phase("look", "Succeeded")
+    assert status["disks"][0]["handedOff"]
+    finished_cleanly(project, "look")
 
 
 def test_explain_describes_the_fields(operator, cluster):

@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -36,6 +37,22 @@ def test_the_lock_has_what_is_asked_for_in_a_version_that_is_allowed(requirement
     version = pins(LOCK).get(canonicalize_name(requirement.name))
     assert version is not None, "run `make lock`"
     assert requirement.specifier.contains(version), "run `make lock`"
+
+
+@pytest.mark.parametrize("requirement", wanted(*PROJECT["project"]["optional-dependencies"]), ids=str)
+def test_every_requirement_has_both_bounds(requirement):
+    """A version that nobody has tested is not chosen: not an older one, and not the next major one."""
+    operators = {specifier.operator for specifier in requirement.specifier}
+    assert operators == {">=", "<"}
+
+
+def test_the_version_is_stated_once():
+    version = PROJECT["project"]["version"]
+    chart = yaml.safe_load((REPOSITORY / "charts/hyper2kvm/Chart.yaml").read_text())
+    assert (chart["version"], chart["appVersion"]) == (version, version)
+    values = yaml.safe_load((REPOSITORY / "charts/hyper2kvm/values.yaml").read_text())
+    assert values["operator"]["image"]["name"] == f"hyper2kvm-operator:{version}"
+    assert values["conversion"]["image"]["name"] == f"hyper2kvm-conversion:{version}"
 
 
 @pytest.mark.parametrize("lock", [LOCK, *IMAGES], ids=lambda lock: str(lock.relative_to(REPOSITORY)))

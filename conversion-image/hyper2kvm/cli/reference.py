@@ -6,8 +6,11 @@ from collections.abc import Iterator
 
 import click
 
+from hyper2kvm.accelerator import DEADLINE_VARIABLE
 from hyper2kvm.cli.app import Unavailable, app
-from hyper2kvm_api.generated import Table, header, main
+from hyper2kvm.cli.pod import TERMINATION_LOG
+from hyper2kvm.report.model import Report
+from hyper2kvm_api.generated import Table, header, json_schema, main
 from hyper2kvm_api.reasons import EXIT_INTERRUPTED, EXIT_OK, EXIT_RETRY, Category
 
 HEADER = header("conversion-image/hyper2kvm")
@@ -18,6 +21,16 @@ _INTRODUCTION = """\
 A command that is interrupted or killed is continued by the same command. What happens meanwhile is shown as progress
 bars on a terminal, otherwise, or with `--json`, as one JSON object a line
 ([crds/schemas/event.json](../../crds/schemas/event.json)). Every error has one of the [reasons](reasons.md)."""
+
+VARIABLES = {
+    TERMINATION_LOG: "Set in the operator's pods: the file that takes the verdict (at most 4096 bytes of JSON).",
+    DEADLINE_VARIABLE: "Seconds that a kernel may take to show that KVM works. Default: 20.",
+    "LIBGUESTFS_PATH": "Folder of a fixed appliance (libguestfs' own variable); the conversion image has one.",
+    "XDG_CACHE_HOME": "Folder under which `hyper2kvm` keeps what it found out of this machine. Default: ~/.cache.",
+    "TMPDIR": "Folder for sockets and other short-lived files. Default: /tmp.",
+    "KUBECONFIG": "The kubeconfig with which `status` and `report --namespace` ask a cluster. Default: ~/.kube/config.",
+}
+"""Environment variable → what it is for."""
 
 _EXIT_CODES = {
     EXIT_OK: "success",
@@ -49,6 +62,8 @@ def page() -> str:
         lines += ["", f"## h2k {name}", "", *_section(name, command)]
     lines += ["", "## Exit codes", "", "| code | meaning |", "|---|---|"]
     lines += [f"| {code} | {meaning} |" for code, meaning in _EXIT_CODES.items()]
+    lines += ["", "## Environment variables", "", "| variable | meaning |", "|---|---|"]
+    lines += [f"| `{name}` | {meaning} |" for name, meaning in VARIABLES.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -66,7 +81,10 @@ def _section(name: str, command: click.Command) -> Iterator[str]:
         yield f"* `{names}`: {' '.join(text.split())}"
 
 
-GENERATED: Table = {"docs/reference/cli.md": page}
+GENERATED: Table = {
+    "docs/reference/cli.md": page,
+    "crds/schemas/report.json": lambda: json_schema(Report, HEADER),
+}
 """What this package generates."""
 
 

@@ -1,5 +1,6 @@
 """The values of the Helm chart. values.yaml, values.schema.json and the reference page are made from this model."""
 
+from importlib.metadata import version
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
@@ -10,8 +11,8 @@ from hyper2kvm_api.options import KvmMode
 from hyper2kvm_api.scalars import ObjectName
 from hyper2kvm_operator.settings import MIN_FINISHED_TTL, Settings
 
-VERSION = "0.1.0"
-"""Version of the images that the chart installs."""
+VERSION = version("hyper2kvm-operator")
+"""Version of the images that the chart installs: pyproject.toml's."""
 
 Free = dict[str, Any]
 """A piece of Kubernetes' own API that the chart passes through."""

@@ -1,10 +1,11 @@
+import re
 from pathlib import Path
 
 import pytest
 
 from hyper2kvm_api.crd import migration_crd, profile_crd
 from hyper2kvm_api.generate import GENERATED
-from hyper2kvm_api.generated import drifted, main, write
+from hyper2kvm_api.generated import drifted, header, main, write
 
 REPOSITORY = Path(__file__).parents[3]
 ALLOWED = {
@@ -70,6 +71,21 @@ def test_a_profile_may_remove_fields_by_null():
 
 def test_generated_files_are_what_their_generators_make():
     assert drifted(GENERATED, REPOSITORY) == []
+
+
+def test_integers_have_their_size_and_nothing_is_an_anchor():
+    for path, node in nodes(schema(migration_crd())):
+        assert (node["type"] == "integer") == (node.get("format") == "int64"), path
+    text = GENERATED["crds/hyper2kvm.io_virtualmachinemigrations.yaml"]()
+    assert not re.search(r"[:-] [&*]\w", text)
+
+
+def test_a_file_that_nothing_generates_any_more_is_found(tmp_path):
+    write(GENERATED, tmp_path)
+    (tmp_path / "crds/schemas/former.json").write_text((tmp_path / "crds/schemas/plan.json").read_text())
+    (tmp_path / "docs/reference/written.md").write_text("# by hand")
+    (tmp_path / "docs/reference/others.md").write_text(f"<!-- {header('another/package')} -->")
+    assert drifted(GENERATED, tmp_path) == ["crds/schemas/former.json"]
 
 
 def test_drift_is_found(tmp_path, capsys):

@@ -1,3 +1,4 @@
+import datetime as dt
 from typing import get_args, get_origin
 
 import pytest
@@ -92,6 +93,11 @@ def test_keys_are_camel_case_only(path, key, name):
     with pytest.raises(SpecError) as caught:
         parse(VirtualMachineMigrationSpec, {"source": {}, **spec}, "spec")
     assert f"unknown field {'.'.join((*path, name))} (did you mean {key}?)" in caught.value.message
+
+
+def test_what_json_does_not_know_is_refused():
+    with pytest.raises(SpecError, match="date is not JSON serializable"):
+        parse(VirtualMachineMigrationSpec, {"job": {"labels": {"since": dt.date(2026, 1, 1)}}}, "spec")
 
 
 def test_a_key_that_resembles_nothing_gets_the_known_ones():

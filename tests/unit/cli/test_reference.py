@@ -1,6 +1,10 @@
+import re
+from pathlib import Path
+
 import click
 
-from hyper2kvm.cli.reference import commands, page
+import hyper2kvm
+from hyper2kvm.cli.reference import VARIABLES, commands, page
 from hyper2kvm_api.reasons import Category
 
 
@@ -23,3 +27,9 @@ def test_the_page_has_every_exit_code():
     lines = page().splitlines()
     for category in Category:
         assert any(line.startswith(f"| {category.exit_code} |") for line in lines)
+
+
+def test_the_page_has_every_variable_of_the_pipeline():
+    code = [path.read_text() for path in Path(hyper2kvm.__file__).parent.rglob("*.py")]
+    assert {name for text in code for name in re.findall(r"\"(HYPER2KVM_[A-Z_]+)\"", text)} <= set(VARIABLES)
+    assert all(f"| `{name}` |" in page() for name in VARIABLES)

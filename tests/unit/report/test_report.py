@@ -126,13 +126,23 @@ VALIDATED = Validated(
 NOTHING = Documents(*[None] * 9)
 
 
-def png(width=4, height=3):
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+def image(width, rows):
+    """A PNG as the boot check writes it, of rows of pixels."""
+    header = struct.pack(">IIBBBBB", width, len(rows), 8, 2, 0, 0, 0)
+    data = zlib.compress(b"".join(b"\0" + row for row in rows))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in ((b"IHDR", header), (b"IDAT", data), (b"IEND", b""))
+    )
 
-    rows = b"".join(b"\0" + b"\x20\x40\x60" * width for _ in range(height))
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+def png(width=4, height=3):
+    return image(width, [b"\x20\x40\x60" * width] * height)
+
+
+def noise(width, height):
+    """A screenshot that no compression makes smaller."""
+    return image(width, [hashlib.shake_128(bytes([n % 256, n // 256])).digest(3 * width) for n in range(height)])
 
 
 def event(type_, stage=None, **fields):
@@ -216,16 +226,6 @@ def test_the_page_of_a_failure_says_what_to_do():
     assert "the guest stopped in the initramfs shell" in html
     assert error.hint in html
     assert "The guest did not come up. This is its last screen." in html
-
-
-def noise(width, height):
-    """A screenshot that no compression makes smaller."""
-    rows = b"".join(b"\0" + hashlib.shake_128(bytes([n % 256, n // 256])).digest(3 * width) for n in range(height))
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
-    )
 
 
 class Kept:
