@@ -108,7 +108,8 @@ def wrong_paths(page: Page) -> Iterator[str]:
         if before is not None:
             yield from _missing(positional(words[2:])[before : before + 1])
     for words in page.commands("python", "python3", "pytest"):
-        yield from _missing(word for word in words[1:] if not word.startswith("-") and " " not in word)
+        if "venv" not in words:  # what it makes need not be there
+            yield from _missing(word for word in words[1:] if not word.startswith("-") and " " not in word)
 
 
 def wrong_values(page: Page) -> Iterator[str]:

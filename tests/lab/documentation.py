@@ -50,7 +50,7 @@ class Page:
     @property
     def links(self) -> list[str]:
         """Targets of its links, as they are written."""
-        return _LINK.findall(self.prose)
+        return _LINK.findall(_INLINE.sub("", self.prose))
 
     @property
     def anchors(self) -> set[str]:
