@@ -40,7 +40,7 @@ def test_a_privileged_migration_works_as_an_ordinary_user_and_reaches_no_device_
     assert status["Uid"].split() == status["Gid"].split() == [USER] * 4
     assert {status[f"Cap{kind}"] for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {"0" * 16}
     assert status["NoNewPrivs"] == "1"
-    assert opened(folder / "root/dev") <= {"null", "zero", "full", "random", "urandom", "tty", "kvm"}
+    assert opened(folder / "root/dev") <= {"null", "zero", "full", "random", "urandom", "tty", "ptmx", "kvm"}
     project.wait_phase("tiny", "Succeeded")
     assert project.image("tiny-disk0").stat().st_uid == int(USER)
     assert project.source_is_unchanged()

@@ -71,7 +71,7 @@ def report_config(key: MigrationKey, files: Mapping[str, str]) -> KeptReport:
         del kept[largest]
     if left_out:
         told = [f"{name}: {_size(files[name])} bytes" for name in left_out]
-        kept[NOTE] = "Left out, as a ConfigMap holds one MiB. The workspace's volume has it.\n" + "\n".join(told) + "\n"
+        kept[NOTE] = "\n".join(["Left out, as a ConfigMap holds one MiB:", *told, ""])
     config = {**new_object(Resources.CONFIG_MAP.value, key, report_name(key)), "data": kept}
     return KeptReport(config, tuple(left_out))
 
