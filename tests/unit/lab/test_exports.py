@@ -62,3 +62,16 @@ def test_the_ova_holds_every_file_in_the_order_of_its_manifest(tiny, tmp_path):
         names = archive.getnames()
     assert names == ["tiny.ovf", "tiny.mf", "tiny-disk1.vmdk", "tiny-disk2.vmdk", "tiny-file1.nvram"]
     assert sorted(found.verified) == sorted(name for name in names if name != "tiny.mf")
+
+
+def test_its_disks_are_streams_with_their_directory_at_the_end(tiny):
+    """As VMware writes them, in one pass: qemu-img puts the directory first."""
+    for disk in fetched(tiny.ova).disks:
+        with tiny.ova.open("rb") as archive:
+            archive.seek(disk.location.offset)
+            header = archive.read(4096)
+            archive.seek(disk.location.offset + disk.location.length - 1536)
+            end = archive.read(1536)
+        assert header[56:64] == b"\xff" * 8
+        assert b"RDONLY " in header
+        assert (end[512:516], end[1024:]) == (b"KDMV", bytes(512))
