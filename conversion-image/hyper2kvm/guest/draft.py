@@ -46,8 +46,10 @@ class Draft(GuestFiles):
         self.notes.append(text)
 
     def warn(self, reason: str, message: str, hint: str) -> None:
-        """Record something that the user should know; `reason` is a CamelCase word."""
-        self.findings.append(Finding(reason, message, hint))
+        """Record, once, something that the user should know; `reason` is a CamelCase word."""
+        finding = Finding(reason, message, hint)
+        if finding not in self.findings:
+            self.findings.append(finding)
 
     def write(self, path: str, content: bytes | str, *reasons: str, mode: int = 0o644) -> None:
         """Plan a file's whole content, with a sentence for each of its reasons.

@@ -80,7 +80,10 @@ def _addresses(found: Sequence[Interface], situation: Situation) -> dict[str, Ni
 def _unknown(found: Sequence[Interface], nics: Sequence[Nic]) -> list[Interface]:
     """What is chosen by an address that no adapter has. Of udev's rules many are stale: they count where others do not."""
     known = {nic.mac for nic in nics}
+    # A file of networkd may list several addresses, of which one is enough.
+    matched = {each.file for each in found if each.back_end == "networkd" and each.mac in known}
     unknown = [each for each in found if each.mac and each.mac not in known and not each.virtual]
+    unknown = [each for each in unknown if each.file not in matched]
     return [each for each in unknown if each.back_end != "udev"] or unknown
 
 

@@ -85,6 +85,16 @@ def test_two_unknown_addresses_are_two_warnings():
     assert [finding.reason for finding in draft.findings] == ["AdapterNotMatched"] * 2
 
 
+def test_one_of_several_addresses_is_enough_and_a_file_is_told_of_once():
+    path = "/etc/systemd/network/a.network"
+    known = Nic(id="ethernet0", mac="00:50:56:aa:00:01")
+    assert adopted({path: f"[Match]\nMACAddress={OLD} {known.mac}\n"}, (known,)).findings == []
+    twice = adopted({path: f"[Match]\nName=ens192 ens224\nMACAddress={OLD}\n"}, (known,))
+    assert [finding.reason for finding in twice.findings if finding.reason == "AdapterNotMatched"] == [
+        "AdapterNotMatched"
+    ]
+
+
 def test_stale_rules_of_udev_are_no_warning_and_decide_nothing():
     rules = "".join(
         f'SUBSYSTEM=="net", ATTR{{address}}=="00:50:56:9a:00:0{number}", NAME="eth{number}"\n' for number in range(3)
