@@ -26,6 +26,7 @@ class _Handle(Protocol):
     """What is used of nbd.NBD (libnbd(3)). Every call raises nbd.Error."""
 
     def set_pread_initialize(self, request: bool) -> None: ...  # noqa: FBT001 -- libnbd's own signature
+    def set_request_structured_replies(self, request: bool) -> None: ...  # noqa: FBT001 -- as above
     def add_meta_context(self, name: str) -> None: ...
     def can_meta_context(self, metacontext: str) -> bool: ...
     def connect_uri(self, uri: str) -> None: ...
@@ -38,13 +39,18 @@ class _Handle(Protocol):
 class Connection:
     """One connection to an export, as a context manager. It serves one request at a time; threads have one each."""
 
-    def __init__(self, uri: str) -> None:
-        """Connect. Raises OSError."""
+    def __init__(self, uri: str, *, extents: bool = False) -> None:
+        """Connect; `extents` for a connection that is asked for data(). Raises OSError."""
         self._handle: _Handle = nbd.NBD()
         with _as_os_error():
             # A failed read raises: its buffer is never looked at, and need not be cleared before.
             self._handle.set_pread_initialize(False)
-            self._handle.add_meta_context(_ALLOCATION)
+            if extents:
+                self._handle.add_meta_context(_ALLOCATION)
+            else:
+                # QEMU's server answers a read that fails with the error only in simple replies; from structured ones it
+                # goes away (nbd/server.c, nbd_co_send_sparse_read), and what failed is not known.
+                self._handle.set_request_structured_replies(False)
             self._handle.connect_uri(uri)
             self.size = self._handle.get_size()
 

@@ -74,8 +74,8 @@ def copy_disk(copy: Copy, events: Events, stop: threading.Event) -> CopiedDisk:
     """
     try:
         with Journal(copy.journal) as journal, _connected(copy) as connection:
-            with _reading(copy):
-                data = DataMap(copy.capacity, connection.data())
+            with _reading(copy), Connection(copy.uri, extents=True) as looking:
+                data = DataMap(copy.capacity, looking.data())
             target = open_target(copy.disk, copy.capacity, journal, copy.source, copy.owner)
             with closing(target.storage):
                 return _Copying(copy, journal, target, data, events, stop).run(connection)

@@ -143,7 +143,7 @@ class _Comparison:
     def _stored(self) -> Iterator[int]:
         if self._target.path.is_block_device():
             return iter(())
-        with Connection(self._uri) as connection:
+        with Connection(self._uri, extents=True) as connection:
             ranges = DataMap(self._target.capacity, connection.data())
         return ranges.indexes()
 

@@ -29,6 +29,8 @@ def earlier(work: Work, fetched: Fetched) -> Published | None:
             not this workspace's. So a run ends before its work, not after it.
     """
     published = work.workspace.read(Published, _DOCUMENT)
+    if published is None and (work.workspace.folder / f"{_DOCUMENT}.json").exists():
+        raise _changed(f"{_DOCUMENT}.json in the workspace is of another version: what was finished is not known")
     _refuse_domain(work.plan, published)
     if published is None or not any(_is_there(disk.target, published) for disk in work.plan.disks):
         for disk in work.plan.disks:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from hyper2kvm.disk.copy import Copy, copy_disk
 from hyper2kvm.disk.digest import NOTATION
 from hyper2kvm.disk.journal import Journal
+from hyper2kvm.disk.server import NbdServer
 from hyper2kvm.disk.targets.opening import provisional
 from hyper2kvm.events import Events
 from hyper2kvm.workers import StoppedError
-from hyper2kvm_api.errors import TargetError
+from hyper2kvm_api.errors import SourceError, TargetError
 from hyper2kvm_api.event import EventType
 from hyper2kvm_api.options import DiskFormat
 from hyper2kvm_api.reasons import Reason
@@ -148,6 +151,7 @@ def test_progress_ends_at_the_amount_of_data(source, tmp_path):
     copied = copy(source, planned(tmp_path / "disk.out"), tmp_path, events=Events([seen.append]))
     progress = [event for event in seen if event.type is EventType.PROGRESS]
     assert progress[-1].done == progress[-1].total == copied.data
+    assert [event.done for event in progress] == sorted(event.done for event in progress)
 
 
 @pytest.mark.parametrize("size", [512, MIB, MIB + 512, 3 * MIB - 512])
@@ -189,12 +193,46 @@ def test_a_full_target_is_continued_after_space_is_made(source, tmp_path, small_
         copy(source, disk, tmp_path, events=warnings)
     assert raised.value.reason is Reason.TARGET_FULL
     assert "bytes are free" in raised.value.message
+    before, left = (int(re.search(r"(\d+) bytes are", each.message)[1]) for each in (*warnings.warnings, raised.value))
+    assert 0 < left < before
     assert not Path(disk.target).exists()
     assert [warning.reason for warning in warnings.warnings] == ["TargetMayFill"]
     subprocess.run(["mount", "-o", "remount,size=64m", str(small_volume)], check=True)
     copied = copy(source, disk, tmp_path)
     assert copied.copied_now < copied.data
     compare(source, copied.written, format_)
+
+
+def test_a_disk_whose_storage_fails_says_so(source, tmp_path):
+    """The sectors from the MiB 5 on cannot be read."""
+    broken = {
+        "driver": "blkdebug",
+        "inject-error": [{"event": "none", "iotype": "read", "errno": 5, "sector": 5 * MIB // 512}],
+        "image": {"driver": "file", "filename": str(source)},
+    }
+    with NbdServer({"driver": "raw", "file": broken}, tmp_path / "s", writable=False, log=tmp_path / "log") as server:
+        wanted = Copy(planned(tmp_path / "disk.out"), SIZE, server.uri, "0" * 64, tmp_path / "disk.journal")
+        with pytest.raises(SourceError) as raised:
+            copy_disk(wanted, Events(), threading.Event())
+    assert raised.value.reason is Reason.SOURCE_UNREADABLE
+    assert raised.value.disk == "scsi0:0"
+    assert "dmesg" in raised.value.hint
+
+
+def test_a_target_that_fails_is_no_fault_of_the_source(source, tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("hyper2kvm.disk.targets.storage.Storage.free", fail)
+    with pytest.raises(TargetError) as raised:
+        copy(source, planned(tmp_path / "disk.out"), tmp_path)
+    assert raised.value.reason is Reason.TARGET_UNWRITABLE
+
+
+def test_a_disk_that_has_another_size_than_it_had_is_not_copied(source, tmp_path):
+    with pytest.raises(SourceError, match=f"{SIZE} bytes") as raised:
+        copy(source, planned(tmp_path / "disk.out", capacity=SIZE + 512), tmp_path)
+    assert raised.value.reason is Reason.SOURCE_CHANGED
 
 
 @pytest.fixture

@@ -167,6 +167,12 @@ class TestPublished:
         refused(case, Reason.TARGET_PUBLISHED, validation={"boot": {"enabled": False, "timeout": "7m"}})
         assert case.targets[0].read_bytes() == b"x" * 512
 
+    def test_what_is_published_and_not_understood_is_left_alone(self, case):
+        """Written by a newer version, say: a device would be written over otherwise."""
+        case.run()
+        (case.workspace.folder / "published.json").write_text('{"document": {"unknown": 1}}')
+        assert "published.json" in refused(case, Reason.TARGET_PUBLISHED).message
+
     def test_without_its_documents_a_workspace_makes_nothing_anew(self, case):
         case.run()
         (case.workspace.folder / "convert.json").unlink()
