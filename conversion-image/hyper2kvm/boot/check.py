@@ -54,16 +54,16 @@ class Candidate:
         disks: its disks in the machine's order.
         guest: what is inside of them.
         timeout: seconds that it may take.
-        memory: bytes that it has at most.
         keys: folder whose files are tried as keys of encrypted disks, or None.
+        memory: bytes that it has at most.
     """
 
     machine: Machine
     disks: tuple[TargetDisk, ...]
     guest: Guest
     timeout: float
-    memory: int
     keys: Path | None = None
+    memory: int = field(kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def _assemble(candidate: Candidate, folder: Path) -> BootHardware:
     flash = None
     if candidate.guest.firmware is Firmware.UEFI:
         flash = fresh_flash(find_firmware(secure_boot=candidate.machine.secure_boot), folder)
-    return hardware(candidate.machine, disks, flash, candidate.memory)
+    return hardware(candidate.machine, disks, flash, memory=candidate.memory)
 
 
 def _watch(start: _Start, timeout: float) -> Ending:

@@ -82,7 +82,7 @@ class BootFiles:
     control: Path
 
 
-def hardware(machine: Machine, disks: tuple[BootDisk, ...], flash: Flash | None, memory: int) -> BootHardware:
+def hardware(machine: Machine, disks: tuple[BootDisk, ...], flash: Flash | None, *, memory: int) -> BootHardware:
     """The machine to start: the migrated one's hardware, with as much of it as a start needs.
 
     Args:

@@ -145,7 +145,9 @@ def test_a_uefi_machine_without_a_boot_loader_fails(tmp_path, workspace):
 def test_secure_boot_firmware_runs_with_smm(tmp_path, workspace):
     image = tmp_path / "empty.raw"
     image.write_bytes(bytes(2**20))
-    candidate = Candidate(make_machine(secure_boot=True), (make_disk(image),), make_guest(Firmware.UEFI), 90, 2**30)
+    candidate = Candidate(
+        make_machine(secure_boot=True), (make_disk(image),), make_guest(Firmware.UEFI), 90, memory=2**30
+    )
     assert "the firmware found no boot loader" in failing(candidate, workspace).message
 
 
@@ -159,7 +161,9 @@ def test_secure_boot_firmware_refuses_a_loader_without_microsofts_signature(tmp_
     subprocess.run(["mkfs.vfat", "-F", "32", image], check=True, capture_output=True)
     subprocess.run(["mmd", "-i", image, "::EFI", "::EFI/BOOT"], check=True)
     subprocess.run(["mcopy", "-i", image, kernel, "::EFI/BOOT/BOOTX64.EFI"], check=True)
-    candidate = Candidate(make_machine(secure_boot=True), (make_disk(image),), make_guest(Firmware.UEFI), 90, 2**30)
+    candidate = Candidate(
+        make_machine(secure_boot=True), (make_disk(image),), make_guest(Firmware.UEFI), 90, memory=2**30
+    )
     error = failing(candidate, workspace)
     assert "Secure Boot" in error.message
     assert "Access Denied" in error.message
@@ -194,7 +198,7 @@ def test_the_boot_disk_is_started_whatever_its_place_and_bus(tmp_path, workspace
     write_disk(data, shows(SERIAL, "Kernel panic - not syncing: the wrong disk\n"))
     write_disk(system, shows(SERIAL, LOGIN))
     disks = (make_disk(data, 0, bus), make_disk(system, 1, bus))
-    candidate = Candidate(make_machine(2), disks, make_guest(boot_disk="scsi0:1"), 60, 2**30)
+    candidate = Candidate(make_machine(2), disks, make_guest(boot_disk="scsi0:1"), 60, memory=2**30)
     assert start(candidate, workspace).evidence is Evidence.SERIAL_LOGIN
 
 
