@@ -115,6 +115,16 @@ def test_an_initramfs_shell_on_the_screen_is_a_failure_with_its_cause(disk, work
     assert (workspace.evidence / SCREENSHOT).exists()
 
 
+def test_a_guest_with_too_little_memory_is_told_what_to_raise(disk, workspace):
+    words = (
+        "[    9.1] Out of memory: Killed process 71 (modprobe) total-vm:3456kB\n"
+        "[    9.4] Kernel panic - not syncing: System is deadlocked on memory\n"
+    )
+    error = failing(make_candidate(disk(shows(SERIAL, words))), workspace)
+    assert error.reason is Reason.BOOT_FAILED
+    assert "spec.validation.boot.memory" in error.hint
+
+
 def test_a_panic_on_the_serial_port_fails_at_once(disk, workspace):
     words = "[    2.4] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\n"
     error = failing(make_candidate(disk(shows(SERIAL, words))), workspace)
