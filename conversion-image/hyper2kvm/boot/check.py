@@ -51,8 +51,8 @@ class Candidate:
         disks: its disks in the machine's order.
         guest: what is inside of them.
         timeout: seconds that it may take.
-        memory: bytes that it has at most.
         keys: folder whose files are tried as keys of encrypted disks, or None.
+        memory: bytes that it has at most.
         network_model: model of its network adapters.
     """
 
@@ -60,8 +60,8 @@ class Candidate:
     disks: tuple[TargetDisk, ...]
     guest: Guest
     timeout: float
-    memory: int
     keys: Path | None = None
+    memory: int = field(kw_only=True)
     network_model: NicModel = NicModel.VIRTIO
 
 
@@ -171,7 +171,7 @@ def _assemble(candidate: Candidate, folder: Path) -> BootHardware:
     flash = None
     if candidate.guest.firmware is Firmware.UEFI:
         flash = fresh_flash(find_firmware(secure_boot=candidate.machine.secure_boot), folder)
-    return hardware(candidate.machine, disks, flash, candidate.memory, candidate.network_model)
+    return hardware(candidate.machine, disks, flash, memory=candidate.memory, network_model=candidate.network_model)
 
 
 def _watch(start: _Start, timeout: float) -> Ending:

@@ -75,7 +75,7 @@ def boot_disks(
     guest = _look(plan, targets, workspace, events)
     # What the user asks for by name is more than a default.
     memory = plan.machine.memory if options.memory else plan.boot.memory
-    return boot(Candidate(plan.machine, targets, guest, timeout, memory, keys), workspace, events)
+    return boot(Candidate(plan.machine, targets, guest, timeout, keys, memory=memory), workspace, events)
 
 
 def _plan(

@@ -89,6 +89,7 @@ def hardware(
     machine: Machine,
     disks: tuple[BootDisk, ...],
     flash: Flash | None,
+    *,
     memory: int,
     network_model: NicModel = NicModel.VIRTIO,
 ) -> BootHardware:

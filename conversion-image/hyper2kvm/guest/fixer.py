@@ -20,6 +20,7 @@ class Situation:
         disks: the target's disks.
         options: what the user allows.
         made_up: the MAC addresses of adapters whose address the source does not state.
+        network_driver: Linux' driver of the target's adapters.
     """
 
     guest: Guest
@@ -27,6 +28,7 @@ class Situation:
     disks: tuple[PlannedDisk, ...]
     options: GuestOptions
     made_up: frozenset[str] = frozenset()
+    network_driver: str = "virtio_net"
 
 
 @dataclass(frozen=True)

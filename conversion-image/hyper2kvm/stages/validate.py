@@ -73,8 +73,8 @@ def _start(work: Work, guest: Guest, converted: Converted) -> BootProof:
         disks=tuple(_target(plan, copied) for copied in converted.disks),
         guest=guest,
         timeout=plan.boot.timeout,
-        memory=plan.boot.memory,
         keys=Path(plan.keys_folder) if plan.keys_folder else None,
+        memory=plan.boot.memory,
         network_model=plan.network_model,
     )
     proof = boot(candidate, work.workspace, work.events)

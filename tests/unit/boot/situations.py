@@ -46,7 +46,7 @@ def make_disk(path: Path, unit: int = 0, bus: TargetBus = TargetBus.VIRTIO) -> T
 
 
 def make_candidate(path: Path, guest: Guest | None = None, timeout: float = 60) -> Candidate:
-    return Candidate(make_machine(), (make_disk(path),), guest or make_guest(), timeout, 2**30)
+    return Candidate(make_machine(), (make_disk(path),), guest or make_guest(), timeout, memory=2**30)
 
 
 def static(address: str, mac: str | None = None) -> InterfaceConfig:

@@ -115,6 +115,16 @@ def test_an_initramfs_shell_on_the_screen_is_a_failure_with_its_cause(disk, work
     assert (workspace.evidence / SCREENSHOT).exists()
 
 
+def test_a_guest_with_too_little_memory_is_told_what_to_raise(disk, workspace):
+    words = (
+        "[    9.1] Out of memory: Killed process 71 (modprobe) total-vm:3456kB\n"
+        "[    9.4] Kernel panic - not syncing: System is deadlocked on memory\n"
+    )
+    error = failing(make_candidate(disk(shows(SERIAL, words))), workspace)
+    assert error.reason is Reason.BOOT_FAILED
+    assert "spec.validation.boot.memory" in error.hint
+
+
 def test_a_panic_on_the_serial_port_fails_at_once(disk, workspace):
     words = "[    2.4] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\n"
     error = failing(make_candidate(disk(shows(SERIAL, words))), workspace)
@@ -145,7 +155,9 @@ def test_a_uefi_machine_without_a_boot_loader_fails(tmp_path, workspace):
 def test_secure_boot_firmware_runs_with_smm(tmp_path, workspace):
     image = tmp_path / "empty.raw"
     image.write_bytes(bytes(2**20))
-    candidate = Candidate(make_machine(secure_boot=True), (make_disk(image),), make_guest(Firmware.UEFI), 90)
+    candidate = Candidate(
+        make_machine(secure_boot=True), (make_disk(image),), make_guest(Firmware.UEFI), 90, memory=2**30
+    )
     assert "the firmware found no boot loader" in failing(candidate, workspace).message
 
 
@@ -159,7 +171,9 @@ def test_secure_boot_firmware_refuses_a_loader_without_microsofts_signature(tmp_
     subprocess.run(["mkfs.vfat", "-F", "32", image], check=True, capture_output=True)
     subprocess.run(["mmd", "-i", image, "::EFI", "::EFI/BOOT"], check=True)
     subprocess.run(["mcopy", "-i", image, kernel, "::EFI/BOOT/BOOTX64.EFI"], check=True)
-    candidate = Candidate(make_machine(secure_boot=True), (make_disk(image),), make_guest(Firmware.UEFI), 90)
+    candidate = Candidate(
+        make_machine(secure_boot=True), (make_disk(image),), make_guest(Firmware.UEFI), 90, memory=2**30
+    )
     error = failing(candidate, workspace)
     assert "Secure Boot" in error.message
     assert "Access Denied" in error.message
@@ -194,7 +208,7 @@ def test_the_boot_disk_is_started_whatever_its_place_and_bus(tmp_path, workspace
     write_disk(data, shows(SERIAL, "Kernel panic - not syncing: the wrong disk\n"))
     write_disk(system, shows(SERIAL, LOGIN))
     disks = (make_disk(data, 0, bus), make_disk(system, 1, bus))
-    candidate = Candidate(make_machine(2), disks, make_guest(boot_disk="scsi0:1"), 60)
+    candidate = Candidate(make_machine(2), disks, make_guest(boot_disk="scsi0:1"), 60, memory=2**30)
     assert start(candidate, workspace).evidence is Evidence.SERIAL_LOGIN
 
 

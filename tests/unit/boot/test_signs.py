@@ -1,6 +1,15 @@
 import pytest
 
-from hyper2kvm.boot.signs import SIGNS, find_sign, fold, last_line, quote, shows_login
+from hyper2kvm.boot.signs import (
+    SIGNS,
+    asks_to_unlock,
+    find_sign,
+    fold,
+    last_line,
+    quote,
+    ran_out_of_memory,
+    shows_login,
+)
 
 
 @pytest.mark.parametrize(
@@ -142,3 +151,32 @@ def test_every_sign_of_the_table_can_be_found_by_each_of_its_phrases():
             found = find_sign(phrase.replace("…", "something"))
             assert found is not None, phrase
             assert SIGNS.index(found) <= SIGNS.index(sign), phrase
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[ 12.3] Out of memory: Killed process 812 (apt-check) total-vm:102400kB",
+        "[ 12.3] Kernel panic - not syncing: Out of memory and no killable processes...",
+        "[  2.0] Initramfs unpacking failed: write error",
+        "oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/",
+    ],
+)
+def test_a_lack_of_memory_is_seen(line):
+    assert ran_out_of_memory("web01 login: ", f"x\n{line}\n")
+    assert not ran_out_of_memory("Memory: 2000000K/2096632K available", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "prompt"),
+    [
+        ("Please unlock disk vda3_crypt: ", "Please unlock disk vda3_crypt:"),
+        ("\x20 P1ease un1ock disk cryptr0ot :\n\n", "P1ease un1ock disk cryptr0ot :"),
+        ("Enter passphrase for /dev/vda3:", "Enter passphrase for /dev/vda3:"),
+        ("Please unlock disk root:\ncryptsetup: root: set up successfully", None),
+        ("web01 login: ", None),
+        ("", None),
+    ],
+)
+def test_a_prompt_for_a_passphrase_is_the_last_line(text, prompt):
+    assert asks_to_unlock(text) == prompt

@@ -33,7 +33,6 @@ BUS_DRIVERS: Mapping[TargetBus, Sequence[str]] = {
 }
 """Modules without which a kernel does not find a disk on a bus."""
 
-_NETWORK = "virtio_net"
 _LISTED_MODULES = "conf/modules"
 _EARLY = frozenset({DriverPlace.BUILT_IN, DriverPlace.INITRAMFS})
 
@@ -71,7 +70,8 @@ def _extend(draft: Draft, situation: Situation, kernel: Kernel) -> bool:
     image = open_initramfs(draft, kernel.initramfs)
     where = places(_wanted(situation), tree, image.modules(kernel.version))
     late = [name for name in _needed(situation) if where[name] not in _EARLY]
-    _check_available(draft, kernel, where, late)
+    _check_available(kernel, where, late)
+    _check_network(draft, situation, kernel, where)
     files = replaced_files(draft, situation, image, with_names=bool(late))
     if not late and not files:
         draft.note(f"kernel {kernel.version}: its initramfs has every driver that the new disks need")
@@ -101,7 +101,7 @@ def _drivers(
         ) from error
 
 
-def _check_available(draft: Draft, kernel: Kernel, where: Mapping[str, DriverPlace], late: Sequence[str]) -> None:
+def _check_available(kernel: Kernel, where: Mapping[str, DriverPlace], late: Sequence[str]) -> None:
     missing = [name for name in late if where[name] is DriverPlace.MISSING]
     if missing:
         raise GuestError(
@@ -110,11 +110,16 @@ def _check_available(draft: Draft, kernel: Kernel, where: Mapping[str, DriverPla
             f"{kernel.modules or '/lib/modules'}",
             file=kernel.image,
         )
-    if where[_NETWORK] is DriverPlace.MISSING:
+
+
+def _check_network(draft: Draft, situation: Situation, kernel: Kernel, where: Mapping[str, DriverPlace]) -> None:
+    driver = situation.network_driver
+    if where[driver] is DriverPlace.MISSING:
         draft.warn(
             "NetworkDriverMissing",
-            f"kernel {kernel.version} has no {_NETWORK}: it will have no network on a virtio adapter",
-            "Give the virtual machine an e1000e adapter, or install a kernel with virtio_net in the guest.",
+            f"kernel {kernel.version} has no {driver}: it will have no network on the new machine's adapters",
+            "Give the virtual machine adapters of another model, such as e1000e, or install a kernel with "
+            f"{driver} in the guest.",
         )
 
 
@@ -142,7 +147,7 @@ def _needed(situation: Situation) -> tuple[str, ...]:
 
 def _wanted(situation: Situation) -> tuple[str, ...]:
     """The drivers that a graft brings: all of virtio, so that a later change of the bus needs no repair."""
-    return tuple(dict.fromkeys((*DRIVERS, *_needed(situation))))
+    return tuple(dict.fromkeys((*DRIVERS, *_needed(situation), situation.network_driver)))
 
 
 def _takes_gzip(draft: Draft, kernel: Kernel) -> bool:

@@ -11,7 +11,7 @@ from functools import partial
 from hyper2kvm.guest.draft import Draft
 from hyper2kvm.guest.fixer import Situation
 from hyper2kvm.guest.linux import interfaces, netplan, networkd, networkmanager, pairing, reading, udevrules
-from hyper2kvm.guest.linux.interface import Choose, Interface, Trait
+from hyper2kvm.guest.linux.interface import Choose, Chosen, Interface, Trait
 from hyper2kvm_api.machine import Nic
 
 _REASON = "it looks for the adapter by its old hardware, which the new machine does not have"
@@ -22,7 +22,7 @@ def adopt(draft: Draft, situation: Situation) -> None:
     nics = situation.machine.nics
     addresses = _addresses(interfaces.details(draft), situation)
     for path, rewritten in _files(draft):
-        choose = _Chooser(nics, addresses)
+        choose = _Chooser(situation, addresses)
         draft.write(path, rewritten(draft.text(path), choose), *choose.reasons)
     _warn(draft, nics)
 
@@ -30,17 +30,18 @@ def adopt(draft: Draft, situation: Situation) -> None:
 class _Chooser:
     """Chooses adapters by address (`interface.Choose`), and remembers why."""
 
-    def __init__(self, nics: Sequence[Nic], addresses: Mapping[str, Nic]) -> None:
-        self._nics = nics
+    def __init__(self, situation: Situation, addresses: Mapping[str, Nic]) -> None:
+        self._nics = situation.machine.nics
+        self._driver = situation.network_driver
         self._addresses = addresses
         self.reasons: dict[str, None] = {}
 
-    def __call__(self, trait: Trait, value: str) -> tuple[Trait, str] | None:
+    def __call__(self, trait: Trait, value: str) -> Chosen | None:
         macs = dict.fromkeys(nic.mac for nic in self._meant(trait, value) if nic.mac)
         if not macs:
             return None
         self.reasons[self._reason(value) if trait is Trait.MAC else _REASON] = None
-        return Trait.MAC, " ".join(macs)
+        return Chosen(tuple(macs), self._driver)
 
     def _meant(self, trait: Trait, value: str) -> list[Nic]:
         if trait is Trait.DRIVER:

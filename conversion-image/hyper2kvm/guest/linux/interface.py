@@ -25,9 +25,21 @@ class Trait(StrEnum):
     MAC = "mac"
 
 
-Choose = Callable[[Trait, str], tuple[Trait, str] | None]
-"""Given a trait and its value as a configuration has them, what to choose the adapter by instead; None to leave it.
-A driver may give several MAC addresses, with blanks between them."""
+@dataclass(frozen=True)
+class Chosen:
+    """What to choose adapters by instead.
+
+    Attributes:
+        macs: their MAC addresses, at least one.
+        driver: the driver that all adapters of the new machine have.
+    """
+
+    macs: tuple[str, ...]
+    driver: str
+
+
+Choose = Callable[[Trait, str], Chosen | None]
+"""Given a trait and its value as a configuration has them, what to choose the adapter by instead; None to leave it."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import yaml
 from hyper2kvm.guest.files import GuestFiles
 from hyper2kvm.guest.linux import reading
 from hyper2kvm.guest.linux.interface import Choose, Interface, Trait, mac_address, with_prefix
-from hyper2kvm.guest.linux.pairing import NEW_DRIVER
 from hyper2kvm_api.errors import GuestError
 from hyper2kvm_api.reasons import Reason
 
@@ -49,9 +48,8 @@ def _matched(text: str, match: yaml.MappingNode, choose: Choose) -> str:
         if trait is None or new is None:
             continue
         # netplan takes one address only; a match that served several adapters stays one by driver.
-        if trait is Trait.DRIVER and new[0] is Trait.MAC and (has_mac or " " in new[1]):
-            new = (Trait.DRIVER, NEW_DRIVER)
-        written = f'macaddress: "{new[1]}"' if new[0] is Trait.MAC else f"driver: {new[1]}"
+        stays = trait is Trait.DRIVER and (has_mac or len(new.macs) > 1)
+        written = f"driver: {new.driver}" if stays else f'macaddress: "{new.macs[0]}"'
         text = text[: key.start_mark.index] + written + text[value.end_mark.index :]
     return text
 

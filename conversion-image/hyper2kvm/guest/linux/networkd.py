@@ -45,7 +45,7 @@ def rewritten(text: str, choose: Choose) -> str:
             line = f"{entry.key}={' '.join(_address(word, choose) for word in entry.value.split())}"
         elif (new := choose(trait, entry.value)) is not None:
             # All of [Match] must be true, and addresses on several lines are one list: what is stated already decides.
-            line = f"# {entry.key}={entry.value}" if has_mac else f"MACAddress={new[1]}"
+            line = f"# {entry.key}={entry.value}" if has_mac else f"MACAddress={' '.join(new.macs)}"
         else:
             continue
         text = ini.with_line(text, entry, line) if line != f"{entry.key}={entry.value}" else text
@@ -59,7 +59,7 @@ def _matches(text: str) -> list[ini.Entry]:
 def _address(word: str, choose: Choose) -> str:
     stated = mac_address(word)
     new = choose(Trait.MAC, stated) if stated else None
-    return new[1] if new else word
+    return new.macs[0] if new else word
 
 
 def _made(files: GuestFiles) -> frozenset[str]:

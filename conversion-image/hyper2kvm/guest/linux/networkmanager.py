@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from hyper2kvm.guest.files import GuestFiles
 from hyper2kvm.guest.linux import ini, reading
 from hyper2kvm.guest.linux.interface import Choose, Interface, Trait, is_software, mac_address, with_prefix
-from hyper2kvm.guest.linux.pairing import NEW_DRIVER
 
 FOLDER = "/etc/NetworkManager/system-connections"
 
@@ -41,12 +40,12 @@ def rewritten(text: str, choose: Choose) -> str:
         trait = _TRAITS.get((entry.section, entry.key))
         if trait is Trait.DRIVER:
             drivers = entry.value.strip(";").split(";")
-            new = [NEW_DRIVER if choose(trait, driver) else driver for driver in drivers]
+            new = [chosen.driver if (chosen := choose(trait, driver)) else driver for driver in drivers]
             text = ini.with_line(text, entry, f"driver={';'.join(new)};") if new != drivers else text
             continue
         stated = mac_address(entry.value) if trait is Trait.MAC else entry.value.strip(";")
         if trait is not None and stated and (chosen := choose(trait, stated)) is not None:
-            mac = chosen[1].upper()
+            mac = chosen.macs[0].upper()
             line = f"# {entry.key}={entry.value}" if trait is Trait.PATH else f"{entry.key}={mac}"
             text = ini.with_line(text, entry, line)
     return text if mac is None else _with_address(text, mac)

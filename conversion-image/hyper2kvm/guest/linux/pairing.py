@@ -24,9 +24,6 @@ OLD_DRIVERS: Mapping[str, frozenset[str]] = {
 }
 """Linux drivers of other hypervisors' adapters, with the models by which sources name those adapters."""
 
-NEW_DRIVER = "virtio_net"
-"""Driver of KVM's own adapter."""
-
 NEW_NAMES = tuple(f"enp{bus}s0" for bus in range(1, 33))
 """What udev may call an adapter of the target. KubeVirt and libvirt put each device behind a PCI Express root port of its
 own, adapters first: buses 1, 2, …; no slot number leads to another name there."""

@@ -32,7 +32,7 @@ def rewritten(text: str, choose: Choose) -> str:
     def changed(match: re.Match[str]) -> str:
         stated = mac_address(match["mac"])
         new = choose(Trait.MAC, stated) if stated else None
-        return f'{match["before"]}{new[1]}"' if new else match[0]
+        return f'{match["before"]}{new.macs[0]}"' if new else match[0]
 
     lines = text.split("\n")
     return "\n".join(line if line.lstrip().startswith("#") else _ADDRESS.sub(changed, line) for line in lines)

@@ -57,7 +57,7 @@ def test_the_end_of_a_part_is_found_when_another_follows_at_once(kind):
 @pytest.mark.parametrize("kind", PROGRAMS)
 def test_a_large_image_is_never_held_whole(kind):
     """Noise stays as large as it is, whatever packs it."""
-    noise = random.Random(0).randbytes(6 << 20)
+    noise = random.Random(0).randbytes(3 << 20)
     packed = compressed(kind, noise)
     asked = []
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from hyper2kvm.guest.description import Kernel
@@ -230,6 +232,16 @@ def test_a_missing_network_driver_is_a_warning(images):
     draft = planned(files)
     assert [finding.reason for finding in draft.findings] == ["NetworkDriverMissing"]
     assert "e1000e" in draft.findings[0].hint
+
+
+def test_the_driver_of_other_adapters_is_looked_for_where_they_are_the_targets(images):
+    files = guest(images.initramfs_tools(modules=VIRTIO_PATHS))
+    held = memory(files)
+    draft = Draft(held)
+    FIXER.plan(draft, dataclasses.replace(situation(kernels=kernels.find(held)), network_driver="e1000e"))
+    assert [finding.message for finding in draft.findings] == [
+        f"kernel {VERSION} has no e1000e: it will have no network on the new machine's adapters"
+    ]
 
 
 def test_the_network_driver_alone_is_no_reason_for_a_graft(images):

@@ -1,7 +1,7 @@
 import pytest
 
 from hyper2kvm.guest.linux import netplan
-from hyper2kvm.guest.linux.interface import Trait
+from hyper2kvm.guest.linux.interface import Chosen, Trait
 from hyper2kvm_api.errors import GuestError
 from hyper2kvm_api.reasons import Reason
 
@@ -47,7 +47,7 @@ def test_a_driver_is_replaced_and_nothing_else_changes():
 
     def choose(trait, value):
         asked.append((trait, value))
-        return (Trait.MAC, "00:50:56:aa:00:01") if trait is Trait.DRIVER else None
+        return Chosen(("00:50:56:aa:00:01",), "virtio_net") if trait is Trait.DRIVER else None
 
     after = netplan.rewritten(PATH, TEXT, choose)
     assert after == TEXT.replace("driver: vmxnet3", 'macaddress: "00:50:56:aa:00:01"')
@@ -55,9 +55,8 @@ def test_a_driver_is_replaced_and_nothing_else_changes():
 
 
 def test_an_address_is_replaced_whatever_form_it_has():
-    after = netplan.rewritten(
-        PATH, TEXT, lambda trait, mac: (trait, "52:54:00:aa:00:02") if trait is Trait.MAC else None
-    )
+    new = Chosen(("52:54:00:aa:00:02",), "virtio_net")
+    after = netplan.rewritten(PATH, TEXT, lambda trait, _: new if trait is Trait.MAC else None)
     assert after == TEXT.replace("macaddress: 00:50:56:AA:00:02", 'macaddress: "52:54:00:aa:00:02"')
 
 
@@ -67,8 +66,8 @@ def test_a_driver_that_stays_is_left_alone():
 
 def test_several_matches_are_all_replaced_and_one_of_several_adapters_stays_one_by_driver():
     text = "network: {ethernets: {a: {match: {driver: [vmxnet3, e1000]}}, b: {match: {driver: e1000}}}}\n"
-    after = netplan.rewritten(PATH, text, lambda trait, value: (Trait.MAC, " ".join(["m"] * len(value.split()))))
-    assert after == 'network: {ethernets: {a: {match: {driver: virtio_net}}, b: {match: {macaddress: "m"}}}}\n'
+    after = netplan.rewritten(PATH, text, lambda _, value: Chosen(("m",) * len(value.split()), "e1000e"))
+    assert after == 'network: {ethernets: {a: {match: {driver: e1000e}}, b: {match: {macaddress: "m"}}}}\n'
 
 
 @pytest.mark.parametrize(

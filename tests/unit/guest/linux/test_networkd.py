@@ -1,5 +1,5 @@
 from hyper2kvm.guest.linux import networkd
-from hyper2kvm.guest.linux.interface import Trait
+from hyper2kvm.guest.linux.interface import Chosen, Trait
 
 from .situations import memory
 
@@ -55,14 +55,13 @@ def test_patterns_of_what_software_makes_are_virtual():
 
 def test_matches_by_old_hardware_become_addresses():
     text = "[Match]\r\nDriver=vmxnet3\r\nPath=pci-0000:0b:00.0\r\n[Link]\r\nDriver=x\r\n"
-    after = networkd.rewritten(
-        text, lambda trait, value: (Trait.MAC, f"{trait}!{value}") if value == "vmxnet3" else None
-    )
-    assert after == text.replace("Driver=vmxnet3", "MACAddress=driver!vmxnet3")
+    new = Chosen(("52:54:00:00:00:01", "52:54:00:00:00:02"), "virtio_net")
+    after = networkd.rewritten(text, lambda trait, _: new if trait is Trait.DRIVER else None)
+    assert after == text.replace("Driver=vmxnet3", f"MACAddress={' '.join(new.macs)}")
 
 
 def test_beside_a_stated_address_an_old_driver_has_no_more_say():
     text = "[Match]\nDriver=vmxnet3\nMACAddress=00:50:56:aa:00:01 00:50:56:aa:00:09\n"
-    choice = {"vmxnet3": (Trait.MAC, "52:54:00:00:00:01 52:54:00:00:00:02"), "00:50:56:aa:00:01": (Trait.MAC, "new")}
+    choice = {"vmxnet3": Chosen(("52:54:00:00:00:01",), "virtio_net"), "00:50:56:aa:00:01": Chosen(("new",), "x")}
     after = networkd.rewritten(text, lambda trait, value: choice.get(value))
     assert after == "[Match]\n# Driver=vmxnet3\nMACAddress=new 00:50:56:aa:00:09\n"

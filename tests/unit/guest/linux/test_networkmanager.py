@@ -1,7 +1,7 @@
 import pytest
 
 from hyper2kvm.guest.linux import networkmanager
-from hyper2kvm.guest.linux.interface import Trait
+from hyper2kvm.guest.linux.interface import Chosen, Trait
 
 from .situations import memory
 
@@ -49,13 +49,15 @@ def test_editors_copies_are_passed_over():
 
 def test_old_drivers_are_replaced():
     text = "[match]\ndriver=vmxnet3;e1000;\n[other]\ndriver=vmxnet3\n"
-    after = networkmanager.rewritten(text, lambda _, driver: (Trait.MAC, "x") if driver == "vmxnet3" else None)
+    after = networkmanager.rewritten(
+        text, lambda _, driver: Chosen(("x",), "virtio_net") if driver == "vmxnet3" else None
+    )
     assert after == "[match]\ndriver=virtio_net;e1000;\n[other]\ndriver=vmxnet3\n"
     assert networkmanager.rewritten(text, lambda _, driver: None) == text
 
 
-def chosen(trait: Trait, _: str) -> tuple[Trait, str] | None:
-    return None if trait is Trait.DRIVER else (Trait.MAC, "52:54:00:aa:00:01")
+def chosen(trait: Trait, _: str) -> Chosen | None:
+    return None if trait is Trait.DRIVER else Chosen(("52:54:00:aa:00:01",), "virtio_net")
 
 
 @pytest.mark.parametrize(

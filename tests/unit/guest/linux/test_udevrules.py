@@ -1,4 +1,5 @@
 from hyper2kvm.guest.linux import udevrules
+from hyper2kvm.guest.linux.interface import Chosen
 
 from .situations import memory
 
@@ -30,5 +31,5 @@ def test_an_empty_file_masks():
 
 def test_an_address_is_replaced_in_rules_and_not_in_comments():
     text = f"# 00:50:56:aa:00:01\n{PERSISTENT}"
-    after = udevrules.rewritten(text, lambda trait, mac: (trait, "52:54:00:aa:00:01"))
+    after = udevrules.rewritten(text, lambda *_: Chosen(("52:54:00:aa:00:01",), "virtio_net"))
     assert after == text.replace('=="00:50:56:aa:00:01"', '=="52:54:00:aa:00:01"')
