@@ -2,7 +2,6 @@
 
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from hyper2kvm.evidence import PROBE_REPORT, SCREENSHOT, SERIAL_LOG
 from hyper2kvm.guest.description import Guest
 from hyper2kvm.guest.encryption import LUKS
 from hyper2kvm.run import Service, last_lines, require
+from hyper2kvm.sockets import socket_folder
 from hyper2kvm.stages.documents import BootProof
 from hyper2kvm.workspace import Workspace
 from hyper2kvm_api.errors import HostError, ValidationError
@@ -138,8 +138,8 @@ def _folders(scratch: Path) -> Iterator[tuple[Path, Path]]:
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
     try:
-        with tempfile.TemporaryDirectory(prefix="h2k-") as sockets:
-            yield scratch, Path(sockets)
+        with socket_folder(scratch.parent) as sockets:
+            yield scratch, sockets
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

@@ -1,6 +1,5 @@
 """The boot check of disks that are finished already, whoever made them."""
 
-import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from hyper2kvm.events import Events
 from hyper2kvm.guest.appliance import Appliance
 from hyper2kvm.guest.description import Guest
 from hyper2kvm.guest.inspection import inspect_guest
+from hyper2kvm.sockets import socket_folder
 from hyper2kvm.stages.documents import BootProof
 from hyper2kvm.workspace import Workspace
 from hyper2kvm_api.errors import SourceError
@@ -134,7 +134,7 @@ def _look(plan: Plan, targets: Sequence[TargetDisk], workspace: Workspace, event
     accelerator = proven()
     events.note(f"opening {len(targets)} disk(s) in the appliance ({accelerator})")
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="h2k-")))
+        folder = stack.enter_context(socket_folder(workspace.scratch))
         sockets = [folder / f"disk{number}" for number in range(len(targets))]
         for target, socket in zip(targets, sockets, strict=True):
             log = workspace.scratch / f"{socket.name}.log"

@@ -211,6 +211,8 @@ def test_a_dry_run_leaves_what_was_done_alone(migration):
     assert ended.code == 0, ended.stderr
     ended = migration.check()
     assert [event["stage"] for event in ended.events if event["type"] == "StageStarted"] == ["Convert", "Validate"]
+    copied = document(migration.folder / "out", "convert")["disks"]
+    assert sum(disk["copiedNow"] for disk in copied) < sum(disk["data"] for disk in copied)
     ended = h2k("fix", "--dry-run", file, *options)
     assert ended.code == 0, ended.stderr
     ended = migration.check()

@@ -4,6 +4,7 @@ import os
 import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -247,6 +248,27 @@ class TestBounds:
         error = refusal(image, ImageFormat.QCOW2)
         assert error.reason is Reason.IMAGE_CORRUPT
         assert "name the L2 table" in error.message
+
+    def test_compressed_clusters_at_the_end_of_the_file_are_not_unpacked_without_end(self, tmp_path):
+        """Each entry names another byte near the end, from which on a cluster's worth of zeros unpacks."""
+        image = tmp_path / "a.qcow2"
+        qemu_img("create", "-f", "qcow2", image, SIZE)
+        write(image, "qcow2", 0, 512)
+        content = bytearray(image.read_bytes())
+        (at,) = struct.unpack_from(">Q", content, 40)
+        table = struct.unpack_from(">Q", content, at)[0] & ((1 << 56) - 512)
+        packed = zlib.compressobj(9, zlib.DEFLATED, -12)
+        cluster = packed.compress(bytes(CLUSTER)) + packed.flush()
+        # Empty stored blocks before the data: deflate may begin at each of them (RFC 1951, section 3.2.4).
+        end = len(content)
+        content += b"\0\0\0\xff\xff" * 70 + cluster
+        entries = [1 << 62 | (end + 5 * number) for number in range(70)]
+        content[table : table + 8 * 70] = struct.pack(">70Q", *entries)
+        image.write_bytes(content)
+        assert len(content) - end < 512
+        error = refusal(image, ImageFormat.QCOW2)
+        assert error.reason is Reason.IMAGE_CORRUPT
+        assert "last sector" in error.message
 
     def test_tables_that_lie_over_each_other_are_refused(self, folder):
         image = folder / "a.qcow2"

@@ -3,15 +3,16 @@
 import json
 import os
 import shutil
+import subprocess
 
 import pytest
 
 from hyper2kvm.stages import validate
 from hyper2kvm.stages.documents import Converted, Flattened, Validated
-from hyper2kvm_api.errors import SourceError, ValidationError
+from hyper2kvm_api.errors import SourceError, TargetError, ValidationError
 from hyper2kvm_api.event import EventType
 from hyper2kvm_api.reasons import Reason
-from unit.stages.cases import STAGES, digests
+from unit.stages.cases import STAGES, Case, digests
 
 
 @pytest.fixture
@@ -170,3 +171,26 @@ def test_no_copy_is_made_before_convert(unproven):
     """Overlays, descriptors and documents: a few hundred KiB beside disks of 12 MiB."""
     allocated = sum(path.lstat().st_blocks * 512 for path in unproven.workspace.folder.rglob("*") if path.is_file())
     assert allocated < 1 << 20
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A migration whose targets and workspace are on one file system that is too small for them."""
+    (tmp_path / "out").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "h2k-test", str(tmp_path / "out")], check=True)
+    yield Case(tmp_path)
+    subprocess.run(["umount", str(tmp_path / "out")], check=True)
+
+
+def test_a_full_file_system_of_targets_and_workspace_is_a_full_target(small):
+    with pytest.raises(TargetError) as caught:
+        small.run()
+    assert caught.value.reason is Reason.TARGET_FULL
+    assert (caught.value.stage, caught.value.disk is not None) == ("Convert", True)
+    assert [path for path in small.targets if path.exists()] == []
+    subprocess.run(["mount", "-o", "remount,size=64m", str(small.out)], check=True)
+    small.run()
+    assert small.started == ["Convert", "Validate"]
+    copied = small.workspace.read(Converted, "convert").disks
+    assert sum(disk.copied_now for disk in copied) < sum(disk.data for disk in copied)
+    small.check_targets()

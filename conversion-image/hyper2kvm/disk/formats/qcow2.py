@@ -27,6 +27,8 @@ _ALLOCATED = (1 << _SUBCLUSTERS) - 1
 """Of an extended entry's second word: the subclusters that are in the image."""
 _SECTOR = 512
 _ZLIB_WINDOW = -12
+_MAX_ENDING = 64
+"""Compressed clusters that may end in one sector: each has some bytes of its own."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,9 @@ def examine(reader: RegionReader) -> ImageFacts:
     pieces = reader.numbers(header.l1_offset, header.tables, "the L1 table", big=True, size=8)
     offsets = array("Q", (entry & _OFFSET_MASK for piece in pieces for entry in piece))
     last = offsets[-1]
+    clusters = _Clusters(reader, header)
     for offset in reader.disjoint((each for each in offsets if each), header.cluster, "L2 table"):
-        in_disk = header.size - (header.tables - 1) * header.span if offset == last else header.span
-        _check_table(reader, header, offset, in_disk)
+        clusters.check(offset, header.size - (header.tables - 1) * header.span if offset == last else header.span)
     return ImageFacts(header.size)
 
 
@@ -124,52 +126,61 @@ def _features(reader: RegionReader) -> int:
     return int(features)
 
 
-def _check_table(reader: RegionReader, header: _Header, offset: int, left: int) -> None:
-    """Every cluster of a table must be in the file, as far as the guest can read it: `left` bytes from the first on."""
-    step = 2 if header.extended else 1
-    for piece in reader.numbers(offset, header.cluster // 8, "an L2 table", big=True, size=8):
-        for number in range(0, len(piece), step):
-            if left <= 0:
-                return
-            entry = piece[number]
-            if entry & _COMPRESSED:
-                _check_compressed(reader, header, entry)
-            elif entry and not (entry & _READS_AS_ZEROS and not header.extended):
-                stored = _stored(header, piece[number + 1] if header.extended else _ALLOCATED)
-                _check_plain(reader, entry & _OFFSET_MASK, min(stored, left))
-            left -= header.cluster
+class _Clusters:
+    """Looks whether every cluster is in the file, as far as the guest can read it."""
 
+    def __init__(self, reader: RegionReader, header: _Header) -> None:
+        self._reader = reader
+        self._header = header
+        self._unpacked: set[int] = set()
 
-def _stored(header: _Header, bitmap: int) -> int:
-    """Bytes of a cluster up to the last subcluster that is in the image."""
-    return header.cluster * (bitmap & _ALLOCATED).bit_length() // _SUBCLUSTERS
+    def check(self, table: int, left: int) -> None:
+        """Check the clusters of the L2 table at an offset, of which `left` bytes are in the disk."""
+        header = self._header
+        step = 2 if header.extended else 1
+        for piece in self._reader.numbers(table, header.cluster // 8, "an L2 table", big=True, size=8):
+            for number in range(0, len(piece), step):
+                if left <= 0:
+                    return
+                entry = piece[number]
+                if entry & _COMPRESSED:
+                    self._check_compressed(entry)
+                elif entry and not (entry & _READS_AS_ZEROS and not header.extended):
+                    stored = self._stored(piece[number + 1] if header.extended else _ALLOCATED)
+                    self._check_plain(entry & _OFFSET_MASK, min(stored, left))
+                left -= header.cluster
 
+    def _stored(self, bitmap: int) -> int:
+        """Bytes of a cluster up to the last subcluster that is in the image."""
+        return self._header.cluster * (bitmap & _ALLOCATED).bit_length() // _SUBCLUSTERS
 
-def _check_plain(reader: RegionReader, offset: int, length: int) -> None:
-    if offset and offset + length > reader.length:
-        raise reader.truncated(f"a cluster of {length} bytes stands at byte {offset}")
+    def _check_plain(self, offset: int, length: int) -> None:
+        if offset and offset + length > self._reader.length:
+            raise self._reader.truncated(f"a cluster of {length} bytes stands at byte {offset}")
 
+    def _check_compressed(self, entry: int) -> None:
+        """A compressed cluster ends somewhere in its last sector, which need not be in the file as a whole."""
+        bits = 62 - (self._header.cluster_bits - 8)
+        offset = entry & ((1 << bits) - 1)
+        sectors = ((entry & (_COMPRESSED - 1)) >> bits) + 1
+        end = offset // _SECTOR * _SECTOR + sectors * _SECTOR
+        if end <= self._reader.length or offset in self._unpacked:
+            return
+        if end - _SECTOR >= self._reader.length or not self._unpacks(offset):
+            raise self._reader.truncated(f"a compressed cluster at byte {offset} may end at byte {end}")
+        self._unpacked.add(offset)
+        if len(self._unpacked) > _MAX_ENDING:
+            raise self._reader.corrupt(f"{len(self._unpacked)} compressed clusters end in the file's last sector")
 
-def _check_compressed(reader: RegionReader, header: _Header, entry: int) -> None:
-    """A compressed cluster ends somewhere in its last sector, which need not be in the file as a whole."""
-    bits = 62 - (header.cluster_bits - 8)
-    offset = entry & ((1 << bits) - 1)
-    sectors = ((entry & (_COMPRESSED - 1)) >> bits) + 1
-    end = offset // _SECTOR * _SECTOR + sectors * _SECTOR
-    if end <= reader.length:
-        return
-    if end - _SECTOR >= reader.length or not _unpacks(reader, header, offset):
-        raise reader.truncated(f"a compressed cluster at byte {offset} may end at byte {end}")
-
-
-def _unpacks(reader: RegionReader, header: _Header, offset: int) -> bool:
-    """Whether what the file holds from `offset` on is a whole compressed cluster."""
-    data = reader.read(offset, reader.length - offset, "a compressed cluster")
-    try:
-        if header.zstd:
-            unpacked = zstandard.ZstdDecompressor().stream_reader(data).read(header.cluster)
-        else:
-            unpacked = zlib.decompressobj(_ZLIB_WINDOW).decompress(data, header.cluster)
-    except (zlib.error, zstandard.ZstdError):
-        return False
-    return len(unpacked) == header.cluster
+    def _unpacks(self, offset: int) -> bool:
+        """Whether what the file holds from `offset` on is a whole compressed cluster."""
+        size = self._header.cluster
+        data = self._reader.read(offset, self._reader.length - offset, "a compressed cluster")
+        try:
+            if self._header.zstd:
+                unpacked = zstandard.ZstdDecompressor().stream_reader(data).read(size)
+            else:
+                unpacked = zlib.decompressobj(_ZLIB_WINDOW).decompress(data, size)
+        except (zlib.error, zstandard.ZstdError):
+            return False
+        return len(unpacked) == size
