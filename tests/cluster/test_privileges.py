@@ -9,7 +9,7 @@ import pytest
 
 from lab.cluster import namespace
 from lab.cluster.cluster import Cluster
-from lab.scenario.project import migration
+from lab.scenario.objects import migration
 
 pytestmark = pytest.mark.cluster
 

@@ -7,7 +7,8 @@ import pytest
 from hyper2kvm_api.errors import HostError
 from lab import product
 from lab.cluster.progress import wait_for
-from lab.scenario.project import KIND, migration
+from lab.scenario.objects import migration
+from lab.scenario.project import KIND
 
 pytestmark = [pytest.mark.cluster, pytest.mark.alone]
 

@@ -6,7 +6,7 @@ import pytest
 
 from lab.cluster import cdi
 from lab.cluster.cluster import Cluster
-from lab.running import wait_running
+from lab.running import belongings, wait_running
 from lab.scenario.ending import failed, finished_cleanly
 from lab.scenario.installation import Installation
 from lab.scenario.objects import migration
@@ -39,8 +39,7 @@ def test_without_cdi_the_claims_are_the_disks_and_what_needs_it_works_once_it_is
     cdi.install(bare.kubectl)
     cdi.wait_until_deployed(bare.kubectl)
     project.patch("imported", {"job": {"retries": 1}})
-    (launcher,) = project.items("pod", "vm.kubevirt.io/name=web01")
-    machine = ["virtualmachine/web01", "virtualmachineinstance/web01", f"pod/{launcher['metadata']['name']}"]
+    machine = belongings(bare, project.namespace, "web01")
     finished_cleanly(project, "imported", kept=[*machine, "persistentvolumeclaim/adopted-disk0"])
 
 

@@ -35,6 +35,20 @@ def wait_console(cluster: Cluster, namespace: str, name: str, words: str, *, dea
     return console(cluster, namespace, name)
 
 
+def belongings(cluster: Cluster, namespace: str, name: str) -> list[str]:
+    """A running machine and what KubeVirt has made for it, as `kind/name`."""
+    uid = cluster.kubectl.field("virtualmachine", name, "metadata.uid", namespace)
+    path = f"--output=jsonpath={{.items[?(@.metadata.ownerReferences[0].uid=='{uid}')].metadata.name}}"
+    revisions = cluster.kubectl("get", "controllerrevision", f"--namespace={namespace}", path).split()
+    launchers = cluster.names("pod", namespace, f"vm.kubevirt.io/name={name}")
+    return [
+        f"virtualmachine/{name}",
+        f"virtualmachineinstance/{name}",
+        *(f"pod/{launcher}" for launcher in launchers),
+        *(f"controllerrevision/{revision}" for revision in revisions),
+    ]
+
+
 def console(cluster: Cluster, namespace: str, name: str) -> str:
     """What a machine's serial console has shown; empty before it starts."""
     selector = f"--selector=vm.kubevirt.io/name={name}"

@@ -9,6 +9,7 @@ import click
 from hyper2kvm.accelerator import DEADLINE_VARIABLE
 from hyper2kvm.cli.app import Unavailable, app
 from hyper2kvm.cli.pod import TERMINATION_LOG
+from hyper2kvm.privileges import DEVICES_VARIABLE, USER_VARIABLE
 from hyper2kvm.report.model import Report
 from hyper2kvm_api.generated import Table, header, json_schema, main
 from hyper2kvm_api.reasons import EXIT_INTERRUPTED, EXIT_OK, EXIT_RETRY, Category
@@ -24,6 +25,8 @@ bars on a terminal, otherwise, or with `--json`, as one JSON object a line
 
 VARIABLES = {
     TERMINATION_LOG: "Set in the operator's pods: the file that takes the verdict (at most 4096 bytes of JSON).",
+    USER_VARIABLE: "Set in the operator's privileged pods: the user and group that root becomes before the work begins.",
+    DEVICES_VARIABLE: "Beside it: the device nodes that this user is given, separated by colons.",
     DEADLINE_VARIABLE: "Seconds that a kernel may take to show that KVM works. Default: 20.",
     "LIBGUESTFS_PATH": "Folder of a fixed appliance (libguestfs' own variable); the conversion image has one.",
     "XDG_CACHE_HOME": "Folder under which `hyper2kvm` keeps what it found out of this machine. Default: ~/.cache.",

@@ -28,6 +28,9 @@ LOG_TIMEOUT = 5.0
 _JSON = "application/json"
 _METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
+_UNPROCESSABLE = 422
+"""What the server answers when a test of a patch does not hold."""
+
 LOG_BYTES = 4 * 1024 * 1024
 """Bytes of a pod's log that are read at most."""
 
@@ -125,6 +128,17 @@ class KubeClient:
             "PATCH", resource.path(namespace, name), body=patch, content_type="application/merge-patch+json"
         )
 
+    def remove_item(self, resource: Resource, namespace: str | None, name: str, place: str, item: str) -> KubeObject:
+        """Remove an item of a list by its place (RFC 6902); RefusedError with Conflict when something else is there."""
+        operations = [{"op": "test", "path": place, "value": item}, {"op": "remove", "path": place}]
+        path = resource.path(namespace, name)
+        try:
+            return self._json("PATCH", path, body=operations, content_type="application/json-patch+json")
+        except RefusedError as error:
+            if error.status == _UNPROCESSABLE:
+                raise RefusedError(409, "Conflict", error.message, error.request) from None
+            raise
+
     def put_status(self, resource: Resource, value: KubeObject) -> KubeObject:
         """Apply an object's status: what is not stated any more is removed.
 
@@ -173,7 +187,7 @@ class KubeClient:
         path: str,
         *,
         query: Mapping[str, str | None] | None = None,
-        body: KubeObject | None = None,
+        body: KubeObject | Sequence[KubeObject] | None = None,
         content_type: str = _JSON,
         accept: str = _JSON,
     ) -> KubeObject:
@@ -184,7 +198,7 @@ class KubeClient:
         method: str,
         path: str,
         query: Mapping[str, str | None] | None = None,
-        body: KubeObject | None = None,
+        body: KubeObject | Sequence[KubeObject] | None = None,
         content_type: str = _JSON,
         accept: str = _JSON,
         timeout: float = TIMEOUT,

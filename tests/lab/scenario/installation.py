@@ -133,11 +133,6 @@ class Installation:
             if entry["user"]["username"] == user:
                 yield entry
 
-    def conflicts(self, namespace: str) -> int:
-        """How often the operator was told that something in a namespace has changed meanwhile."""
-        asked = (one for one in self.requests() if one.get("objectRef", {}).get("namespace") == namespace)
-        return sum(one["responseStatus"].get("reason") == "Conflict" for one in asked)
-
     def metrics(self) -> str:
         """What Prometheus would read, by way of the API server's proxy."""
         service = f"{product.DEPLOYMENT}-metrics:metrics"

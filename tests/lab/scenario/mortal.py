@@ -1,7 +1,7 @@
 """An operator that dies after each of its writes: every crash that the API server could see, one after the other."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kubernetes import config
@@ -37,13 +37,13 @@ class _MortalClient(KubeClient):
         method: str,
         path: str,
         query: Mapping[str, str | None] | None = None,
-        body: KubeObject | None = None,
+        body: KubeObject | Sequence[KubeObject] | None = None,
         content_type: str = "application/json",
         accept: str = "application/json",
         timeout: float = TIMEOUT,
     ) -> bytes:
         answer = super()._request(method, path, query, body, content_type, accept, timeout)
-        phase = (body or {}).get("status", {}).get("phase", "")
+        phase = body.get("status", {}).get("phase", "") if isinstance(body, dict) else ""
         write = f"{method} {path} {phase}"
         if method != "GET" and write not in self._deaths:
             self._deaths.add(write)

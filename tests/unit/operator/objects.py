@@ -57,8 +57,27 @@ class Storage:
         return self.put(value)
 
     def apply(self, resource, value):
+        """Of server-side apply: fields are merged, finalizers are a set."""
         self._refuse("PATCH", resource)
-        return self.put(value)
+        metadata = value["metadata"]
+        found = self.get(resource, metadata.get("namespace"), metadata["name"])
+        if found is None:
+            return self.put(value)
+        if found["metadata"]["uid"] != metadata.get("uid", found["metadata"]["uid"]):
+            raise RefusedError(409, "Conflict", "another object has the name", "PATCH")
+        finalizers = [*found["metadata"].get("finalizers", []), *metadata.get("finalizers", [])]
+        _merge(found, value)
+        found["metadata"]["finalizers"] = list(dict.fromkeys(finalizers))
+        return self.put(found)
+
+    def remove_item(self, resource, namespace, name, place, item):
+        self._refuse("PATCH", resource)
+        found = self.get(resource, namespace, name)
+        items = found["metadata"]["finalizers"]
+        if place != f"/metadata/finalizers/{items.index(item)}":
+            raise RefusedError(409, "Conflict", "something else is there", "PATCH")
+        items.remove(item)
+        return self.put(found)
 
     def patch(self, resource, namespace, name, patch):
         self._refuse("PATCH", resource)

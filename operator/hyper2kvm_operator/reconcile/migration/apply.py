@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from hyper2kvm_api.migration import API_VERSION
 from hyper2kvm_operator.build import imageserver
 from hyper2kvm_operator.build.metadata import MigrationKey
 from hyper2kvm_operator.kube.certificate import issue
@@ -21,6 +22,7 @@ from hyper2kvm_operator.reconcile.migration.decision import (
 )
 
 FINALIZER = "hyper2kvm.io/migration"
+_KIND = {"apiVersion": API_VERSION, "kind": "VirtualMachineMigration"}
 
 
 class ActionRefusedError(Exception):
@@ -148,8 +150,11 @@ def _issue(client: KubeClient, key: MigrationKey, host: str) -> None:
 
 
 def _set_finalizer(client: KubeClient, key: MigrationKey, migration: KubeObject, *, present: bool) -> None:
-    metadata = migration["metadata"]
-    others = [name for name in metadata.get("finalizers", []) if name != FINALIZER]
-    wanted = [*others, FINALIZER] if present else others
-    patch = {"metadata": {"finalizers": wanted, "resourceVersion": metadata["resourceVersion"]}}
-    client.patch(Resources.MIGRATION.value, key.namespace, key.name, patch)
+    """Without the object's version, which others may change all the time; their finalizers are left alone."""
+    if present:
+        # A set in server-side apply: each manager has items of its own.
+        metadata = {"name": key.name, "namespace": key.namespace, "uid": key.uid, "finalizers": [FINALIZER]}
+        client.apply(Resources.MIGRATION.value, {**_KIND, "metadata": metadata})
+    elif FINALIZER in migration["metadata"].get("finalizers", []):
+        place = f"/metadata/finalizers/{migration['metadata']['finalizers'].index(FINALIZER)}"
+        client.remove_item(Resources.MIGRATION.value, key.namespace, key.name, place, FINALIZER)

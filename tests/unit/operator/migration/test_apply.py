@@ -46,7 +46,7 @@ def test_what_is_going_is_waited_for(action):
 
 
 def test_ones_own_is_applied_again():
-    storage = Storage(stored(CONFIG, "web01-plan", owner=KEY.uid, data={"old": "yes"}))
+    storage = Storage(stored(CONFIG, "web01-plan", owner=KEY.uid, data={"plan.json": "of an earlier plan"}))
     do(storage, Apply(CONFIG.value, OURS))
     assert storage.get(CONFIG.value, "moves", "web01-plan")["data"] == {"plan.json": "{}"}
 
