@@ -9,16 +9,13 @@ from hyper2kvm.guest import encryption, firmware
 from hyper2kvm.guest.appliance import Appliance
 from hyper2kvm.guest.contents import Contents
 from hyper2kvm.guest.description import Guest, Mount
-from hyper2kvm.guest.linux import bootloaders, interfaces, kernels, vendortools
+from hyper2kvm.guest.linux import bootloaders, hibernation, interfaces, kernels, vendortools
 from hyper2kvm.guest.mounted import mount_all
 from hyper2kvm.guest.systems import identify
 from hyper2kvm.guest.unsupported import allow_copy
 from hyper2kvm_api.errors import GuestError
 from hyper2kvm_api.plan import Plan
 from hyper2kvm_api.reasons import Reason
-
-_HIBERNATED = "swsuspend"
-"""blkid's type of a swap partition that holds the image of a hibernated Linux."""
 
 
 def inspect_guest(appliance: Appliance, plan: Plan, events: Events) -> Guest:
@@ -45,8 +42,9 @@ def inspect_guest(appliance: Appliance, plan: Plan, events: Events) -> Guest:
             firmware=contents.firmware,
             devices=contents.devices,
         )
-    _check(contents, events)
+    _warn(contents, events)
     mounts = mount_all(appliance, contents, found.root or "", events)
+    _refuse_hibernated(appliance, contents)
     return Guest(
         os=found.system,
         root=found.root,
@@ -77,14 +75,16 @@ def _boot_disk(contents: Contents, mounts: Sequence[Mount]) -> str:
     return firmware.boot_disk(contents.firmware, contents.machine, contents.devices, mounts, contents.boot_records)
 
 
-def _check(contents: Contents, events: Events) -> None:
-    """Warn of what stays locked; refuse what a repair would destroy."""
+def _warn(contents: Contents, events: Events) -> None:
     for device in contents.unlocked.locked:
         error = encryption.without_key([device], contents.keys, "it")
         events.warn(str(error.reason), f"{error.message}; it is copied as it is", hint=error.hint)
-    asleep = [device.device for device in contents.devices if device.type == _HIBERNATED]
+
+
+def _refuse_hibernated(appliance: Appliance, contents: Contents) -> None:
+    """A guest that resumes would write over what was changed meanwhile: it remembers its file systems as they were."""
+    asleep = hibernation.find(appliance, contents.devices)
     if asleep:
-        # It remembers its file systems as they were: resumed, it would write over what was changed.
         raise GuestError(
             Reason.GUEST_HIBERNATED, f"the guest was hibernated: {', '.join(asleep)} holds the memory that it resumes"
         )
