@@ -206,9 +206,12 @@ def host() -> dict[str, str]:
         "folders": names(Path("/var/lib")),
         "groups": names(Path("/sys/fs/cgroup")),
         "kernel": "\n".join(f"{path}: {path.read_text()}" for path in KERNEL),
-        "home": names(Path.home()),
-        **{f"home/{name}": tree(Path.home() / name) for name in (".kube", ".config", ".local", ".docker", "go")},
+        **{name: tree(Path.home() / name) for name in HOME},
     }
+
+
+HOME = (".kube", ".docker", ".cache/helm", ".cache/go-build", ".config/helm", ".config/go", ".local/share/helm", "go")
+"""What kubectl, Helm and Go would write into the user's home."""
 
 
 KERNEL = [

@@ -1,6 +1,8 @@
 """The project's own images, from the same Containerfiles that users build, on a Debian that is made here."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,9 @@ _STORAGE = CACHE / "cluster" / "buildah"
 
 _STORAGE_LIMIT = 8 << 30
 """Bytes of layers; both images of one version take about 4 GiB, and each further version 200 MiB."""
+
+_REMEMBERED = Path("/var/lib/containers")
+"""Where buildah keeps what it knows of blobs in registries. No option puts it elsewhere (containers/image, blobinfocache)."""
 
 _TRUSTED = "/etc/ssl/certs/ca-certificates.crt"
 _TRUSTED_INSIDE = "/run/trusted-by-the-host.crt"
@@ -48,7 +53,12 @@ def build_image(build: Build, archive: Path) -> Path:
     Raises:
         HostError: ProgramFailed with the last lines of the failing instruction.
     """
-    base = _ensure_base_image(build.base)
+    with _no_trace():
+        _build(build, _ensure_base_image(build.base), archive)
+    return archive
+
+
+def _build(build: Build, base: str, archive: Path) -> None:
     log = archive.with_suffix(".log")
     archive.parent.mkdir(parents=True, exist_ok=True)
     run_long(
@@ -74,7 +84,6 @@ def build_image(build: Build, archive: Path) -> Path:
         deadline=600,
     )
     unfinished.rename(archive)
-    return archive
 
 
 def drop_build_storage() -> None:
@@ -90,6 +99,17 @@ def trim_build_storage() -> None:
     measured = run(["du", "--summarize", "--block-size=1", str(_STORAGE)], deadline=300, check=False).text
     if int(measured.split()[0] if measured else 0) > _STORAGE_LIMIT:
         drop_build_storage()
+
+
+@contextmanager
+def _no_trace() -> Iterator[None]:
+    """Remove what buildah writes outside of its storage, where nobody else had it before."""
+    others = _REMEMBERED.exists()
+    try:
+        yield
+    finally:
+        if not others:
+            shutil.rmtree(_REMEMBERED, ignore_errors=True)
 
 
 def _ensure_base_image(base: Base) -> str:
