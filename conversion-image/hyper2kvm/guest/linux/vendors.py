@@ -90,7 +90,7 @@ VENDORS: Sequence[Vendor] = (
         leftovers=(
             "/etc/vmware-caf",
             "/etc/vmware-tools",
-            "/usr/lib/*/open-vm-tools",
+            "/usr/lib/*-linux-gnu*/open-vm-tools",
             "/usr/lib/open-vm-tools",
             "/var/lib/vmware/VGAuth",
             "/var/log/vmware-imc*",
