@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -19,6 +20,8 @@ FSTAB = "/dev/sda1 / ext4 errors=remount-ro 0 1\n"
 GRUB = b"\xeb\x63".ljust(384, b"\x90") + b"GRUB \0Geom"
 NO_BOOT = {"validation": {"boot": {"enabled": False}}}
 KEY = "correct horse battery staple"
+EMPTY_OVERLAY = 196 * 1024
+"""Bytes that qemu-img takes for one."""
 
 
 @pytest.fixture
@@ -28,21 +31,21 @@ def source(tmp_path):
     return made
 
 
-def system_disk(source, tree, content, size=128):
+def bootable_disk(source, tree, content, links, size=128):
     """A disk that a firmware starts, with a file system of these files."""
     disk = RawDisk(source / "disk.img", size)
     disk.partitions("dos", [Part(0)])
-    disk.ext4(1, unpacked(tree, content, LINKS))
+    disk.ext4(1, unpacked(tree, content, links))
     disk.write(0, GRUB)
 
 
 def data_alone(source, tree):
-    system_disk(source, tree, {"/data": b"and no system"})
+    bootable_disk(source, tree, {"/data": b"and no system"}, {})
 
 
 def system_of_no_known_family(source, tree):
     content = {"/usr/lib/os-release": release("unheardof", "Unheardof Linux 1", "1")}
-    system_disk(source, tree, files(FSTAB) | content)
+    bootable_disk(source, tree, files(FSTAB) | content, LINKS)
 
 
 def encrypted_root(source, tree):
@@ -106,7 +109,7 @@ def sized(folder, size):
 
 def test_a_full_target_is_continued_when_there_is_space(tmp_path, source, small_volume):
     data = {"/data": hashlib.shake_128(b"data").digest(24 * MIB)}
-    system_disk(source, tmp_path / "tree", data, size=64)
+    bootable_disk(source, tmp_path / "tree", data, {}, size=64)
     options = NO_BOOT | {"guest": {"whenUnsupported": "Copy"}}
     file = manifest(tmp_path, "web01", source, "disk.img", **options)
     command = ("run", file, "--output", small_volume, "--workspace", tmp_path / "w")
@@ -124,16 +127,23 @@ def test_a_full_target_is_continued_when_there_is_space(tmp_path, source, small_
 
 def test_a_full_workspace_ends_the_repair_and_it_is_made_anew_when_there_is_space(tmp_path, source, small_volume):
     """The appliance sees an error of its disk; QEMU's way would be to stop it until somebody makes room."""
-    system_disk(source, tmp_path / "tree", files(FSTAB))
+    bootable_disk(source, tmp_path / "tree", files(FSTAB), LINKS)
     before = digests(source)
-    sized(small_volume, "600k")
     file = manifest(tmp_path, "web01", source, "disk.img", **NO_BOOT)
-    command = ("run", file, "--output", tmp_path / "out", "--workspace", small_volume / "w")
-    ended = h2k(*command, deadline=200)
+    where = ("--output", tmp_path / "out", "--workspace", small_volume / "w")
+    ended = h2k("inspect", file, *where)
+    assert ended.code == 0, ended.stderr
+    # Room for an empty overlay, and for less than a repair changes.
+    used = shutil.disk_usage(small_volume).used
+    sized(small_volume, f"{(used + EMPTY_OVERLAY + 96 * 1024) // 1024}k")
+    ended = h2k("run", file, *where, deadline=200)
     check_failed(ended, 8, "WorkspaceFull", "continues where it stopped")
+    assert [event["stage"] for event in ended.events if event["type"] == "StageStarted"] == ["Fix"]
     assert list((small_volume / "w/overlays").iterdir()) == []
+    assert list((small_volume / "w/scratch").glob("*.qcow2")) == []
     assert not (tmp_path / "out/web01-disk0.raw").exists()
     sized(small_volume, "64m")
-    ended = h2k(*command)
+    ended = h2k("run", file, *where)
     assert ended.code == 0, ended.stderr
+    assert next(event["stage"] for event in ended.events if event["type"] == "StageStarted") == "Fix"
     assert digests(source) == before
