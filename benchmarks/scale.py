@@ -5,6 +5,7 @@ Handing off is None, as there is no CDI: the finished disk stays on its claim.
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -126,7 +127,8 @@ def _operator(plane: ControlPlane, log: Path) -> Iterator[_Operator]:
     """An operator of a process of its own, killed (-9) at the end."""
     port = free_port()
     settings = {"PORT": port, "MAX_CONCURRENT": CONCURRENT, "CONVERSION_IMAGE": "none", "KVM": "None"}
-    environment = os.environ | {f"HYPER2KVM_{name}": str(value) for name, value in settings.items()}
+    environment = os.environ | _environment_of_image()
+    environment |= {f"HYPER2KVM_{name}": str(value) for name, value in settings.items()}
     environment["KUBECONFIG"] = str(plane.layout.kubeconfig)
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -139,6 +141,13 @@ def _operator(plane: ControlPlane, log: Path) -> Iterator[_Operator]:
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
+
+
+def _environment_of_image() -> dict[str, str]:
+    """What the operator's image sets, but for where its programs lie."""
+    lines = (REPOSITORY / "operator" / "Containerfile").read_text().splitlines()
+    told = [word for line in lines if line.startswith("ENV ") for word in shlex.split(line)[1:]]
+    return {name: value for name, _, value in (word.partition("=") for word in told) if name != "PATH"}
 
 
 def quantile(histogram: Metric, share: float) -> float:

@@ -31,6 +31,7 @@ PACKERS = {
 """Compressions that the kernel takes for its initramfs, beside gzip (Linux, usr/Kconfig)."""
 
 INIT = """#!/bin/sh
+mkdir -p /proc /sys
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 while read name; do modprobe "$name"; done < /conf/modules
@@ -166,7 +167,8 @@ def test_dracuts_does_when_it_is_grafted(tmp_path, kernel, root_disk):
 def test_a_kernel_finds_the_graft_behind_every_compression(tmp_path, kernel, root_disk, unpacked, compressor):
     guest = guest_with(tmp_path, *kernel, compressed(packed(unpacked, "."), compressor))
     repair(guest)
-    assert FOUND.search(shown(guest, kernel[0], root_disk, FOUND))
+    said = shown(guest, kernel[0], root_disk, FOUND)
+    assert FOUND.search(said), said[-3000:]
 
 
 def test_a_kernel_finds_the_graft_behind_ubuntus_archives(tmp_path, kernel, root_disk, unpacked):
@@ -179,4 +181,5 @@ def test_a_kernel_finds_the_graft_behind_ubuntus_archives(tmp_path, kernel, root
     early = packed(tmp_path / "early", "kernel") + folders + packed(unpacked, f"{folder}/kernel")
     guest = guest_with(tmp_path, *kernel, early + compressed(packed(unpacked, "."), "zstd"))
     repair(guest)
-    assert FOUND.search(shown(guest, kernel[0], root_disk, FOUND))
+    said = shown(guest, kernel[0], root_disk, FOUND)
+    assert FOUND.search(said), said[-3000:]
