@@ -80,24 +80,6 @@ def test_a_fallback_loader_alone_does_not_make_a_uefi_guest_boot(uefi_guest, tmp
     assert "shell of its initramfs" in ended.stderr
 
 
-def test_a_vmx_with_a_snapshot_boots_after_its_migration(bios_guest, tmp_path):
-    before = digests(bios_guest.vmx)
-    target = {"disks": {"format": "qcow2", "compression": "Zstd"}}
-    file = manifest(tmp_path, "web01", bios_guest.folder, "vmx", target=target)
-    ended = h2k("run", file, "--output", tmp_path)
-    assert ended.code == 0, ended.stderr
-    disks = [tmp_path / f"web01-disk{number}.qcow2" for number in (0, 1)]
-    check_result(bios_guest, tmp_path / "web01.h2k", disks, "qcow2")
-    assert digests(bios_guest.vmx) == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "web01-disk0.qcow2",
-        "web01-disk1.qcow2",
-        "web01.h2k",
-        "web01.xml",
-        "web01.yaml",
-    ]
-
-
 def test_an_ova_boots_after_its_migration(uefi_guest, tmp_path, capfd):
     """As `make demo-local` migrates one."""
     before = digests(uefi_guest.ova)
@@ -163,11 +145,13 @@ def _edits(workspace):
     return document(workspace, "fix")["edits"]
 
 
-def test_killed_in_every_stage_it_goes_on_and_gives_a_whole_result(bios_guest, tmp_path):
+def test_a_vmx_with_a_snapshot_boots_though_its_migration_was_killed_in_every_stage(bios_guest, tmp_path):
     before = digests(bios_guest.vmx)
-    file = manifest(tmp_path, "web01", bios_guest.folder, "vmx")
+    target = {"disks": {"format": "qcow2", "compression": "Zstd"}}
+    file = manifest(tmp_path, "web01", bios_guest.folder, "vmx", target=target)
     command = ("run", file, "--output", tmp_path)
     workspace = tmp_path / "web01.h2k"
+    disks = [tmp_path / f"web01-disk{number}.qcow2" for number in (0, 1)]
     for moment in (
         _stage("Fetch"),
         _stage("Flatten"),
@@ -177,19 +161,26 @@ def test_killed_in_every_stage_it_goes_on_and_gives_a_whole_result(bios_guest, t
         _stage("Validate", "Note"),
     ):
         assert h2k_until(moment, signal.SIGKILL, *command) == -signal.SIGKILL
-        assert not (tmp_path / "web01-disk0.raw").exists()
+        assert not any(disk.exists() for disk in disks)
     # QEMU makes it when the machine starts.
     serial = workspace / "evidence/boot-serial.log"
     assert h2k_while(serial.exists, signal.SIGKILL, *command) == -signal.SIGKILL
-    assert not (tmp_path / "web01-disk0.raw").exists()
+    assert not any(disk.exists() for disk in disks)
     ended = h2k(*command)
     assert ended.code == 0, ended.stderr
     skipped = [event["stage"] for event in ended.events if event["type"] == "StageSkipped"]
     assert skipped == ["Fetch", "Flatten", "Inspect", "Fix", "Convert"]
     copied = document(workspace, "convert")["disks"]
     assert all(disk["copiedNow"] < disk["data"] for disk in copied)
-    check_result(bios_guest, workspace, [tmp_path / f"web01-disk{number}.raw" for number in (0, 1)], "raw")
+    check_result(bios_guest, workspace, disks, "qcow2")
     assert digests(bios_guest.vmx) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "web01-disk0.qcow2",
+        "web01-disk1.qcow2",
+        "web01.h2k",
+        "web01.xml",
+        "web01.yaml",
+    ]
     again = h2k(*command)
     assert (again.code, [e["type"] for e in again.events if e["type"] == "StageStarted"]) == (0, [])
     look = h2k("fix", "--dry-run", file, "--output", tmp_path, "--workspace", tmp_path / "undisturbed")
