@@ -96,7 +96,8 @@ def ensure_packed(images: ImageSet) -> Path:
     """The archive of a set, packed when it is not cached. Older ones of the same name go."""
     if not images.path.exists():
         with alone(BUILDS, "whoever else packs images"):
-            _pack(images)
+            if not images.path.exists():  # another process may have packed it while this one waited
+                _pack(images)
     return images.path
 
 
