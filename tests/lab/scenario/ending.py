@@ -25,7 +25,7 @@ def finished_cleanly(project: Project, *names: str, kept: Iterable[str] = (), de
     for name in names:
         status = project.wait_phase(name, "Succeeded", deadline=deadline)
         disks += _succeeded(project, name, status)
-    project.delete(*names)
+    project.delete(*names, deadline=120 + 5 * len(names))
     volumes = [f"datavolume/{disk}" for disk in disks]
     assert project.leftovers([*kept, *volumes, *(f"persistentvolumeclaim/{disk}" for disk in disks)]) == []
     assert project.source_is_unchanged()
