@@ -34,9 +34,15 @@ INIT = """#!/bin/sh
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 while read name; do modprobe "$name"; done < /conf/modules
+waited=0
+until [ -e /sys/block/vda ] || [ "$waited" = 20 ]; do sleep 1; waited=$((waited + 1)); done
 for disk in /sys/block/vd*; do echo "h2k found ${disk##*/}"; done
+sleep 20
 """
-"""In place of initramfs-tools' program: it loads what is listed, and ends, at which the kernel panics."""
+"""In place of initramfs-tools' program: it loads what is listed, and says which disks there are by then.
+
+When it ends the kernel panics, and what is still on its way to the serial port is lost: whoever has read it ends QEMU.
+"""
 
 pytestmark = [pytest.mark.guest, pytest.mark.timeout(3 * SECONDS)]
 
