@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lab.cluster.progress import say
 from lab.guests.disks import ESP, appliance, run
-from lab.rawdisk import MIB, Part, RawDisk
+from lab.rawdisk import Part, RawDisk
 
 PASSPHRASE = "Correct horse 7!"  # noqa: S105 -- a sample guest's, which tests type
 SUBVOLUME = "@"
@@ -17,7 +17,7 @@ FSTAB = (
 )
 CRYPTTAB = f"{VOLUME} /dev/sda3 none luks\n"
 
-_DISK_MIB, _ESP_MIB, _BOOT_MIB, _HEADER_MIB = 1920, 64, 320, 16
+_DISK_MIB, _ESP_MIB, _BOOT_MIB = 1920, 64, 320
 _INITRAMFS_MODULES = "btrfs\ndm_crypt\naes_generic\nxts\n"
 _GRUB_MODULES = ("part_gpt", "fat", "ext2", "normal", "configfile", "linux", "search", "search_fs_file", "echo")
 _FIND_MENU = "search --file --set=root /grub/grub.cfg\nset prefix=($root)/grub\nconfigfile $prefix/grub.cfg\n"
@@ -50,11 +50,11 @@ def encrypted_disk(path: Path, tree: Path, scratch: Path) -> None:
     run(["mcopy", "-i", f"{path}@@{disk.start(1)}", loader, "::EFI/debian/grubx64.efi"])
     disk.ext4(2, boot)
     disk.luks(3, PASSPHRASE)
-    root = RawDisk(scratch / "root.raw", _DISK_MIB - _ESP_MIB - _BOOT_MIB - _HEADER_MIB - 2)
+    root = scratch / "root.raw"
     say("a btrfs with a subvolume")
-    run(["mkfs.btrfs", "--quiet", "--rootdir", tree, root.path])
-    _fill(disk, root)
-    root.path.unlink()
+    run(["mkfs.btrfs", "--quiet", "--shrink", "--rootdir", tree, root])
+    _fill(disk.path, root)
+    root.unlink()
 
 
 def _initramfs(tree: Path) -> str:
@@ -86,17 +86,16 @@ def _loader(tree: Path) -> Path:
     return tree / program.lstrip("/")
 
 
-def _fill(disk: RawDisk, root: RawDisk) -> None:
+def _fill(disk: Path, root: Path) -> None:
     """Put the file system into the container, its content into a subvolume."""
-    with appliance(disk.path, root.path) as guest:
-        guest.mount("/dev/sdb", "/")
+    volume = f"/dev/mapper/{VOLUME}"
+    with appliance(disk, root) as guest:
+        guest.cryptsetup_open("/dev/sda3", PASSPHRASE, VOLUME)
+        # Whole: what a sparse copy leaves out is no zeros behind the cipher.
+        guest.copy_device_to_device("/dev/sdb", volume)
+        guest.mount(volume, "/")
+        guest.btrfs_filesystem_resize("/")
         guest.btrfs_subvolume_snapshot("/", f"/{SUBVOLUME}")
         for name in guest.ls("/"):
             if name != SUBVOLUME:
                 guest.rm_rf(f"/{name}")
-        guest.umount_all()
-        guest.cryptsetup_open("/dev/sda3", PASSPHRASE, VOLUME)
-        # Whole: what is left out of a container reads as noise, and parts of the file system's nodes are zeros.
-        guest.copy_device_to_device("/dev/sdb", f"/dev/mapper/{VOLUME}")
-        if guest.blockdev_getsize64(f"/dev/mapper/{VOLUME}") < root.size * MIB:
-            raise RuntimeError("the container is smaller than what is in it")
