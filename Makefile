@@ -75,7 +75,7 @@ cluster: bootstrap ## start Kubernetes with CDI on this machine, and with KUBEVI
 .PHONY: cluster-down
 cluster-down: ## remove it and every trace of it
 	@if [ -x $(PYTHON) ]; then $(CLUSTER) down; \
-	elif [ -e "$(CACHE)/cluster/run" ]; then echo "there is a cluster and no .venv: run make bootstrap first"; exit 1; fi
+	elif [ -e "$(CACHE)/cluster/run" ] || [ -e "$(CACHE)/cluster/spare" ]; then echo "there is a cluster and no .venv: run make bootstrap first"; exit 1; fi
 
 .PHONY: clean
 clean: ## remove what tools left in the checkout

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import cluster, convert, images, repair, scale, table
+from hyper2kvm import accelerator
 from lab.product import REPOSITORY
 
 RESULTS = Path(__file__).parent / "results"
@@ -41,8 +42,9 @@ def _machine() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 30
+    guests = {"kvm": "guests with KVM", "tcg": "guests emulated"}[accelerator.proven()]
     load = f"load {os.getloadavg()[0]:.1f} at the end"
-    return f"{os.cpu_count()} x {model}, {memory} GiB, Linux {platform.release()}, {load}"
+    return f"{os.cpu_count()} x {model}, {memory} GiB, Linux {platform.release()}, {guests}, {load}"
 
 
 if __name__ == "__main__":

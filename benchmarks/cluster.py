@@ -6,10 +6,9 @@ from statistics import median
 
 from lab.cluster import addons, lifecycle
 from lab.cluster.cluster import Cluster
-from lab.cluster.layout import Layout
+from lab.cluster.layout import SPARE
 
 _ROUNDS = 3
-_SPARE = Layout("spare", 19)
 
 
 def measure(_: Path) -> dict[str, object]:
@@ -19,10 +18,11 @@ def measure(_: Path) -> dict[str, object]:
 
 
 def _start() -> float:
-    cluster = Cluster(_SPARE)
+    cluster = Cluster(SPARE)
     cluster.down()
     began = time.monotonic()
-    cluster.up(addons.CDI)
-    seconds = time.monotonic() - began
-    cluster.down()
-    return seconds
+    try:
+        cluster.up(addons.CDI)
+        return time.monotonic() - began
+    finally:
+        cluster.down()

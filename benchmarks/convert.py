@@ -101,6 +101,8 @@ def _copied_again(options: dict[str, object], folder: Path, share: float) -> flo
         partial = target / ".target.raw.partial"
         with subprocess.Popen(_command(uri, target), stdout=subprocess.DEVNULL) as process:
             while not (partial.exists() and partial.stat().st_blocks * 512 > DATA * share):
+                if process.poll() is not None:
+                    raise RuntimeError(f"the copy ended with {process.returncode} before it could be killed")
                 time.sleep(0.005)
             process.kill()
         there = _chunks(partial) * CHUNK

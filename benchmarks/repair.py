@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from statistics import median
 
+from hyper2kvm import accelerator
 from lab.command import H2K
 from lab.guests.build import ensure_guest
 
@@ -54,7 +55,8 @@ def _fix(source: Path, folder: Path) -> float:
 
 def _virt_v2v(disk: Path, folder: Path) -> tuple[float, bool]:
     """Seconds, and whether it ended by itself."""
-    environment = os.environ | {"LIBGUESTFS_BACKEND": "direct", "LIBGUESTFS_BACKEND_SETTINGS": "force_tcg"}
+    settings = f"force_{accelerator.proven()}"
+    environment = os.environ | {"LIBGUESTFS_BACKEND": "direct", "LIBGUESTFS_BACKEND_SETTINGS": settings}
     with tempfile.TemporaryDirectory(dir=folder) as target:
         command = ["virt-v2v", "-i", "disk", str(disk), "-o", "local", "-os", target]
         started = time.monotonic()

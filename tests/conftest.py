@@ -10,9 +10,6 @@ from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-# A shell ignores SIGINT for what it starts in the background, and so would every program that a test interrupts.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
 # How long an example takes says how busy the machine is.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")

@@ -213,7 +213,7 @@ def test_an_operator_of_some_namespaces_has_no_rights_in_others(operator, projec
 def node_folder(cluster: Cluster, tiny_disk) -> Iterator[Path]:
     """A folder of the node, which is one of the host, with a disk image in it."""
     folder = cluster.layout.folder / "exports"
-    folder.mkdir(mode=0o755)
+    folder.mkdir(mode=0o755, exist_ok=True)
     shutil.copy(tiny_disk, folder / "tiny.qcow2")
     yield folder
     assert (folder / "tiny.qcow2").read_bytes() == tiny_disk.read_bytes()

@@ -182,7 +182,7 @@ def test_an_api_server_that_is_away_for_30_seconds_is_waited_for(operator, sourc
     reach(source, "tiny", "Inspect")
     before = operator.process()
     source.cluster.pause_apiserver(30)
-    source.cluster.stop_apiserver(20)
+    source.cluster.stop_apiserver(8)
     finished_cleanly(source, "tiny")
     assert operator.process() == before
 

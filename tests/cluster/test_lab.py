@@ -13,7 +13,7 @@ from hyper2kvm.run import run
 from hyper2kvm_api.errors import HostError
 from lab.cluster import health, kernel, namespace, toolchain, traces, volumes
 from lab.cluster.cluster import Cluster
-from lab.cluster.layout import Layout
+from lab.cluster.layout import SPARE
 from lab.scenario.objects import claim, pod
 from lab.scenario.project import Project
 
@@ -243,19 +243,21 @@ def devices(cluster: Cluster) -> set[tuple[Path, tuple[int, int]]]:
 @pytest.mark.alone
 @pytest.mark.parametrize("killed", [(), ("containerd", "kubelet", "provisioner")], ids=["whole", "killed"])
 def test_a_cluster_leaves_no_trace(killed):
-    spare = Cluster(Layout("spare", 19))
+    spare = Cluster(SPARE)
     spare.down()
     before = host()
-    spare.up()
-    spare.apply(claim("data", "lab-immediate", "64Mi"), claim("disk", "lab-block", "64Mi", "Block"))
-    script = "echo hi > /volumes/data/file; exec sleep 1000"
-    spare.apply(shell(spare, "sleeper", script, "data", device="disk"))
-    spare.wait("pod", "sleeper", "status.phase", "Running")
-    processes = namespace.members(namespace.find(spare.layout))
-    attached = devices(spare)
-    for component in killed:
-        os.kill(spare.process(component), signal.SIGKILL)
-    spare.down()
+    try:
+        spare.up()
+        spare.apply(claim("data", "lab-immediate", "64Mi"), claim("disk", "lab-block", "64Mi", "Block"))
+        script = "echo hi > /volumes/data/file; exec sleep 1000"
+        spare.apply(shell(spare, "sleeper", script, "data", device="disk"))
+        spare.wait("pod", "sleeper", "status.phase", "Running")
+        processes = namespace.members(namespace.find(spare.layout))
+        attached = devices(spare)
+        for component in killed:
+            os.kill(spare.process(component), signal.SIGKILL)
+    finally:
+        spare.down()
     assert traces.remaining(spare.layout) == []
     assert [pid for pid in processes if Path(f"/proc/{pid}").exists()] == []
     assert len(attached) == 3

@@ -24,8 +24,8 @@ WITH_OBJECTS = [page for page in pages() if page.objects]
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_is_planned(operator, project, path):
-    """Nothing that it names is there: the operator takes its specification, and has the source looked for."""
+def test_an_example_is_planned(operator, kubevirt_cluster, project, path):
+    """Its source is not there: the operator takes its specification, and has the source looked for."""
     project.kubectl("apply", f"--filename={path}")
     applied = [one["metadata"]["name"] for one in project.items(KIND)]
     assert applied

@@ -20,7 +20,7 @@ TROUBLES = {
     "no-file": ("nowhere.ova", {}, "SourceNotFound", "nowhere.ova"),
     "half-a-file": ("half.qcow2", {}, "ImageTruncated", "half.qcow2"),
     "wrong-format": ("tiny.qcow2", {"source": {"files": {"format": "vmdk"}}}, "ImageFormatMismatch", "tiny.qcow2"),
-    "no-class": ("tiny.qcow2", {"target": {"disks": {"storageClassName": "fast"}}}, "StorageClassMissing", "fast"),
+    "no-class": ("tiny.qcow2", {"target": {"disks": {"storageClassName": "quick"}}}, "StorageClassMissing", "quick"),
     "no-secret": (
         "tiny.qcow2",
         {"guest": {"keys": {"secretName": "keys"}}},

@@ -82,8 +82,9 @@ def ensure_environment() -> None:
         HostError: pip or venv failed; the message quotes them.
     """
     folder = _folder()
-    if not (folder / "bin/python").exists():
-        shutil.rmtree(folder, ignore_errors=True)
+    if not _whole(folder):
+        if folder != LINK:
+            shutil.rmtree(folder, ignore_errors=True)
         _run("a Python environment", PYTHON, "-m", "venv", "--system-site-packages", str(folder))
     for step in STEPS:
         stamp = folder / f"{step.name}.sha256"
@@ -97,6 +98,12 @@ def ensure_environment() -> None:
         LINK.symlink_to(folder)
         (folder / _OWNER).write_text(str(REPOSITORY))
         _forget_others(folder)
+
+
+def _whole(folder: Path) -> bool:
+    """Whether an environment was made to its end: that it sees Debian's packages is the last thing that venv writes."""
+    settings = folder / "pyvenv.cfg"
+    return settings.exists() and "include-system-site-packages = true" in settings.read_text()
 
 
 def _forget_others(used: Path) -> None:

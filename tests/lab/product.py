@@ -117,6 +117,8 @@ def _archive(name: str, reference: str) -> Path:
     if archive.exists():
         return archive
     with alone(BUILDS, "whoever else builds images"):
+        if archive.exists():  # another process may have built it while this one waited
+            return archive
         for older in folder.glob(f"hyper2kvm-{name}-*"):
             older.unlink()
         trim_build_storage()

@@ -8,11 +8,11 @@ from pathlib import Path
 # Run as a folder, Python puts this folder first on the path; the package's parent belongs there.
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from lab.cluster import addons, cgroups, lifecycle, namespace  # noqa: E402 -- after the path
+from lab.cluster import addons, cgroups, lifecycle, namespace, traces  # noqa: E402 -- after the path
 from lab.cluster.addons import Addon  # noqa: E402
 from lab.cluster.binaries import HELM, KUBERNETES, ensure_built  # noqa: E402
 from lab.cluster.kubectl import Kubectl  # noqa: E402
-from lab.cluster.layout import Layout  # noqa: E402
+from lab.cluster.layout import RUN, SPARE, Layout  # noqa: E402
 from lab.cluster.progress import exit_code, say  # noqa: E402
 
 
@@ -26,20 +26,21 @@ def main(arguments: list[str]) -> int:
         command = commands.add_parser(name, help=text)
         command.add_argument("--kubevirt", action="store_true", help="with KubeVirt")
         command.add_argument("--without-cdi", action="store_true", help="without CDI")
-    commands.add_parser("down", help="remove the cluster and every trace of it")
+    commands.add_parser("down", help="remove the cluster, and one that a killed test left, with every trace")
     commands.add_parser("status", help="say whether it runs")
     commands.add_parser("kubectl", help="kubectl with the cluster's kubeconfig")
     commands.add_parser("helm", help="helm with the cluster's kubeconfig")
     options = parser.parse_args(arguments)
-    layout = Layout()
     if options.command == "up":
-        lifecycle.up(layout, _addons(options))
+        lifecycle.up(RUN, _addons(options))
     elif options.command == "prepare":
         lifecycle.prepare(_addons(options))
     elif options.command == "down":
-        lifecycle.down(layout)
+        if traces.remaining(SPARE):
+            lifecycle.down(SPARE)
+        lifecycle.down(RUN)
     else:
-        return _status(layout)
+        return _status(RUN)
     return 0
 
 
@@ -62,7 +63,7 @@ def _become(program: str, arguments: list[str]) -> int:
     group = HELM if program == "helm" else KUBERNETES
     ensure_built(group)
     path = str(group.program(program))
-    kubectl = Kubectl(Layout().kubeconfig)
+    kubectl = Kubectl(RUN.kubeconfig)
     environment = {**os.environ, **kubectl.environment, "KUBECONFIG": str(kubectl.kubeconfig)}
     os.execve(path, [path, *arguments], environment)  # noqa: S606 -- the user's own arguments
 

@@ -1,6 +1,8 @@
 """Debian as the lowest layer of images, made by mmdebstrap and cached."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +11,9 @@ from lab.cluster.layout import CACHE
 from lab.cluster.progress import run_long
 
 _LEFT_OUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")
+
+_ALONE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+"""Whatever mmdebstrap mounts and starts ends with it, even when it is killed."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ HYPERVISOR = Base(
 
 
 def ensure_base(base: Base) -> Path:
-    """The base's tar, made when it is not cached.
+    """The base's tar, made when it is not cached. Call it while holding BUILDS.
 
     Raises:
         HostError: ProgramFailed with mmdebstrap's last lines.
@@ -90,8 +95,28 @@ def ensure_base(base: Base) -> Path:
         return base.path
     base.path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = base.path.with_suffix(".unfinished.tar")
+    with _scratch() as scratch:
+        _mmdebstrap(base, unfinished, scratch)
+    shutil.move(unfinished, base.path)
+    return base.path
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for what is in between. That of a run that was killed goes first."""
+    folder = CACHE / "cluster" / "bases" / "unpacked"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _mmdebstrap(base: Base, target: Path, scratch: Path) -> None:
     run_long(
         [
+            *_ALONE,
             "mmdebstrap",
             "--mode=root",
             "--variant=minbase",
@@ -99,11 +124,10 @@ def ensure_base(base: Base) -> Path:
             *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
             *([f"--include={','.join(base.packages)}"] if base.packages else []),
             base.suite,
-            str(unfinished),
+            str(target),
         ],
         what=f"Debian {base.suite} with {len(base.packages)} packages",
         log=base.path.with_suffix(".log"),
         deadline=900,
+        environment={"TMPDIR": str(scratch)},
     )
-    shutil.move(unfinished, base.path)
-    return base.path

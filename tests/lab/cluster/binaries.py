@@ -204,8 +204,9 @@ def _build(group: Group) -> None:
         environment={**environment(), **cgo},
     )
     _keep_sources(go, group, unfinished / "sources")
-    for older in folder.parent.glob(f"{group.name}-????????????"):
-        shutil.rmtree(older)
+    for other in folder.parent.glob(f"{group.name}-????????????*"):
+        if other.is_dir() and other != unfinished:  # older versions, and what a killed process left
+            shutil.rmtree(other)
     unfinished.rename(folder)
 
 

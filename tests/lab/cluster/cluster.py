@@ -15,7 +15,7 @@ from lab.cluster.addons import Addon
 from lab.cluster.containerfiles import Build, build_image
 from lab.cluster.health import wait_until_healthy
 from lab.cluster.kubectl import Kubectl
-from lab.cluster.layout import Layout
+from lab.cluster.layout import RUN, Layout
 from lab.cluster.progress import wait_for
 
 
@@ -27,9 +27,9 @@ class Cluster:
         kubectl: kubectl as its administrator.
     """
 
-    def __init__(self, layout: Layout | None = None) -> None:
+    def __init__(self, layout: Layout = RUN) -> None:
         """A cluster that runs already, or that `up` starts."""
-        self.layout = layout or Layout()
+        self.layout = layout
         self.kubectl = Kubectl(self.layout.kubeconfig)
 
     @property

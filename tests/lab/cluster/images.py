@@ -96,7 +96,8 @@ def ensure_packed(images: ImageSet) -> Path:
     """The archive of a set, packed when it is not cached. Older ones of the same name go."""
     if not images.path.exists():
         with alone(BUILDS, "whoever else packs images"):
-            _pack(images)
+            if not images.path.exists():  # another process may have packed it while this one waited
+                _pack(images)
     return images.path
 
 
@@ -111,9 +112,9 @@ def _pack(images: ImageSet) -> None:
     unfinished = images.path.with_suffix(".unfinished")
     named = [replace(image, reference=images.reference(image.reference)) for image in images.images]
     write_archive(unfinished, layers, named)
-    upper.unlink(missing_ok=True)
-    for older in images.path.parent.glob(f"{images.name}-????????????.tar"):
-        older.unlink()
+    for other in images.path.parent.glob(f"{images.name}-????????????.*"):
+        if other != unfinished:  # older versions, and what a killed process left
+            other.unlink()
     unfinished.rename(images.path)
     say(f"packed {images.name}: {images.path.stat().st_size >> 20} MiB")
 

@@ -100,6 +100,11 @@ class Kubectl:
             value = value.get(part) if isinstance(value, dict) else None
         return "" if value is None else str(value)
 
+    def image(self, deployment: str, namespace: str) -> str:
+        """The image of a Deployment's first container; empty when there is no such Deployment."""
+        found = self.get("deployment", deployment, namespace)
+        return str(found["spec"]["template"]["spec"]["containers"][0]["image"]) if found else ""
+
 
 def caches(folder: Path) -> dict[str, str]:
     """Variables that make kubectl and Helm write into a folder instead of the user's home."""

@@ -12,11 +12,13 @@ NAMESPACE = "kubevirt"
 
 
 def install(kubectl: Kubectl) -> None:
-    """Install KubeVirt's operator and ask it for KubeVirt.
+    """Install KubeVirt's operator and ask it for KubeVirt. Does nothing where these very images are deployed.
 
     Raises:
         HostError: ProgramFailed with the API server's refusal; ProgramTimedOut.
     """
+    if deployed(kubectl) and kubectl.image("virt-operator", NAMESPACE) == kubevirt().reference("virt-operator"):
+        return
     # virt-operator's and virt-api's pods prefer or require nodes of the control plane.
     kubectl("label", "node", NODE, "node-role.kubernetes.io/control-plane=", "--overwrite")
     kubectl.make_namespace(NAMESPACE)

@@ -115,3 +115,10 @@ class Layout:
     def api_server(self) -> str:
         """URL of the API server, reachable from the host and from the node."""
         return f"https://{self.node_address}:6443"
+
+
+RUN = Layout()
+"""The cluster of demonstrations and tests."""
+
+SPARE = Layout("spare", 19)
+"""A second one beside it, for who measures or tests how clusters come and go."""

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hyper2kvm.run import run
@@ -19,6 +19,7 @@ PACKAGES = {
     "iptables": "kube-proxy's Services",
     "conntrack": "kube-proxy forgets connections of ended pods with it",
     "iproute2": "the veth pair into the cluster",
+    "procps": "sysctl, for the node's network",
     "e2fsprogs": "file systems of the volumes",
     "mount": "losetup, for the volumes",
     "openssl": "keys and certificates",
@@ -36,11 +37,18 @@ SERVICES = {"etcd-server": "etcd", "containerd": "containerd", "prometheus": "pr
 _POLICY = Path("/usr/sbin/policy-rc.d")
 """Asked by Debian's packages before they start a service (invoke-rc.d(8)); exit code 101 forbids it."""
 
+_FORBIDDEN = "#!/bin/sh\n# Of hyper2kvm's lab, while it installs packages.\nexit 101\n"
+"""By which a policy is known that a killed installation has left behind."""
+
 _SYSTEMD = Path("/run/systemd/system")
 """Exists where systemd runs (sd_booted(3))."""
 
 _INSTALL = ("--no-remove", "--no-install-recommends")
 """Nothing that the machine has is given up: Docker's containerd.io, for one, would go for containerd."""
+
+_QUIET = {"DEBIAN_FRONTEND": "noninteractive"}
+_WAITING = ("-o", "DPkg::Lock::Timeout=300")
+"""A machine that has just started installs its own updates for a while (apt-daily-upgrade.service)."""
 
 
 def missing(packages: Iterable[str]) -> list[str]:
@@ -79,13 +87,17 @@ def install(packages: Sequence[str]) -> None:
         )
     log = CACHE / "cluster" / "apt.log"
     with _services_stay_down():
+        # apt refuses to work where an installation was killed half-way. It says so itself where this does not help.
+        with suppress(HostError):
+            resume = ["dpkg", "--configure", "-a"]
+            run_long(resume, what=" ".join(resume), log=log, deadline=300, environment=_QUIET)
         run_long(["apt-get", "update"], what="apt-get update", log=log, deadline=300)
         run_long(
-            ["apt-get", "install", "--yes", *_INSTALL, *packages],
+            ["apt-get", "install", "--yes", *_WAITING, *_INSTALL, *packages],
             what=f"apt-get install {' '.join(packages)}",
             log=log,
-            deadline=900,
-            environment={"DEBIAN_FRONTEND": "noninteractive"},
+            deadline=1200,
+            environment=_QUIET,
             hint="Nothing was removed. See what is in the way with `apt-get install --simulate` and the same packages.",
         )
     services = [SERVICES[package] for package in packages if package in SERVICES]
@@ -95,10 +107,10 @@ def install(packages: Sequence[str]) -> None:
 
 @contextmanager
 def _services_stay_down() -> Iterator[None]:
-    if _POLICY.exists():
+    if _POLICY.exists() and _POLICY.read_text(errors="replace") != _FORBIDDEN:
         yield
         return
-    _POLICY.write_text("#!/bin/sh\nexit 101\n")
+    _POLICY.write_text(_FORBIDDEN)
     _POLICY.chmod(0o755)
     try:
         yield

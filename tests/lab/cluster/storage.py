@@ -52,4 +52,7 @@ CLASSES = (
     StorageClass("lab-wait", "WaitForFirstConsumer", "Filesystem", default=True),
     StorageClass("lab-immediate", "Immediate", "Filesystem"),
     StorageClass("lab-block", "WaitForFirstConsumer", "Block"),
+    StorageClass("fast", "WaitForFirstConsumer", "Filesystem"),
+    StorageClass("fast-block", "WaitForFirstConsumer", "Block"),
 )
+"""Those of the lab's own, and those that manifests/examples and the documentation name."""

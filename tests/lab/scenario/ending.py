@@ -10,16 +10,13 @@ from lab.scenario.project import Project
 _CONDITIONS = ("Planned", "Provisioned", "Converted", "Validated", "HandedOff", "Ready")
 
 
-def finished_cleanly(
-    project: Project, *names: str, kept: Iterable[str] = (), cdi: bool = True, deadline: float = 400
-) -> Json:
+def finished_cleanly(project: Project, *names: str, kept: Iterable[str] = (), deadline: float = 400) -> Json:
     """Migrations succeed; their disks hold what the sources held, and outlive them alone. The last one's status.
 
     Args:
         project: where they are.
         names: all migrations of the namespace.
         kept: what else is to be there when they are gone, as `kind/name`.
-        cdi: whether the disks are CDI's DataVolumes.
         deadline: seconds for each.
     """
     assert names
@@ -27,9 +24,9 @@ def finished_cleanly(
     status: Json = {}
     for name in names:
         status = project.wait_phase(name, "Succeeded", deadline=deadline)
-        disks += _succeeded(project, name, status, cdi=cdi)
-        project.delete(name)
-    volumes = [f"datavolume/{disk}" for disk in disks if cdi]
+        disks += _succeeded(project, name, status)
+    project.delete(*names, deadline=120 + 5 * len(names))
+    volumes = [f"datavolume/{disk}" for disk in disks]
     assert project.leftovers([*kept, *volumes, *(f"persistentvolumeclaim/{disk}" for disk in disks)]) == []
     assert project.source_is_unchanged()
     return status
@@ -65,7 +62,7 @@ def failed(project: Project, name: str, reason: str, words: str = "") -> Json:
     return failure
 
 
-def _succeeded(project: Project, name: str, status: Json, *, cdi: bool) -> list[str]:
+def _succeeded(project: Project, name: str, status: Json) -> list[str]:
     """A migration's status, its disks and their content are those of a success; the names of its disks."""
     assert {type_: one["status"] for type_, one in _conditions(status).items()} == dict.fromkeys(_CONDITIONS, "True")
     assert "failure" not in status
@@ -74,11 +71,8 @@ def _succeeded(project: Project, name: str, status: Json, *, cdi: bool) -> list[
     for disk, claim in zip(status["disks"], claims, strict=True):
         assert disk["handedOff"]
         assert disk["digest"]
-        assert (
-            project.cluster.kubectl.field("persistentvolumeclaim", claim, "status.phase", project.namespace) == "Bound"
-        )
-        if cdi:
-            assert project.cluster.kubectl.field("datavolume", claim, "status.phase", project.namespace) == "Succeeded"
+        for kind, phase in (("persistentvolumeclaim", "Bound"), ("datavolume", "Succeeded")):
+            assert project.cluster.kubectl.field(kind, claim, "status.phase", project.namespace) == phase
     path = (project.get("virtualmachinemigration", name) or {})["spec"]["source"]["files"]["path"]
     if path.endswith(".qcow2"):
         (claim,) = claims

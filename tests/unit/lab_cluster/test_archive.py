@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import tarfile
 
+from lab.cluster import images
 from lab.cluster.archive import Entry, Image, file_capability, write_archive, write_layer
 
 
@@ -49,3 +50,16 @@ def test_an_archives_images_share_their_layers(tmp_path):
         assert json.loads(content[one["Config"]])["rootfs"]["diff_ids"] == [f"sha256:{digest}"]
     assert json.loads(content[manifest[0]["Config"]])["config"]["User"] == "1001"
     assert len(content) == 4
+
+
+def test_packing_leaves_neither_older_versions_nor_what_a_killed_process_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "CACHE", tmp_path)
+    monkeypatch.setitem(images._UPPER_LAYERS, "pause", lambda: [Entry("pause", b"program")])
+    wanted = images.pause()
+    folder = wanted.path.parent
+    folder.mkdir(parents=True)
+    for left in ("pause-000000000000.tar", "pause-000000000000.layer", "pause-111111111111.unfinished"):
+        (folder / left).touch()
+    (folder / "tools-000000000000.tar").touch()
+    images._pack(wanted)
+    assert sorted(path.name for path in folder.iterdir()) == [wanted.path.name, "tools-000000000000.tar"]

@@ -2,10 +2,10 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from lab.cluster.layout import Layout
+from lab.cluster.layout import RUN, SPARE, Layout
 
 
-@pytest.mark.parametrize("layout", [Layout(), Layout("spare", 19)])
+@pytest.mark.parametrize("layout", [RUN, SPARE])
 def test_addresses_are_of_a_test_network_and_do_not_overlap(layout):
     assert not layout.pods.overlaps(layout.services)
     for address in (layout.host_address, layout.node_address):
@@ -16,7 +16,7 @@ def test_addresses_are_of_a_test_network_and_do_not_overlap(layout):
 
 
 def test_two_clusters_share_nothing_on_the_machine():
-    one, other = Layout(), Layout("spare", 19)
+    one, other = RUN, SPARE
     for name in ("folder", "before", "lock", "link", "cgroup", "network"):
         assert getattr(one, name) != getattr(other, name)
 

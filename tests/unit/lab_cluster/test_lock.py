@@ -1,6 +1,6 @@
 import threading
 
-from lab.cluster import binaries
+from lab.cluster import binaries, images
 from lab.cluster.binaries import Group
 from lab.cluster.lock import alone
 
@@ -51,3 +51,28 @@ def test_two_builds_do_not_take_each_others_caches_away(tmp_path, monkeypatch):
         builder.join()
     assert lost == []
     assert all(group.folder.exists() for group in groups)
+
+
+def test_of_two_who_want_the_same_images_one_packs_them(tmp_path, monkeypatch):
+    """The other one would take the archive away while it is loaded."""
+    monkeypatch.setattr(images, "CACHE", tmp_path)
+    monkeypatch.setattr(images, "BUILDS", tmp_path / "lock")
+    packed, both = [], threading.Barrier(2)
+
+    def pack(wanted: images.ImageSet) -> None:
+        packed.append(wanted.name)
+        threading.Event().wait(0.1)
+        wanted.path.parent.mkdir(parents=True)
+        wanted.path.touch()
+
+    def ensure() -> None:
+        both.wait()
+        images.ensure_packed(images.tools())
+
+    monkeypatch.setattr(images, "_pack", pack)
+    packers = [threading.Thread(target=ensure) for _ in range(2)]
+    for packer in packers:
+        packer.start()
+    for packer in packers:
+        packer.join()
+    assert packed == ["tools"]

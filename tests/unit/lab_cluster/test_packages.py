@@ -15,7 +15,7 @@ def apt(tmp_path, monkeypatch):
     called = tmp_path / "called"
 
     def end(message: str, code: int) -> None:
-        for name in ("apt-get", "systemctl"):
+        for name in ("apt-get", "dpkg", "systemctl"):
             program = tmp_path / "bin" / name
             program.parent.mkdir(exist_ok=True)
             program.write_text(
@@ -56,6 +56,23 @@ def test_services_may_start_again_after_an_installation_that_failed(apt, tmp_pat
         packages.install(["containerd"])
     assert "missing" not in caught.value.message
     assert not (tmp_path / "policy-rc.d").exists()
+
+
+def test_a_policy_that_a_killed_installation_left_goes_and_one_of_the_machines_own_stays(apt, tmp_path):
+    policy = tmp_path / "policy-rc.d"
+    policy.write_text(packages._FORBIDDEN)
+    packages.install(["containerd"])
+    assert not policy.exists()
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    packages.install(["containerd"])
+    assert policy.read_text() == "#!/bin/sh\nexit 101\n"
+
+
+def test_an_installation_that_was_killed_is_taken_up_again(apt):
+    """apt: "dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem"."""
+    packages.install(["containerd"])
+    programs = [line.split()[0] for line in apt.called.read_text().splitlines()]
+    assert programs[:3] == ["dpkg", "apt-get", "apt-get"]
 
 
 def test_a_package_that_debian_does_not_have_is_missing():

@@ -5,10 +5,10 @@ import pytest
 import yaml
 
 from lab.cluster import configuration, network, services
-from lab.cluster.layout import Layout
+from lab.cluster.layout import RUN, Layout
 from lab.product import REPOSITORY
 
-LAYOUT = Layout()
+LAYOUT = RUN
 NODE = services.node(LAYOUT)
 
 
