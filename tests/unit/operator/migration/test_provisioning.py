@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from hyper2kvm_api.migration import Phase
@@ -9,10 +11,13 @@ from hyper2kvm_operator.reconcile.migration.decision import (
     Ensure,
 )
 from unit.operator.situations import (
+    DISKS,
     IMPORT,
+    KEY,
     claim,
     kinds,
     make_spec,
+    make_status,
     observed,
 )
 
@@ -31,6 +36,25 @@ def test_an_import_writes_to_claims_of_its_own():
     decision = decide(observed(Phase.PROVISIONING, make_spec(**IMPORT)))
     names = [name for kind, name in kinds(decision, Ensure) if kind == "PersistentVolumeClaim"]
     assert names == ["web01-disk0-artifact", "web01-disk1-artifact", "web01-workspace"]
+
+
+@pytest.mark.parametrize("length", [40, 52, 57, 63, 200])
+@pytest.mark.parametrize("spec", [{}, IMPORT], ids=["adopt", "import"])
+def test_each_disk_has_a_claim_and_a_volume_of_its_own_however_long_the_name_is(length, spec):
+    key = replace(KEY, name="w" * length)
+    disks = [disk.replaced(claim_name=key.child(f"disk{n}")) for n, disk in enumerate(DISKS)]
+    o = observed(spec=make_spec(**spec), status=make_status(Phase.CONVERTING, disks=disks), key=key)
+    claims = [
+        name for kind, name in kinds(decide(replace(o, status=o.status.replaced(phase=Phase.PROVISIONING))), Ensure)
+    ]
+    assert len(set(claims)) == 3
+    (job,) = (action.value for action in decide(o).actions if isinstance(action, Ensure))
+    volumes = job["spec"]["template"]["spec"]["volumes"]
+    names = [volume["name"] for volume in volumes]
+    mounted = {volume["persistentVolumeClaim"]["claimName"] for volume in volumes if "persistentVolumeClaim" in volume}
+    assert len(set(names)) == len(names)
+    assert max(map(len, [*claims, *names])) <= 63
+    assert mounted == {*claims, "exports"}
 
 
 GIB = 1 << 30

@@ -3,6 +3,7 @@
 from hyper2kvm_api.errors import SpecError
 from hyper2kvm_api.machine import Machine
 from hyper2kvm_api.migration import Phase, VirtualMachineMigrationSpec
+from hyper2kvm_api.names import disk_suffix
 from hyper2kvm_api.options import Handoff, VolumeMode
 from hyper2kvm_api.plan import Plan
 from hyper2kvm_api.resolve import Places, resolve
@@ -22,9 +23,6 @@ from hyper2kvm_operator.reconcile.migration.decision import (
 )
 from hyper2kvm_operator.reconcile.migration.observed import ClaimState, Observed
 from hyper2kvm_operator.reconcile.migration.phases.pending import handoff
-
-ARTIFACT = "artifact"
-"""Suffix of claims that hold a finished image which is not KubeVirt's disk itself."""
 
 
 def decide(o: Observed) -> Decision:
@@ -77,8 +75,8 @@ def target_volumes(o: Observed, spec: VirtualMachineMigrationSpec) -> tuple[Targ
     mode = volume_mode(options) if adopted else VolumeMode.FILESYSTEM
     file = "disk.img" if adopted else f"disk.{options.format.value}"
     return tuple(
-        TargetVolume(disk.id, disk.claim_name if adopted else artifact(disk.claim_name), mode, file)
-        for disk in o.status.disks
+        TargetVolume(disk.id, disk.claim_name if adopted else o.key.child(artifact_suffix(index)), mode, file)
+        for index, disk in enumerate(o.status.disks)
         if disk.claim_name is not None
     )
 
@@ -100,6 +98,6 @@ def claims(o: Observed, spec: VirtualMachineMigrationSpec, machine: Machine) -> 
     ]
 
 
-def artifact(claim: str) -> str:
-    """The name of the claim of a finished image that CDI imports into `claim`, or that stays."""
-    return f"{claim[: 63 - len(ARTIFACT) - 1].rstrip('-')}-{ARTIFACT}"
+def artifact_suffix(index: int) -> str:
+    """What is added to a migration's name for the claim of a finished image that CDI imports, or that stays."""
+    return f"{disk_suffix(index)}-artifact"
