@@ -119,12 +119,18 @@ def pod(*, running=False, age=10, **fields):
     return PodState(name="web01-convert-x", uid="uid-pod", created=created, running=running, **fields)
 
 
-def job(role="convert", outcome=JobOutcome.RUNNING, **fields):
-    return JobState(name=f"web01-{role}", uid=f"uid-{role}", outcome=outcome, **fields)
+def job(role="convert", outcome=JobOutcome.RUNNING, *, age=3600, **fields):
+    created = NOW - dt.timedelta(seconds=age)
+    return JobState(name=f"web01-{role}", uid=f"uid-{role}", created=created, outcome=outcome, **fields)
 
 
-def claim(name, owner=KEY.uid, **fields):
-    return ClaimState(name=name, uid=f"uid-{name}", owner=owner, bound=True, **fields)
+def claim(name, owner=KEY.uid, *, age=3600, **fields):
+    created = NOW - dt.timedelta(seconds=age)
+    return ClaimState(name=name, uid=f"uid-{name}", created=created, owner=owner, bound=True, **fields)
+
+
+WRITTEN = tuple(claim(disk.claim_name) for disk in DISKS)
+"""The claims that the convert Job has written."""
 
 
 def kinds(decision, action):

@@ -27,6 +27,7 @@ from unit.operator.situations import (
     DISKS,
     RESULT,
     SETTINGS,
+    WRITTEN,
     claim,
     condition,
     job,
@@ -179,8 +180,8 @@ def test_kvm_is_what_the_user_says_else_the_operator_else_what_nodes_offer(asked
 
 
 def test_a_result_that_is_lost_is_made_again():
-    done = job(outcome=JobOutcome.SUCCEEDED, pod=pod(exit_code=0))
-    o = observed(Phase.CONVERTING, convert_job=done)
+    done = job(outcome=JobOutcome.SUCCEEDED, pod=pod(exit_code=0, ended=True))
+    o = observed(Phase.CONVERTING, convert_job=done, claims=WRITTEN)
     decision = decide(o)
     assert kinds(decision, Delete) == [("Job", "web01-convert")]
     assert decide(later(o, decision, SETTINGS.start_deadline + 1)).status.failure.reason == "ResultLost"
@@ -190,14 +191,25 @@ def test_digests_that_a_verdict_has_no_room_for_come_from_the_report():
     report = {"converted": {"disks": [{"id": "scsi0:1", "digest": "from-report"}, {"id": "scsi0:0", "digest": "d0"}]}}
     few = RESULT.replaced(disks=RESULT.disks[:1])
     done = job(outcome=JobOutcome.SUCCEEDED, pod=pod(exit_code=0, result=few))
-    decision = decide(observed(Phase.CONVERTING, convert_job=done, report=(("report.json", json.dumps(report)),)))
+    decision = decide(
+        observed(Phase.CONVERTING, claims=WRITTEN, convert_job=done, report=(("report.json", json.dumps(report)),))
+    )
     assert [d.digest for d in decision.status.disks] == ["d0", "from-report"]
     assert condition(decision, "Converted").message.startswith("2 disks")
 
 
+@pytest.mark.parametrize("outcome", [JobOutcome.SUCCEEDED, JobOutcome.FAILED])
+def test_the_verdict_of_a_pod_is_waited_for_when_its_job_is_told_to_have_ended_first(outcome):
+    behind = job(outcome=outcome, trouble=Trouble("PodFailurePolicy", "exit code 7"), pod=pod(running=True))
+    decision = decide(observed(Phase.CONVERTING, convert_job=behind, claims=WRITTEN))
+    assert decision.status.phase is Phase.CONVERTING
+    assert not decision.actions
+    assert decision.requeue
+
+
 def test_success_leads_to_the_handoff():
     done = job(outcome=JobOutcome.SUCCEEDED, pod=pod(exit_code=0, result=RESULT))
-    decision = decide(observed(Phase.CONVERTING, convert_job=done, report=(("report.json", "{}"),)))
+    decision = decide(observed(Phase.CONVERTING, claims=WRITTEN, convert_job=done, report=(("report.json", "{}"),)))
     assert decision.status.phase is Phase.HANDING_OFF
     assert [d.digest for d in decision.status.disks] == ["d0", "d1"]
     assert decision.status.report == "web01-report"
@@ -231,15 +243,28 @@ def test_a_pod_without_a_verdict_still_has_a_reason(trouble, exit_reason, reason
 
 
 def test_a_job_of_an_older_plan_is_made_anew():
-    done = job(outcome=JobOutcome.SUCCEEDED, digest="of another plan", pod=pod(result=RESULT))
+    done = job(outcome=JobOutcome.SUCCEEDED, digest="of another plan", pod=pod(exit_code=0, result=RESULT))
     decision = decide(observed(Phase.CONVERTING, convert_job=done))
     assert kinds(decision, Delete) == [("Job", "web01-convert")]
     assert decision.status.phase is Phase.CONVERTING
 
 
+@pytest.mark.parametrize(
+    "there",
+    [WRITTEN[:1], (WRITTEN[0], claim("web01-disk1", age=60)), (WRITTEN[0], replace(WRITTEN[1], going=True))],
+    ids=["gone", "made anew", "going"],
+)
+def test_what_was_written_to_a_claim_that_is_gone_is_written_again(there):
+    """Else an empty disk would be handed off."""
+    done = job(outcome=JobOutcome.SUCCEEDED, pod=pod(exit_code=0, result=RESULT))
+    decision = decide(observed(Phase.CONVERTING, convert_job=done, claims=there))
+    assert decision.status.phase is Phase.PROVISIONING
+    assert kinds(decision, Delete) == [("Job", "web01-convert")]
+
+
 def test_a_dry_run_ends_with_its_report():
     status = make_status(Phase.CONVERTING, disks=[d.replaced(claim_name=None) for d in DISKS])
-    done = job(outcome=JobOutcome.SUCCEEDED, pod=pod(result=Result(outcome=Outcome.SUCCEEDED)))
+    done = job(outcome=JobOutcome.SUCCEEDED, pod=pod(exit_code=0, result=Result(outcome=Outcome.SUCCEEDED)))
     spec = make_spec(mode=Mode.PLAN)
     decision = decide(observed(spec=spec, status=status, convert_job=done, report=(("report.json", "{}"),)))
     assert decision.status.phase is Phase.SUCCEEDED
@@ -249,5 +274,5 @@ def test_a_dry_run_ends_with_its_report():
 def test_a_report_that_a_config_map_cannot_hold_is_told():
     done = job(outcome=JobOutcome.SUCCEEDED, pod=pod(exit_code=0, result=RESULT))
     report = (("report.json", "{}"), ("report.html", "x" * (1 << 20)))
-    decision = decide(observed(Phase.CONVERTING, convert_job=done, report=report))
+    decision = decide(observed(Phase.CONVERTING, claims=WRITTEN, convert_job=done, report=report))
     assert any("report.html" in one for one in decision.status.warnings)

@@ -105,6 +105,12 @@ def test_the_pods_own_verdict_is_the_failure():
     assert decision.status.failure == failure
 
 
+def test_a_verdict_that_is_not_told_yet_is_waited_for():
+    decision = decide(observed(Phase.PLANNING, plan_job=job("plan", JobOutcome.FAILED, pod=pod(running=True))))
+    assert decision.status.phase is Phase.PLANNING
+    assert decision.requeue
+
+
 def test_a_claim_that_is_going_is_not_in_the_way():
     neighbours = Neighbours(claims=(claim("web01-disk0", "of an earlier one", going=True),))
     assert decide(observed(Phase.PLANNING, **described(neighbours))).status.phase is Phase.PROVISIONING

@@ -79,6 +79,15 @@ def test_a_claim_that_was_made_for_an_earlier_spec_is_replaced(changes, spec):
     assert decision.requeue
 
 
+def test_with_a_disks_claim_goes_the_workspace_which_says_what_was_done_to_it():
+    old = claim("web01-disk0", storage_class="slow", requested=2 * GIB)
+    kept = claim("web01-disk1", storage_class="fast", requested=3 * GIB)
+    workspace = claim("web01-workspace", storage_class="fast", requested=4 * GIB)
+    spec = make_spec(target={"disks": {"storageClassName": "fast"}})
+    decision = decide(observed(Phase.PROVISIONING, spec, claims=(old, kept, workspace)))
+    assert [name for _, name in kinds(decision, Delete)] == ["web01-disk0", "web01-workspace"]
+
+
 @pytest.mark.parametrize("requested", [2 * GIB, None])
 def test_a_claim_that_fits_is_kept_with_what_is_on_it(requested):
     kept = claim("web01-disk0", storage_class="fast", requested=requested)

@@ -30,7 +30,14 @@ from hyper2kvm_operator.reconcile.migration.decision import (
 )
 from hyper2kvm_operator.reconcile.migration.observed import Abilities, JobOutcome, JobState, Observed
 from hyper2kvm_operator.reconcile.migration.phases.provisioning import make_plan, target_volumes
-from hyper2kvm_operator.reconcile.migration.phases.starting import LOOK_AGAIN, lost, not_started, remove, still_lost
+from hyper2kvm_operator.reconcile.migration.phases.starting import (
+    LOOK_AGAIN,
+    lost,
+    not_started,
+    remove,
+    still_lost,
+    untold_end,
+)
 from hyper2kvm_operator.reconcile.migration.progress import read_digests
 from hyper2kvm_operator.reconcile.migration.troubles import job_failure, pod_failure
 
@@ -46,8 +53,13 @@ def decide(o: Observed) -> Decision:
         return Decision(still_lost(o), _start(o, o.spec), requeue=LOOK_AGAIN)
     if job.outcome is JobOutcome.RUNNING:
         return not_started(o, job, "Converted") or _running(o, job)
+    waiting = untold_end(o, job)
+    if waiting is not None:
+        return waiting
     if _outdated(o, o.spec, job):
         return Decision(o.status, (remove(job),), requeue=1.0)
+    if job.outcome is JobOutcome.SUCCEEDED and not _holds(o, o.spec, job):
+        return Decision(enter(o, Phase.PROVISIONING, "preparing volumes again"), (remove(job),), requeue=1.0)
     return _ended(o, o.spec, job)
 
 
@@ -85,6 +97,12 @@ def _outdated(o: Observed, spec: VirtualMachineMigrationSpec, job: JobState) -> 
     if machine is None or any(disk.handed_off for disk in o.status.disks):
         return False
     return job.digest is not None and job.digest != plan_digest(make_plan(o, spec, machine))
+
+
+def _holds(o: Observed, spec: VirtualMachineMigrationSpec, job: JobState) -> bool:
+    """Whether the claims are those that the Job has written: one that was made after it is empty."""
+    made = {claim.name: claim.created for claim in o.claims if not claim.going}
+    return all(target.claim in made and made[target.claim] <= job.created for target in target_volumes(o, spec))
 
 
 def _running(o: Observed, job: JobState) -> Decision:

@@ -26,7 +26,7 @@ from hyper2kvm_operator.reconcile.migration.decision import (
 )
 from hyper2kvm_operator.reconcile.migration.observed import JobOutcome, Neighbours, Observed
 from hyper2kvm_operator.reconcile.migration.phases.pending import lacking
-from hyper2kvm_operator.reconcile.migration.phases.starting import lost, not_started, remove, still_lost
+from hyper2kvm_operator.reconcile.migration.phases.starting import lost, not_started, remove, still_lost, untold_end
 from hyper2kvm_operator.reconcile.migration.phases.wantedmachine import wanted_machine
 from hyper2kvm_operator.reconcile.migration.troubles import job_failure
 
@@ -42,10 +42,13 @@ def decide(o: Observed) -> Decision:
             Apply(Resources.CONFIG_MAP.value, request_config(o.key, o.migration)),
             Ensure(Resources.JOB.value, plan_job(o.key, o.spec, o.settings, request_name(o.key))),
         )
-    if o.plan_job.outcome is JobOutcome.FAILED:
-        return failed(o, job_failure(o.plan_job)).also(remove(o.plan_job))
     if o.plan_job.outcome is JobOutcome.RUNNING:
         return not_started(o, o.plan_job, "Planned") or Decision(still_lost(o), requeue=_LOOK_AGAIN)
+    waiting = untold_end(o, o.plan_job)
+    if waiting is not None:
+        return waiting
+    if o.plan_job.outcome is JobOutcome.FAILED:
+        return failed(o, job_failure(o.plan_job)).also(remove(o.plan_job))
     if o.machine is None:
         return lost(o, o.plan_job, "Planned")
     try:

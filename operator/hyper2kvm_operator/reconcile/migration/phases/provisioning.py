@@ -1,5 +1,7 @@
 """Provisioning: the claims of the targets and of the workspace, and the plan."""
 
+from collections.abc import Sequence
+
 from hyper2kvm_api.errors import SpecError
 from hyper2kvm_api.machine import Machine
 from hyper2kvm_api.migration import Phase, VirtualMachineMigrationSpec
@@ -7,7 +9,7 @@ from hyper2kvm_api.names import disk_suffix
 from hyper2kvm_api.options import Handoff, VolumeMode
 from hyper2kvm_api.plan import Plan
 from hyper2kvm_api.resolve import Places, resolve
-from hyper2kvm_operator.build.claims import disk_claim, volume_mode, workspace_claim
+from hyper2kvm_operator.build.claims import WORKSPACE, disk_claim, volume_mode, workspace_claim
 from hyper2kvm_operator.build.metadata import Json
 from hyper2kvm_operator.build.pod import QEMU_USER
 from hyper2kvm_operator.build.volumes import KEYS_FOLDER, SOURCE_FOLDER, TARGETS_FOLDER, TargetVolume
@@ -33,7 +35,7 @@ def decide(o: Observed) -> Decision:
     if machine is None:
         return Decision(enter(o, Phase.PENDING, "planning again"), requeue=0.0)
     wanted = [*claims(o, o.spec, machine), workspace_claim(o.key, o.spec.job.workspace)]
-    unfit = [claim for claim in o.claims if claim.going or any(not _fits(claim, one) for one in wanted)]
+    unfit = _unfit(o.claims, wanted, o.key.child(WORKSPACE))
     if unfit:
         message = f"replacing {', '.join(claim.name for claim in unfit)}, made for an earlier spec"
         removed = tuple(Delete(Resources.CLAIM.value, claim.name, claim.uid) for claim in unfit)
@@ -43,6 +45,14 @@ def decide(o: Observed) -> Decision:
         o, status, "Provisioned", holds=True, reason="ClaimsCreated", message=f"{len(machine.disks)} volumes requested"
     )
     return Decision(status, requeue=0.0).also(*(Ensure(Resources.CLAIM.value, claim) for claim in wanted))
+
+
+def _unfit(there: Sequence[ClaimState], wanted: Sequence[Json], workspace: str) -> list[ClaimState]:
+    """The claims to replace. With a disk's goes the workspace, which says of it what is no longer so."""
+    unfit = [claim for claim in there if claim.going or any(not _fits(claim, one) for one in wanted)]
+    if all(claim.name == workspace for claim in unfit):
+        return unfit
+    return [*unfit, *(claim for claim in there if claim.name == workspace and claim not in unfit)]
 
 
 def _fits(claim: ClaimState, wanted: Json) -> bool:
