@@ -94,7 +94,6 @@ class Loop:
         """One reconcile; returns whether it failed and is to be repeated after a pause."""
         migration = self._cache.get(Resources.MIGRATION.value, *key)
         if migration is None:
-            self.queue.forget(key)
             self._wake_waiting()
             return False
         try:

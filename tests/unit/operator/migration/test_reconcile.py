@@ -166,6 +166,21 @@ def test_an_error_that_stays_is_told_to_the_user(error, told):
     assert str(error.args[0] if isinstance(error, ValueError) else error.message) in failing.told[0][1]
 
 
+def test_one_that_takes_the_name_while_its_predecessor_is_missed_is_looked_at():
+    class Recreating(Cache):
+        """Of a migration that was deleted; another of its name is told of right then."""
+
+        def get(self, resource, namespace, name):
+            found = super().get(resource, namespace, name)
+            loop.queue.add((namespace, name))
+            return found
+
+    loop = Loop(Failing(ValueError()), Recreating(), Metrics(), workers=1, limit=1)
+    loop.queue.add(("moves", "web01"))
+    loop._reconcile(loop.queue.take(0))
+    assert loop.queue.take(0) == ("moves", "web01")
+
+
 def test_what_is_told_stands_in_the_status_until_a_look_succeeds():
     operator = Operator(migration())
     operator.reconciler.tell(operator.cache.get(MIGRATION, "moves", "web01"), Reason.OPERATOR_ERROR, "surprise")
