@@ -10,7 +10,7 @@ from hyper2kvm_api.migration import API_VERSION, Phase, VirtualMachineMigrationS
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_operator.kube.cache import Cache
 from hyper2kvm_operator.kube.client import KubeClient, KubeObject
-from hyper2kvm_operator.kube.errors import RefusedError
+from hyper2kvm_operator.kube.errors import RefusedError, UnreachableError
 from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.metrics import Metrics
 from hyper2kvm_operator.reconcile.migration.apply import ActionRefusedError, carry_out, record
@@ -74,7 +74,9 @@ class MigrationReconciler:
         """
         observed = self._observer.observe(migration, dt.datetime.now(dt.UTC))
         status = observed.status.replaced(progress=line(message), blocked=blocked(observed, str(reason), message))
-        status = summarised(observed, status)
+        # An edit that no look has come to counts as unseen: it is what starts a failed migration again.
+        seen = observed.status.observed_generation
+        status = summarised(observed, status).replaced(observed_generation=seen)
         if status != observed.stored:
             self._write(observed, migration, status)
 
@@ -106,13 +108,13 @@ class MigrationReconciler:
         self._cache.put(Resources.MIGRATION.value, written)
 
     def _record(self, observed: Observed, decision: Decision) -> None:
-        """Events are for people: one that is refused changes nothing."""
+        """Events are for people: one that cannot be recorded changes nothing."""
         for occurrence in decision.occurrences:
             try:
                 record(self._client, observed.key, occurrence, timestamp(observed.now))
-            except RefusedError as refusal:
+            except (RefusedError, UnreachableError) as error:
                 place = f"{observed.key.namespace}/{observed.key.name}"
-                _log.warning("an Event is refused: %s", refusal, extra={"migration": place})
+                _log.warning("an Event is not recorded: %s", error, extra={"migration": place})
 
     def _count(self, observed: Observed, decision: Decision) -> None:
         before, after = observed.status, decision.status

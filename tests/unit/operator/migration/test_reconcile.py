@@ -10,7 +10,7 @@ from hyper2kvm_api.migration import BootStatus
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_api.result import Outcome, Result, failure_of
 from hyper2kvm_operator.kube.cache import Cache
-from hyper2kvm_operator.kube.errors import RefusedError
+from hyper2kvm_operator.kube.errors import RefusedError, UnreachableError
 from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.metrics import Metrics
 from hyper2kvm_operator.reconcile.loop import Loop
@@ -73,9 +73,10 @@ def test_the_status_of_an_object_that_took_the_name_is_not_written():
     assert operator.status() == {}
 
 
-def test_events_that_are_refused_change_nothing():
+@pytest.mark.parametrize("error", [FORBIDDEN, UnreachableError("timed out")], ids=["refused", "silent"])
+def test_events_that_are_not_recorded_change_nothing(error):
     operator = Operator(migration())
-    operator.storage.refusals["POST", "Event"] = FORBIDDEN
+    operator.storage.refusals["POST", "Event"] = error
     operator.look()
     assert operator.status()["phase"] == "Planning"
 
@@ -189,6 +190,16 @@ def test_what_is_told_stands_in_the_status_until_a_look_succeeds():
     assert [one["message"] for one in status["conditions"] if one["type"] == "Ready"] == ["surprise"]
     operator.look()
     assert "blocked" not in operator.status()
+
+
+def test_an_edit_that_no_look_has_come_to_is_not_forgotten_over_what_is_told():
+    failure = {"reason": "BootFailed", "message": "emergency"}
+    status = {"phase": "Failed", "observedGeneration": 1, "failure": failure}
+    operator = Operator(migration(generation=2, status=status))
+    operator.reconciler.tell(operator.cache.get(MIGRATION, "moves", "web01"), Reason.REQUEST_REFUSED, "no")
+    assert operator.status()["blocked"]["reason"] == "RequestRefused"
+    operator.look()
+    assert operator.status()["phase"] == "Pending"
 
 
 def convert_job(*, failed=False):
