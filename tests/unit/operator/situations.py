@@ -82,6 +82,7 @@ def make_status(phase=None, *, since=5, **fields):
 
 def observed(phase=None, spec=None, *, since=5, status=None, **fields):
     spec = make_spec() if spec is None else spec
+    status = status or make_status(phase, since=since)
     base = Observed(
         key=KEY,
         generation=1,
@@ -94,12 +95,13 @@ def observed(phase=None, spec=None, *, since=5, status=None, **fields):
             "metadata": {"name": KEY.name, "namespace": KEY.namespace, "uid": KEY.uid},
             "spec": spec.to_object() if isinstance(spec, VirtualMachineMigrationSpec) else {"source": SOURCE},
         },
-        status=status or make_status(phase, since=since),
+        status=status,
         settings=SETTINGS,
         now=NOW,
         free_slot=True,
         ahead=0,
         abilities=CDI,
+        claims=WRITTEN if status.phase is Phase.HANDING_OFF else (),
         cancel=isinstance(spec, VirtualMachineMigrationSpec) and spec.cancel,
         suspend=isinstance(spec, VirtualMachineMigrationSpec) and spec.suspend,
     )

@@ -38,6 +38,13 @@ _CONDITIONS = {
 }
 """Phase → the condition that a refusal in it keeps from holding; in the others it is Planned."""
 
+_TAKEN = {
+    Resources.CLAIM.value: Reason.CLAIM_EXISTS,
+    Resources.DATA_VOLUME.value: Reason.CLAIM_EXISTS,
+    Resources.VIRTUAL_MACHINE.value: Reason.VIRTUAL_MACHINE_EXISTS,
+}
+"""Kind → the reason when somebody else has the name of an object of it."""
+
 
 class MigrationReconciler:
     """Reconciles migrations, one at a time each. Safe to use from several threads."""
@@ -140,10 +147,9 @@ class MigrationReconciler:
 def after_refusal(o: Observed, error: ActionRefusedError) -> Decision:
     """What follows when the API server refused an action for good."""
     message = str(error)
+    if error.refusal.reason == "Taken":
+        return failed(o, failure_for(_TAKEN.get(error.resource, Reason.REQUEST_REFUSED), message))
     if error.resource is Resources.VIRTUAL_MACHINE.value:
         return failed(o, failure_for(Reason.VIRTUAL_MACHINE_REFUSED, message))
-    if error.refusal.reason == "Taken":
-        reason = Reason.CLAIM_EXISTS if error.resource is Resources.CLAIM.value else Reason.REQUEST_REFUSED
-        return failed(o, failure_for(reason, message))
     reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in error.refusal.message else Reason.REQUEST_REFUSED
     return waiting(o, reason, message, _CONDITIONS.get(o.status.phase or Phase.PENDING, "Planned"))

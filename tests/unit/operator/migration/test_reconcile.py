@@ -6,7 +6,7 @@ import time
 import pytest
 
 from hyper2kvm_api.errors import ValidationError
-from hyper2kvm_api.migration import BootStatus
+from hyper2kvm_api.migration import BootStatus, Phase
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_api.result import Outcome, Result, failure_of
 from hyper2kvm_operator.kube.cache import Cache
@@ -15,11 +15,12 @@ from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.metrics import Metrics
 from hyper2kvm_operator.reconcile.loop import Loop
 from hyper2kvm_operator.reconcile.migration.abilities import AbilityReader
+from hyper2kvm_operator.reconcile.migration.apply import ActionRefusedError
 from hyper2kvm_operator.reconcile.migration.observe import Observer
-from hyper2kvm_operator.reconcile.migration.reconcile import MigrationReconciler
+from hyper2kvm_operator.reconcile.migration.reconcile import MigrationReconciler, after_refusal
 from hyper2kvm_operator.settings import Settings
 from unit.operator.objects import Storage, migration, stored
-from unit.operator.situations import MACHINE
+from unit.operator.situations import MACHINE, observed
 
 MIGRATION = Resources.MIGRATION.value
 SETTINGS = Settings(conversion_image="example/conversion:1")
@@ -92,6 +93,21 @@ def test_a_refusal_is_told_with_the_condition_of_its_phase():
     del operator.storage.refusals["POST", "Job"]
     operator.look()
     assert "blocked" not in operator.status()
+
+
+@pytest.mark.parametrize(
+    ("resource", "reason"),
+    [
+        (Resources.CLAIM, "ClaimExists"),
+        (Resources.DATA_VOLUME, "ClaimExists"),
+        (Resources.VIRTUAL_MACHINE, "VirtualMachineExists"),
+        (Resources.JOB, "RequestRefused"),
+    ],
+)
+def test_a_name_that_somebody_has_taken_meanwhile_is_called_so(resource, reason):
+    taken = RefusedError(409, "Taken", "belongs to something else", "POST")
+    decision = after_refusal(observed(Phase.HANDING_OFF), ActionRefusedError(resource.value, "web01", taken))
+    assert decision.status.failure.reason == reason
 
 
 VM = {"target": {"virtualMachine": {"create": True, "name": "web"}}}
