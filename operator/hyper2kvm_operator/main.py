@@ -15,7 +15,6 @@ from hyper2kvm_operator.handlers.watch import Changes, registry
 from hyper2kvm_operator.health import HealthServer
 from hyper2kvm_operator.kube.cache import Cache
 from hyper2kvm_operator.kube.client import KubeClient
-from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.logs import configure
 from hyper2kvm_operator.metrics import Metrics
 from hyper2kvm_operator.reconcile.loop import Loop
@@ -85,7 +84,7 @@ def _work(resync: Resync, loop: Loop, ended: threading.Event) -> None:
 
 
 def _count(cache: Cache, phase: Phase) -> int:
-    found = (migration.get("status", {}).get("phase") for migration in cache.all(Resources.MIGRATION.value))
+    found = (migration.get("status", {}).get("phase") for migration in cache.migrations())
     return sum(1 for told in found if (told or Phase.PENDING.value) == phase.value)
 
 

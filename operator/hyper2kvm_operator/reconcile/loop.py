@@ -125,7 +125,7 @@ class Loop:
 
     def _wake_waiting(self) -> None:
         """A slot is free: look at whom it is for."""
-        for other in next_to_start(self._cache.all(Resources.MIGRATION.value), self._limit):
+        for other in next_to_start(self._cache.migrations(), self._limit):
             self.queue.add((other["metadata"]["namespace"], other["metadata"]["name"]))
 
 

@@ -129,7 +129,7 @@ class Observer:
         """Whether it may start or go on, and how many wait before it; only who does not work asks all others."""
         if status.phase in _STARTED and not parked(migration):
             return True, 0
-        return slot(migration, self._cache.all(Resources.MIGRATION.value), self._settings.max_concurrent)
+        return slot(migration, self._cache.migrations(), self._settings.max_concurrent)
 
     def _children(self, key: MigrationKey, kind: Resources) -> list[KubeObject]:
         return self._cache.children(kind.value, key.uid)
@@ -209,14 +209,21 @@ class Observer:
         if isinstance(spec, SpecError):
             return Neighbours()
         wanted = [key.child(disk_suffix(index)) for index in range(len(machine.disks))]
-        claims = (self._client.get(Resources.CLAIM.value, key.namespace, name) for name in wanted)
-        volumes = (self._client.get(Resources.DATA_VOLUME.value, key.namespace, name) for name in wanted)
+        claims = self._there(Resources.CLAIM, key.namespace, wanted)
+        volumes = self._there(Resources.DATA_VOLUME, key.namespace, wanted)
         found = Neighbours(
-            claims=tuple(read_claim(claim, ()) for claim in claims if claim is not None),
-            data_volumes=tuple(one["metadata"]["name"] for one in volumes if one is not None and not _own(key, one)),
+            claims=tuple(read_claim(claim, ()) for claim in claims),
+            data_volumes=tuple(one["metadata"]["name"] for one in volumes if not _own(key, one)),
         )
         options = spec.target.virtual_machine
         return found if not options.create else self._machines(key, machine_name(machine, options), found)
+
+    def _there(self, kind: Resources, namespace: str, names: Sequence[str]) -> Iterator[KubeObject]:
+        """The objects of these names, but for those that a deleted migration has left: they go as it went."""
+        for name in names:
+            found = self._client.get(kind.value, namespace, name)
+            if found is not None and not self._cache.orphaned(found):
+                yield found
 
     def _machines(self, key: MigrationKey, name: str, found: Neighbours) -> Neighbours:
         """With the VirtualMachines that are there, and those that other migrations are about to make."""
@@ -236,7 +243,7 @@ class Observer:
 
     def _coming(self, key: MigrationKey) -> Iterator[KubeObject]:
         """The other migrations at work that will make a VirtualMachine."""
-        for other in self._cache.all(Resources.MIGRATION.value):
+        for other in self._cache.migrations():
             status = other.get("status", {})
             if status.get("phase") in ACTIVE and "virtualMachineName" in status and other["metadata"]["uid"] != key.uid:
                 yield other

@@ -95,7 +95,7 @@ class MigrationReconciler:
     def _carried_out(self, observed: Observed, migration: KubeObject, decision: Decision) -> Decision:
         for action in decision.actions:
             try:
-                carry_out(self._client, observed.key, migration, action)
+                carry_out(self._client, self._cache, observed.key, migration, action)
             except ActionRefusedError as error:
                 refused = after_refusal(observed, error)
                 return replace(refused, status=summarised(observed, refused.status))
@@ -112,7 +112,7 @@ class MigrationReconciler:
                 "status": status.to_object(),
             },
         )
-        self._cache.put(Resources.MIGRATION.value, written)
+        self._cache.answered(Resources.MIGRATION.value, written)
 
     def _record(self, observed: Observed, decision: Decision) -> None:
         """Events are for people: one that cannot be recorded changes nothing."""

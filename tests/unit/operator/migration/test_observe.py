@@ -151,6 +151,14 @@ def test_a_data_volume_of_somebody_else_is_found_and_ones_own_is_not():
     assert o.neighbours.data_volumes == ("web01-disk0",)
 
 
+def test_what_a_deleted_migration_has_left_is_not_in_the_way():
+    left = [stored(kind, "web01-disk0", owner="gone") for kind in (Resources.CLAIM, Resources.DATA_VOLUME)]
+    for one in left:
+        one["metadata"]["ownerReferences"] = [{"uid": "gone"}]
+    o = planning(Storage(), *left)
+    assert (o.neighbours.claims, o.neighbours.data_volumes) == ((), ())
+
+
 UNKNOWN = [RefusedError(500, "InternalError", "no route to host", "GET"), UnreachableError("timed out")]
 
 
