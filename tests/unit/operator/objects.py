@@ -45,6 +45,9 @@ class Storage:
         self._refuse("LIST", resource)
         return [one for (place, _), one in self.objects[resource.kind].items() if namespace in {None, place}]
 
+    def each(self, *arguments, **named):
+        yield from self.list(*arguments, **named)
+
     def create(self, resource, value, *, rehearsal=False):
         self._refuse("POST", resource)
         if rehearsal:

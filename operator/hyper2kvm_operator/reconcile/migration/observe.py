@@ -84,7 +84,8 @@ class Observer:
         leaving = "deletionTimestamp" in metadata or bool(migration["spec"].get("cancel"))
         pods = self._cache.children(Resources.POD.value, key.uid)
         jobs = {job["metadata"]["labels"].get(ROLE_LABEL): job for job in self._children(key, Resources.JOB)}
-        warnings = [] if leaving else self._warnings(key, status, pods)
+        claims = self._children(key, Resources.CLAIM)
+        warnings = [] if leaving else self._warnings(key, status, pods, [*jobs.values(), *claims])
         free, ahead = self._slot(migration, status)
         plan_job = read_job(jobs["plan"], pods, warnings) if "plan" in jobs else None
         convert_job = read_job(jobs["convert"], pods, warnings) if "convert" in jobs else None
@@ -112,7 +113,7 @@ class Observer:
             abilities=self._abilities.read(),
             plan_job=plan_job,
             convert_job=convert_job,
-            claims=tuple(read_claim(claim, warnings) for claim in self._children(key, Resources.CLAIM)),
+            claims=tuple(read_claim(claim, warnings) for claim in claims),
             data_volumes=tuple(read_data_volume(volume) for volume in self._children(key, Resources.DATA_VOLUME)),
             serve_pod=read_pod(serving, warnings) if serving else None,
             certificate=handing_off and self._certificate(key),
@@ -166,13 +167,19 @@ class Observer:
         return found
 
     def _warnings(
-        self, key: MigrationKey, status: VirtualMachineMigrationStatus, pods: Sequence[KubeObject]
+        self,
+        key: MigrationKey,
+        status: VirtualMachineMigrationStatus,
+        pods: Sequence[KubeObject],
+        others: Sequence[KubeObject],
     ) -> list[KubeObject]:
-        """Warning Events of the namespace, where something may be stuck: no pod of an active migration runs yet."""
+        """Warning Events about its children, where something may be stuck: no pod of an active migration runs yet."""
         running = any(pod.get("status", {}).get("phase") == "Running" for pod in pods)
         if status.phase not in ACTIVE or running:
             return []
-        return self._client.list(Resources.EVENT.value, key.namespace, fields="type=Warning")
+        about = {one["metadata"]["uid"] for one in (*pods, *others)}
+        told = self._client.each(Resources.EVENT.value, key.namespace, fields="type=Warning")
+        return [event for event in told if event.get("involvedObject", {}).get("uid") in about]
 
     def _told(
         self,
@@ -228,15 +235,15 @@ class Observer:
     def _machines(self, key: MigrationKey, name: str, found: Neighbours) -> Neighbours:
         """With the VirtualMachines that are there, and those that other migrations are about to make."""
         namespaces: Sequence[str | None] = self._settings.watch_namespaces or [None]
-        machines = (vm for one in namespaces for vm in self._client.list(Resources.VIRTUAL_MACHINE.value, one))
-        others = [vm for vm in machines if not _own(key, vm)]
+        machines = (vm for one in namespaces for vm in self._client.each(Resources.VIRTUAL_MACHINE.value, one))
+        others = [(_place(vm), macs(vm)) for vm in machines if not _own(key, vm)]
         coming = list(self._coming(key))
-        there = [(mac, f"the VirtualMachine {'/'.join(_place(vm))}") for vm in others for mac in macs(vm)]
+        there = [(mac, f"the VirtualMachine {'/'.join(place)}") for place, used in others for mac in used]
         planned = [(mac, f"the migration {'/'.join(_place(one))}") for one in coming for mac in planned_macs(one)]
         names = {one["status"]["virtualMachineName"]: one for one in coming if _place(one)[0] == key.namespace}
         return replace(
             found,
-            virtual_machine=any(_place(vm) == (key.namespace, name) for vm in others),
+            virtual_machine=any(place == (key.namespace, name) for place, _ in others),
             reserved_by=names[name]["metadata"]["name"] if name in names else None,
             macs=(*there, *planned),
         )

@@ -185,6 +185,15 @@ def test_whoever_leaves_needs_no_log():
     assert storage.log_reads == 0
 
 
+def test_of_a_namespaces_warnings_those_about_ones_own_objects_count():
+    storage, waiting = Storage(), job("convert")
+    for name, about in (("theirs", "uid-other"), ("ours", waiting["metadata"]["uid"])):
+        event = stored(Resources.EVENT, name, reason="FailedCreate", message=name, lastTimestamp="2026-01-01T00:00:00Z")
+        storage.put({**event, "involvedObject": {"uid": about}})
+    o = look(working(), cached=(waiting,), storage=storage)
+    assert o.convert_job.trouble.message == "ours"
+
+
 @pytest.mark.parametrize("held", [True, False])
 def test_who_suspended_a_job_is_known(held):
     suspended = job("convert")
