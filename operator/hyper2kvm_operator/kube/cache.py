@@ -17,7 +17,7 @@ Place = tuple[str, str]
 _READ_OF_SPEC = {
     Resources.JOB.value: ("suspend",),
     Resources.POD.value: (),
-    Resources.CLAIM.value: ("storageClassName", "volumeMode", "resources"),
+    Resources.CLAIM.value: ("storageClassName", "volumeMode", "accessModes", "resources"),
     Resources.DATA_VOLUME.value: (),
 }
 """The fields of children's specs that are kept. A pod's spec, and a Job's with it, are many times the rest."""

@@ -105,6 +105,7 @@ class ClaimState:
         owner: uid of the migration that its label names; None for a claim of somebody else.
         storage_class: the class that it has, also when none was asked for.
         mode: Filesystem or Block.
+        access_modes: how many may use it, in Kubernetes' words.
         requested: bytes that it asks for; None when they are not written as ours are.
         bound: whether it has a volume.
         going: whether it is being deleted.
@@ -117,6 +118,7 @@ class ClaimState:
     owner: str | None
     storage_class: str | None = None
     mode: VolumeMode = VolumeMode.FILESYSTEM
+    access_modes: tuple[str, ...] = ("ReadWriteOnce",)
     requested: int | None = None
     bound: bool = False
     going: bool = False

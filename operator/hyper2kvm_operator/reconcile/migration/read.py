@@ -87,6 +87,7 @@ def read_claim(claim: KubeObject, warnings: Sequence[KubeObject]) -> ClaimState:
         owner=metadata.get("labels", {}).get(MIGRATION_LABEL),
         storage_class=spec.get("storageClassName"),
         mode=VolumeMode(spec.get("volumeMode", VolumeMode.FILESYSTEM.value)),
+        access_modes=tuple(spec.get("accessModes", ())),
         requested=_requested(spec),
         bound=claim.get("status", {}).get("phase") == "Bound",
         going="deletionTimestamp" in metadata,

@@ -110,9 +110,10 @@ def test_an_import_serves_the_images_and_removes_the_server_afterwards():
     spec = make_spec(**IMPORT)
     first = decide(observed(Phase.HANDING_OFF, spec))
     assert any(isinstance(a, IssueCertificate) for a in first.actions)
-    assert kinds(first, Ensure) == [
-        ("Pod", SERVER),
-        ("Service", SERVER),
+    assert kinds(first, Ensure) == [("Pod", SERVER), ("Service", SERVER)]
+    started = {**SERVING, "serve_pod": pod()}
+    assert not decide(observed(Phase.HANDING_OFF, spec, **started)).actions
+    assert kinds(decide(observed(Phase.HANDING_OFF, spec, **SERVING)), Ensure) == [
         ("DataVolume", "web01-disk0"),
         ("DataVolume", "web01-disk1"),
     ]

@@ -38,6 +38,14 @@ def test_an_import_writes_to_claims_of_its_own():
     assert names == ["web01-disk0-artifact", "web01-disk1-artifact", "web01-workspace"]
 
 
+@pytest.mark.parametrize(("spec", "modes"), [(IMPORT, ["ReadWriteOnce"]), ({}, ["ReadWriteMany"])])
+def test_what_cdi_only_reads_needs_no_volume_that_several_may_write(spec, modes):
+    target = spec.get("target", {})
+    disks = {**target.get("disks", {}), "accessModes": ["ReadWriteMany"], "volumeMode": "Block"}
+    decision = decide(observed(Phase.PROVISIONING, make_spec(target={**target, "disks": disks})))
+    assert decision.actions[0].value["spec"]["accessModes"] == modes
+
+
 @pytest.mark.parametrize("length", [40, 52, 57, 63, 200])
 @pytest.mark.parametrize("spec", [{}, IMPORT], ids=["adopt", "import"])
 def test_each_disk_has_a_claim_and_a_volume_of_its_own_however_long_the_name_is(length, spec):
@@ -65,10 +73,11 @@ GIB = 1 << 30
     [
         ({"storage_class": "slow"}, {"target": {"disks": {"storageClassName": "fast"}}}),
         ({"mode": VolumeMode.BLOCK}, {}),
+        ({"access_modes": ("ReadWriteMany",)}, {}),
         ({"requested": GIB}, {}),
         ({"going": True}, {}),
     ],
-    ids=["class", "mode", "size", "going"],
+    ids=["class", "mode", "access modes", "size", "going"],
 )
 def test_a_claim_that_was_made_for_an_earlier_spec_is_replaced(changes, spec):
     """1 GiB is not enough for a disk of 1 GiB: the file system takes its share."""

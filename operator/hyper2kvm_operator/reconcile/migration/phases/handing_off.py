@@ -93,7 +93,9 @@ def _import(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
         return Decision(o.status.replaced(progress="starting another image server"), (gone,), requeue=1.0)
     if o.serve_pod is not None and not o.serve_pod.running and o.serve_pod.trouble is not None:
         return _server_stuck(o, o.serve_pod)
-    return _in_progress(o, [*_server(o, spec), *_imports(o, spec)])
+    # An importer that finds no server counts as one that failed; the image may have to be pulled first.
+    serving = o.serve_pod is not None and o.serve_pod.running
+    return _in_progress(o, [*_server(o, spec), *(_imports(o, spec) if serving else ())])
 
 
 def _server(o: Observed, spec: VirtualMachineMigrationSpec) -> list[Action]:
@@ -192,7 +194,7 @@ def _in_progress(o: Observed, actions: list[Action]) -> Decision:
         told = broken.message or f"phase {broken.phase}"
         return failed(o, failure_for(Reason.HANDOFF_FAILED, f"DataVolume {broken.name}: {told}"))
     told = ", ".join(f"{v.name} {v.phase}{f' {v.progress}' if v.progress else ''}" for v in o.data_volumes)
-    message = line(told or "creating DataVolumes")
+    message = line(told or ("creating DataVolumes" if actions else "waiting for the image server"))
     still = seconds_since(o, o.status.progressed_at) if message == o.status.progress else 0.0
     if still > _STANDSTILL * o.settings.start_deadline:
         error = failure_for(Reason.HANDOFF_FAILED, f"CDI has told nothing new for {still / 60:.0f} minutes: {message}")

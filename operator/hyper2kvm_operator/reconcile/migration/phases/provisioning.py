@@ -61,6 +61,7 @@ def _fits(claim: ClaimState, wanted: Json) -> bool:
     return claim.name != wanted["metadata"]["name"] or (
         claim.storage_class == spec.get("storageClassName", claim.storage_class)
         and claim.mode == spec["volumeMode"]
+        and set(claim.access_modes) == set(spec["accessModes"])
         and (claim.requested is None or claim.requested >= int(spec["resources"]["requests"]["storage"]))
     )
 
@@ -94,12 +95,16 @@ def target_volumes(o: Observed, spec: VirtualMachineMigrationSpec) -> tuple[Targ
 def claims(o: Observed, spec: VirtualMachineMigrationSpec, machine: Machine) -> list[Json]:
     """The claims of the targets."""
     sizes = {disk.id: disk.capacity for disk in machine.disks}
+    options = spec.target.disks
+    if handoff(spec) is Handoff.IMPORT:
+        # Of these claims only one pod reads; file systems that several may write are rare.
+        options = options.replaced(access_modes=[])
     return [
         disk_claim(
             o.key,
             target.claim,
             sizes[target.disk],
-            spec.target.disks,
+            options,
             o.abilities.overheads,
             mode=target.mode,
             default_class=o.abilities.default_class,
