@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from hyper2kvm_api.errors import GuestError, HostError
-from hyper2kvm_api.migration import Mode, Phase
+from hyper2kvm_api.migration import Failure, Mode, Phase
 from hyper2kvm_api.options import KvmMode
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_api.result import Outcome, Result, failure_of
@@ -269,6 +269,24 @@ def test_a_dry_run_ends_with_its_report():
     decision = decide(observed(spec=spec, status=status, convert_job=done, report=(("report.json", "{}"),)))
     assert decision.status.phase is Phase.SUCCEEDED
     assert kinds(decision, Apply) == [("ConfigMap", "web01-report")]
+
+
+def test_a_log_that_cannot_be_read_in_the_end_leaves_a_dry_run_waiting_and_a_migration_with_a_warning():
+    done = job(outcome=JobOutcome.SUCCEEDED, pod=pod(exit_code=0, result=RESULT))
+    o = observed(Phase.CONVERTING, convert_job=done, claims=WRITTEN, untold="no route to host")
+    migrated = decide(o)
+    assert migrated.status.phase is Phase.HANDING_OFF
+    assert "no route to host" in migrated.status.warnings[0]
+    examined = decide(replace(o, spec=make_spec(mode=Mode.PLAN)))
+    assert examined.status.phase is Phase.CONVERTING
+    assert examined.status.blocked.reason == "ResultLost"
+    assert not examined.actions
+
+
+def test_a_failure_without_a_remedy_is_told_as_it_is():
+    failure = Failure(reason="EditFailed", message="the write was lost")
+    ended = job(outcome=JobOutcome.FAILED, pod=pod(exit_code=5, result=Result(outcome=Outcome.FAILED, failure=failure)))
+    assert condition(decide(observed(Phase.CONVERTING, convert_job=ended)), "Converted").message == failure.message
 
 
 def test_a_report_that_a_config_map_cannot_hold_is_told():

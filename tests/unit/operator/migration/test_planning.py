@@ -138,6 +138,14 @@ def test_to_a_dry_run_obstacles_are_warnings():
     assert told == ["KubeVirtMissing", "ClaimExists", "VirtualMachineExists"]
 
 
+def test_no_more_is_warned_of_than_a_status_holds():
+    nics = tuple(MACHINE.nics[0].replaced(id=f"ethernet{n}", mac=None) for n in range(64))
+    spec = make_spec(mode="Plan", target={"virtualMachine": {"create": True, "networks": [{"source": "x", "pod": {}}]}})
+    taken = Neighbours(virtual_machine=True)
+    decision = decide(observed(Phase.PLANNING, spec, **described(taken, MACHINE.replaced(nics=nics))))
+    assert len(decision.status.warnings) == 64
+
+
 @pytest.mark.parametrize("phase", [Phase.PLANNING, Phase.PROVISIONING, Phase.CONVERTING])
 def test_an_edit_before_the_work_on_the_disks_starts_over(phase):
     decision = decide(observed(phase, edited=True, generation=2))

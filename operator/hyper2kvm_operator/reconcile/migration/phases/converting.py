@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from hyper2kvm_api.errors import SpecError
 from hyper2kvm_api.migration import (
+    MAX_WARNINGS,
     BootStatus,
     DiskStatus,
     Mode,
@@ -138,6 +139,9 @@ def _entered(o: Observed, stage: str | None) -> list[Occurrence]:
 
 def _ended(o: Observed, spec: VirtualMachineMigrationSpec, job: JobState) -> Decision:
     report: tuple[Action, ...] = ()
+    if o.untold:
+        warning = f"ReportIncomplete: the pod's log cannot be read: {o.untold}"
+        o = replace(o, status=o.status.replaced(warnings=_merged(o.status, (warning,))))
     if o.report:
         built = report_config(o.key, dict(o.report))
         report = (Apply(Resources.CONFIG_MAP.value, built.config),)
@@ -147,7 +151,9 @@ def _ended(o: Observed, spec: VirtualMachineMigrationSpec, job: JobState) -> Dec
     result = job.pod.result if job.pod else None
     if job.outcome is JobOutcome.FAILED:
         return _failure(o, job, report)
-    return lost(o, job, "Converted") if result is None else _success(o, spec, result, report)
+    if result is None or (o.untold and spec.mode is Mode.PLAN):  # of a dry run the report is all there is
+        return lost(o, job, "Converted")
+    return _success(o, spec, result, report)
 
 
 def _failure(o: Observed, job: JobState, report: tuple[Action, ...]) -> Decision:
@@ -155,7 +161,12 @@ def _failure(o: Observed, job: JobState, report: tuple[Action, ...]) -> Decision
     decision = failed(o, failure)
     condition = "Validated" if failure.stage == "Validate" else "Converted"
     status = with_condition(
-        o, decision.status, condition, holds=False, reason=failure.reason, message=f"{failure.message} {failure.hint}"
+        o,
+        decision.status,
+        condition,
+        holds=False,
+        reason=failure.reason,
+        message=f"{failure.message} {failure.hint or ''}".strip(),
     )
     return Decision(status, (*decision.actions, *report), occurrences=decision.occurrences)
 
@@ -202,4 +213,4 @@ def _line(stage: str | None, percent: int | None, rate: int) -> str:
 
 
 def _merged(status: VirtualMachineMigrationStatus, told: tuple[str, ...]) -> list[str]:
-    return list(dict.fromkeys([*status.warnings, *told]))[:64]
+    return list(dict.fromkeys([*status.warnings, *told]))[:MAX_WARNINGS]

@@ -4,7 +4,14 @@ from collections.abc import Iterator
 
 from hyper2kvm_api.errors import ClusterError, SpecError
 from hyper2kvm_api.machine import Machine
-from hyper2kvm_api.migration import DiskStatus, Mode, Phase, VirtualMachineMigrationSpec, VirtualMachineMigrationStatus
+from hyper2kvm_api.migration import (
+    MAX_WARNINGS,
+    DiskStatus,
+    Mode,
+    Phase,
+    VirtualMachineMigrationSpec,
+    VirtualMachineMigrationStatus,
+)
 from hyper2kvm_api.names import disk_suffix
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_api.resolve import with_overrides
@@ -103,7 +110,7 @@ def _planned(
         machine=machine,
         firmware=machine.firmware,
         virtual_machine_name=machine_name(machine, options) if options.create else None,
-        warnings=[*(f"{one.reason}: {one.message}" for one in concerns), *_unmapped(spec, machine)],
+        warnings=[*(f"{one.reason}: {one.message}" for one in concerns), *_unmapped(spec, machine)][:MAX_WARNINGS],
         disks=[
             DiskStatus(
                 id=disk.id,
