@@ -51,6 +51,16 @@ def test_a_described_machine_leads_to_volumes():
     assert condition(decision, "Planned").message == "Web 01: 2 CPUs, 2048 MiB, 2 disks"
 
 
+@pytest.mark.parametrize("format_", ["raw", "qcow2", "vdi"])
+def test_of_an_image_that_stays_the_claim_is_told_that_holds_it(format_):
+    spec = make_spec(target={"handoff": "None", "disks": {"format": format_}})
+    planned = decide(observed(Phase.PLANNING, spec, **described()))
+    told = [disk.claim_name for disk in planned.status.disks]
+    assert told == ["web01-disk0-artifact", "web01-disk1-artifact"]
+    made = decide(later(observed(Phase.PLANNING, spec), planned, 1))
+    assert [name for _, name in kinds(made, Ensure)][:2] == told
+
+
 def test_a_dry_run_gets_no_volumes():
     done = job("plan", JobOutcome.SUCCEEDED)
     o = observed(Phase.PLANNING, make_spec(mode="Plan"), plan_job=done, machine=MACHINE, neighbours=Neighbours())

@@ -13,6 +13,7 @@ from hyper2kvm_api.migration import (
     VirtualMachineMigrationStatus,
 )
 from hyper2kvm_api.names import disk_suffix
+from hyper2kvm_api.options import Handoff
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_api.resolve import with_overrides
 from hyper2kvm_operator.build.configmap import request_config, request_name
@@ -32,7 +33,8 @@ from hyper2kvm_operator.reconcile.migration.decision import (
     with_condition,
 )
 from hyper2kvm_operator.reconcile.migration.observed import JobOutcome, Neighbours, Observed
-from hyper2kvm_operator.reconcile.migration.phases.pending import lacking
+from hyper2kvm_operator.reconcile.migration.phases.pending import handoff, lacking
+from hyper2kvm_operator.reconcile.migration.phases.provisioning import artifact_suffix
 from hyper2kvm_operator.reconcile.migration.phases.starting import lost, not_started, remove, still_lost, untold_end
 from hyper2kvm_operator.reconcile.migration.phases.wantedmachine import wanted_machine
 from hyper2kvm_operator.reconcile.migration.troubles import job_failure
@@ -103,6 +105,7 @@ def _planned(
 ) -> Decision:
     dry_run = spec.mode is Mode.PLAN
     options = spec.target.virtual_machine
+    suffix = artifact_suffix if handoff(spec) is Handoff.NONE else disk_suffix
     status = enter(
         o,
         Phase.CONVERTING if dry_run else Phase.PROVISIONING,
@@ -115,7 +118,7 @@ def _planned(
             DiskStatus(
                 id=disk.id,
                 capacity=disk.capacity,
-                claim_name=None if dry_run else o.key.child(disk_suffix(index)),
+                claim_name=None if dry_run else o.key.child(suffix(index)),
             )
             for index, disk in enumerate(machine.disks)
         ],

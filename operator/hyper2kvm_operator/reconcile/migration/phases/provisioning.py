@@ -82,11 +82,14 @@ def make_plan(o: Observed, spec: VirtualMachineMigrationSpec, machine: Machine) 
 def target_volumes(o: Observed, spec: VirtualMachineMigrationSpec) -> tuple[TargetVolume, ...]:
     """The claims that disks are written to, and where the pod sees them."""
     options = spec.target.disks
-    adopted = handoff(spec) is Handoff.ADOPT
+    kind = handoff(spec)
+    adopted = kind is Handoff.ADOPT
     mode = volume_mode(options) if adopted else VolumeMode.FILESYSTEM
     file = "disk.img" if adopted else f"disk.{options.format.value}"
     return tuple(
-        TargetVolume(disk.id, disk.claim_name if adopted else o.key.child(artifact_suffix(index)), mode, file)
+        TargetVolume(
+            disk.id, o.key.child(artifact_suffix(index)) if kind is Handoff.IMPORT else disk.claim_name, mode, file
+        )
         for index, disk in enumerate(o.status.disks)
         if disk.claim_name is not None
     )
