@@ -8,8 +8,8 @@ import yaml
 
 from hyper2kvm_api.errors import SpecError
 from hyper2kvm_api.machine import Machine
-from hyper2kvm_api.manifest import parse_stored
-from hyper2kvm_api.merge import JsonObject
+from hyper2kvm_api.manifest import parse, parse_stored
+from hyper2kvm_api.merge import JsonObject, merge
 from hyper2kvm_api.migration import Phase, VirtualMachineMigrationSpec, VirtualMachineMigrationStatus
 from hyper2kvm_api.names import disk_suffix
 from hyper2kvm_api.reasons import Reason
@@ -147,7 +147,7 @@ class Observer:
         except SpecError as error:
             return _Counting(error, migration["spec"])
         changed = migration["metadata"]["generation"] != status.observed_generation
-        edited = changed and not isinstance(written.spec, SpecError) and written.spec != frozen
+        edited = changed and _means_another(migration, written.spec, frozen)
         return _Counting(frozen, frozen.to_object(), edited)
 
     def _written(self, migration: KubeObject) -> _Counting:
@@ -254,6 +254,22 @@ class Observer:
             status = other.get("status", {})
             if status.get("phase") in ACTIVE and "virtualMachineName" in status and other["metadata"]["uid"] != key.uid:
                 yield other
+
+
+def _means_another(
+    migration: KubeObject, written: VirtualMachineMigrationSpec | SpecError, frozen: VirtualMachineMigrationSpec
+) -> bool:
+    """Whether what is written now means another spec than the one that counts.
+
+    Where it means none, a profile may have gone, which changes nothing: what the migration itself states is compared.
+    """
+    if not isinstance(written, SpecError):
+        return written != frozen
+    own = {name: value for name, value in migration["spec"].items() if name not in _WISHES}
+    try:
+        return parse(VirtualMachineMigrationSpec, merge([frozen.to_object(), own]), "spec") != frozen
+    except SpecError:
+        return True
 
 
 def _converted(

@@ -53,6 +53,22 @@ def test_the_spec_that_was_effective_when_planning_began_counts():
     assert o.edited
 
 
+@pytest.mark.parametrize(
+    ("changes", "edited"),
+    [({"profiles": ["typo"]}, True), ({"target": {"handoff": "Import"}}, True), ({"suspend": True}, False)],
+    ids=["a profile that is not there", "a contradiction", "no edit"],
+)
+def test_an_edit_to_what_cannot_be_resolved_is_an_edit(changes, edited):
+    """And a profile that went after planning had begun is none."""
+    value = working("Planning", generation=2, **changes)
+    if not edited:
+        profiled = {"profiles": ["gone"], **value["spec"]}
+        value["spec"] = profiled
+        counting = yaml.safe_load(value["status"]["effectiveSpec"]) | {"profiles": ["gone"], "guest": {"trim": False}}
+        value["status"]["effectiveSpec"] = yaml.safe_dump(counting)
+    assert look(value).edited is edited
+
+
 def test_suspend_and_cancel_count_as_they_are_written_and_are_no_edit():
     o = look(working(generation=3, suspend=True, cancel=True))
     assert (o.suspend, o.cancel, o.spec.suspend, o.edited) == (True, True, True, False)
