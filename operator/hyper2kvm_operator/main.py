@@ -9,7 +9,7 @@ from functools import partial
 
 import kopf
 
-from hyper2kvm_api.errors import SpecError
+from hyper2kvm_api.errors import Hyper2kvmError
 from hyper2kvm_api.migration import Phase
 from hyper2kvm_operator.handlers.watch import Changes, registry
 from hyper2kvm_operator.health import HealthServer
@@ -30,12 +30,12 @@ _log = logging.getLogger("hyper2kvm")
 def main() -> int:
     """Run until SIGTERM; returns the exit code."""
     try:
-        settings = from_environment(os.environ)
-    except SpecError as error:
+        settings, client = from_environment(os.environ), KubeClient()
+    except Hyper2kvmError as error:
         print(f"{error.reason}: {error.message}", file=sys.stderr)  # noqa: T201 -- there is no log yet
         return error.exit_code
     configure(settings.log_format)
-    asyncio.run(serve(settings, KubeClient()))
+    asyncio.run(serve(settings, client))
     return 0
 
 
