@@ -54,6 +54,8 @@ def decide(o: Observed) -> Decision:
         started_at=o.status.started_at or timestamp(o.now),
         effective_spec=effective,
         failure=None,
+        percent=None,
+        boot=None,
     )
     return Decision(status, requeue=0.0, occurrences=(Occurrence("Planning", "The source is being described."),))
 
