@@ -109,6 +109,16 @@ def test_what_only_a_person_can_end_is_not_waited_for_long(row, patient):
     assert (after_a_minute.status.failure is None) is patient
 
 
+@pytest.mark.parametrize("name", ["web01-disk1", "web01-workspace"])
+def test_a_claim_that_somebody_deletes_before_the_pod_starts_is_made_again(name):
+    trouble = Trouble("Unschedulable", f'0/1 nodes: persistentvolumeclaim "{name}" not found')
+    early, late = (job(pod=pod(age=age, trouble=trouble)) for age in (3, 25))
+    assert decide(observed(Phase.CONVERTING, convert_job=early)).status.phase is Phase.CONVERTING
+    decision = decide(observed(Phase.CONVERTING, convert_job=late))
+    assert decision.status.phase is Phase.PROVISIONING
+    assert kinds(decision, Delete) == [("Job", "web01-convert")]
+
+
 def test_a_pod_that_starts_clears_what_was_told():
     o = observed(Phase.CONVERTING, convert_job=job(pod=pod(age=25, trouble=TROUBLES[7][0])))
     first = decide(o)

@@ -40,7 +40,7 @@ from hyper2kvm_operator.reconcile.migration.phases.starting import (
     untold_end,
 )
 from hyper2kvm_operator.reconcile.migration.progress import read_digests
-from hyper2kvm_operator.reconcile.migration.troubles import job_failure, pod_failure
+from hyper2kvm_operator.reconcile.migration.troubles import SETTLE, job_failure, missing_claim, pod_failure
 
 _RATE_UNIT = 1024 * 1024
 
@@ -53,6 +53,8 @@ def decide(o: Observed) -> Decision:
     if job is None:
         return Decision(still_lost(o), _start(o, o.spec), requeue=LOOK_AGAIN)
     if job.outcome is JobOutcome.RUNNING:
+        if _waits_for_deleted(o, o.spec, job):
+            return _provisioned_again(o, job)
         return not_started(o, job, "Converted") or _running(o, job)
     waiting = untold_end(o, job)
     if waiting is not None:
@@ -60,7 +62,7 @@ def decide(o: Observed) -> Decision:
     if _outdated(o, o.spec, job):
         return Decision(o.status, (remove(job),), requeue=1.0)
     if job.outcome is JobOutcome.SUCCEEDED and not _holds(o, o.spec, job):
-        return Decision(enter(o, Phase.PROVISIONING, "preparing volumes again"), (remove(job),), requeue=1.0)
+        return _provisioned_again(o, job)
     return _ended(o, o.spec, job)
 
 
@@ -104,6 +106,18 @@ def _holds(o: Observed, spec: VirtualMachineMigrationSpec, job: JobState) -> boo
     """Whether the claims are those that the Job has written: one that was made after it is empty."""
     made = {claim.name: claim.created for claim in o.claims if not claim.going}
     return all(target.claim in made and made[target.claim] <= job.created for target in target_volumes(o, spec))
+
+
+def _waits_for_deleted(o: Observed, spec: VirtualMachineMigrationSpec, job: JobState) -> bool:
+    """Whether the pod does not start because somebody has deleted a claim of this migration's own."""
+    if job.pod is None or job.pod.trouble is None or (o.now - job.pod.created).total_seconds() < SETTLE:
+        return False
+    own = {o.key.child(WORKSPACE), *(target.claim for target in target_volumes(o, spec))}
+    return missing_claim(job.pod.trouble) in own
+
+
+def _provisioned_again(o: Observed, job: JobState) -> Decision:
+    return Decision(enter(o, Phase.PROVISIONING, "preparing volumes again"), (remove(job),), requeue=1.0)
 
 
 def _running(o: Observed, job: JobState) -> Decision:
