@@ -21,6 +21,9 @@ GROUP = "hyper2kvm.io"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 
+MAX_WARNINGS = 64
+"""Warnings that a status holds at most."""
+
 
 class Mode(StrEnum):
     """Whether the virtual machine is migrated or only examined."""
@@ -137,7 +140,7 @@ class BootStatus(Document):
     """How the migrated guest came up on the throw-away overlay."""
 
     verdict: str = Field(max_length=64)
-    """Booted, Failed or Skipped."""
+    """Booted or Skipped; a guest that did not come up fails the migration."""
     evidence: str | None = Field(default=None, max_length=64)
     """What proves it: Probe, SerialLogin, ScreenLogin or UnlockPrompt."""
     seconds: float | None = None
@@ -181,11 +184,11 @@ class VirtualMachineMigrationStatus(Document):
     attempts: int | None = None
     """Conversion pods started so far."""
     conditions: list[Condition] = Field(default=[], max_length=32)
-    """Planned, Provisioned, Converted, Validated, HandedOff, Ready and warnings."""
+    """Planned, Provisioned, Converted, Validated, HandedOff and Ready."""
     disks: list[DiskStatus] = Field(default=[], max_length=64)
     """The disks."""
     machine: Machine | None = None
-    """The machine as the source describes it."""
+    """The target's hardware: as the source describes it, with what spec.machine says over it."""
     firmware: Firmware | None = None
     """The firmware that the guest boots with, as its disks show."""
     boot_disk: str | None = Field(default=None, max_length=64)
@@ -198,10 +201,10 @@ class VirtualMachineMigrationStatus(Document):
     """What keeps it from going on at the moment; absent when nothing does."""
     boot: BootStatus | None = None
     """The boot proof."""
-    warnings: list[Remark] = Field(default=[], max_length=64)
+    warnings: list[Remark] = Field(default=[], max_length=MAX_WARNINGS)
     """What a user should know and what did not stop the migration."""
     virtual_machine_name: str | None = Field(default=None, max_length=253)
-    """The VirtualMachine that was made."""
+    """Name of the VirtualMachine: from planning on, before it is made."""
     report: str | None = Field(default=None, max_length=253)
     """ConfigMap that holds report.json and report.html."""
     effective_spec: str | None = Field(default=None, max_length=65536)

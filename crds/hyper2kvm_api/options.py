@@ -227,7 +227,8 @@ class TargetOptions(Document):
     disks: DiskOptions = DiskOptions()
     """The target's disks."""
     handoff: Handoff | None = None
-    """Adopt: written where KubeVirt uses it. Import: served to CDI, which copies it. None: left on the volume.
+    """Adopt: written where KubeVirt uses it. Import: served to CDI, which copies it. None: left on its claim, which is
+    removed with the migration.
 
     When absent: Adopt for raw, Import for qcow2, None for vdi.
     """

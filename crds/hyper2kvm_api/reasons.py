@@ -486,7 +486,7 @@ REASONS: dict[Reason, ReasonText] = {
             ),
             Reason.VIRTUAL_MACHINE_REFUSED: (
                 "KubeVirt refused the VirtualMachine.",
-                "The message has KubeVirt's own words. The disks are finished and kept: correct spec.target.virtualMachine.",
+                "The message has KubeVirt's own words: correct spec.target.virtualMachine. Disks that are finished are kept.",
             ),
             Reason.IMAGE_PULL_FAILED: (
                 "The node could not fetch the conversion image.",

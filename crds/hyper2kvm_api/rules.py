@@ -157,5 +157,19 @@ RULES: Sequence[Rule] = (
         "only qcow2 disks can be compressed",
         DiskOptions().format,
     ),
+    _clash(
+        ("target",),
+        ("virtualMachine", "create"),
+        ("handoff",),
+        {"true": [Handoff.NONE]},
+        "virtualMachine.create needs handoff Adopt or Import",
+    ),
+    _clash(
+        ("target",),
+        ("virtualMachine", "create"),
+        ("disks", "format"),
+        {"true": [DiskFormat.VDI]},
+        "virtualMachine.create needs disks.format raw or qcow2",
+    ),
     _clash(("machine",), ("secureBoot",), ("firmware",), {"true": ["bios"]}, "secureBoot needs firmware uefi"),
 )

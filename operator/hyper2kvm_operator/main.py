@@ -9,13 +9,12 @@ from functools import partial
 
 import kopf
 
-from hyper2kvm_api.errors import SpecError
+from hyper2kvm_api.errors import Hyper2kvmError
 from hyper2kvm_api.migration import Phase
 from hyper2kvm_operator.handlers.watch import Changes, registry
 from hyper2kvm_operator.health import HealthServer
 from hyper2kvm_operator.kube.cache import Cache
 from hyper2kvm_operator.kube.client import KubeClient
-from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.logs import configure
 from hyper2kvm_operator.metrics import Metrics
 from hyper2kvm_operator.reconcile.loop import Loop
@@ -31,12 +30,12 @@ _log = logging.getLogger("hyper2kvm")
 def main() -> int:
     """Run until SIGTERM; returns the exit code."""
     try:
-        settings = from_environment(os.environ)
-    except SpecError as error:
+        settings, client = from_environment(os.environ), KubeClient()
+    except Hyper2kvmError as error:
         print(f"{error.reason}: {error.message}", file=sys.stderr)  # noqa: T201 -- there is no log yet
         return error.exit_code
     configure(settings.log_format)
-    asyncio.run(serve(settings, KubeClient()))
+    asyncio.run(serve(settings, client))
     return 0
 
 
@@ -85,7 +84,7 @@ def _work(resync: Resync, loop: Loop, ended: threading.Event) -> None:
 
 
 def _count(cache: Cache, phase: Phase) -> int:
-    found = (migration.get("status", {}).get("phase") for migration in cache.all(Resources.MIGRATION.value))
+    found = (migration.get("status", {}).get("phase") for migration in cache.migrations())
     return sum(1 for told in found if (told or Phase.PENDING.value) == phase.value)
 
 

@@ -26,6 +26,14 @@ REFUSED = {
     "an unknown field": ({"target": {"handof": "Adopt"}}, ".spec.target.handof: field not declared in schema"),
     "a handoff that does not fit": ({"target": {"handoff": "Import"}}, "Import needs qcow2"),
     "compressed raw": ({"target": {"disks": {"compression": "Zstd"}}}, "only qcow2 disks can be compressed"),
+    "a machine without a handoff": (
+        {"target": {"handoff": "None", "virtualMachine": {"create": True}}},
+        "virtualMachine.create needs handoff Adopt or Import",
+    ),
+    "a machine from vdi": (
+        {"target": {"disks": {"format": "vdi"}, "virtualMachine": {"create": True}}},
+        "virtualMachine.create needs disks.format raw or qcow2",
+    ),
     "Secure Boot on BIOS": ({"machine": {"secureBoot": True, "firmware": "bios"}}, "secureBoot needs firmware uefi"),
     "a network to nowhere": (
         {"target": {"virtualMachine": {"networks": [{"source": "VM Network"}]}}},

@@ -93,7 +93,7 @@ def convert_job(
         source_volume(spec.source),
         config_volume(config),
         workspace_volume(workspace),
-        *(target_volume(target) for target in targets),
+        *(target_volume(number, target) for number, target in enumerate(targets)),
     ]
     if spec.guest.keys is not None:
         volumes.append(keys_volume(spec.guest.keys.secret_name))

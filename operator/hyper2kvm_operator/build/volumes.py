@@ -96,12 +96,12 @@ def workspace_volume(claim: str | None) -> Volume:
     return Volume("workspace", source, WORKSPACE_FOLDER, read_only=False)
 
 
-def target_volume(target: TargetVolume) -> Volume:
-    """The volume that a disk is written to."""
+def target_volume(number: int, target: TargetVolume) -> Volume:
+    """The volume that a disk is written to, named by the disk's number: a claim's name may be as long as a volume's."""
     block = target.mode is VolumeMode.BLOCK
     path = target.path if block else f"{TARGETS_FOLDER}/{target.claim}"
     source = {"persistentVolumeClaim": {"claimName": target.claim}}
-    return Volume(f"target-{target.claim}"[:63].rstrip("-"), source, path, read_only=False, block=block)
+    return Volume(f"target{number}", source, path, read_only=False, block=block)
 
 
 def in_pod(volumes: Sequence[Volume]) -> list[Json]:

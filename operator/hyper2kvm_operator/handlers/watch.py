@@ -50,7 +50,7 @@ class Changes:
                 self._queue.add(owner)
 
     def _wake_waiting(self) -> None:
-        for waiting in self._cache.all(Resources.MIGRATION.value):
+        for waiting in self._cache.migrations():
             if waiting.get("status", {}).get("phase") in {None, "Pending", "Failed"}:
                 self._queue.add((waiting["metadata"]["namespace"], waiting["metadata"]["name"]))
 

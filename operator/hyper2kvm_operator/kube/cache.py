@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from hyper2kvm_operator.kube.client import KubeObject
@@ -17,24 +17,43 @@ Place = tuple[str, str]
 _READ_OF_SPEC = {
     Resources.JOB.value: ("suspend",),
     Resources.POD.value: (),
-    Resources.CLAIM.value: ("storageClassName", "volumeMode", "resources"),
+    Resources.CLAIM.value: ("storageClassName", "volumeMode", "accessModes", "resources"),
     Resources.DATA_VOLUME.value: (),
 }
 """The fields of children's specs that are kept. A pod's spec, and a Job's with it, are many times the rest."""
 
 
+_READ_OF_OTHERS = {
+    "metadata": ("namespace", "name", "uid", "creationTimestamp", "deletionTimestamp"),
+    "spec": ("suspend", "cancel"),
+    "status": ("phase", "blocked", "virtualMachineName"),
+}
+"""The fields of a migration that others look at; of its machine's adapters also the addresses."""
+
+
 @dataclass(frozen=True)
 class _Entry:
-    """An object. Children are kept as JSON, a tenth of what they take as dicts: they are read seldom, and are many."""
+    """An object.
+
+    Attributes:
+        uid: its uid.
+        version: its resource version.
+        owner: uid of the migration that its label names.
+        seen: when a watch last told of it.
+        kept: it as JSON, a third to a tenth of what it takes as dicts: each is read seldom, and they are many.
+        overview: of a migration what others look at.
+    """
 
     uid: str
     version: int
+    owner: str | None
     seen: float
-    kept: KubeObject | bytes
+    kept: bytes
+    overview: KubeObject
 
     @property
     def value(self) -> KubeObject:
-        value: KubeObject = json.loads(self.kept) if isinstance(self.kept, bytes) else self.kept
+        value: KubeObject = json.loads(self.kept)
         return value
 
 
@@ -53,50 +72,47 @@ class Cache:
 
     def put(self, resource: Resource, value: KubeObject) -> None:
         """Remember an object, unless what is known of it is newer."""
-        place = _place(value)
+        made = _entry(resource, value, self._clock())
         with self._lock:
-            known = self._objects[resource].get(place)
-            version = _version(value)
-            # Events of one object may come late, never wrong.
-            if known is not None and known.version > version:
-                return
-            uid = value["metadata"]["uid"]
-            self._objects[resource][place] = _Entry(uid, version, self._clock(), _kept(resource, value))
-            self._places[value["metadata"]["uid"]] = place
-            owner = value["metadata"].get("labels", {}).get(MIGRATION_LABEL)
-            if owner:
-                self._children[owner].add((resource, place))
+            self._put(resource, _place(value), made)
+
+    def answered(self, resource: Resource, value: KubeObject) -> None:
+        """Remember an object as a write of ours left it, unless it is gone meanwhile: no watch would tell so again."""
+        made = _entry(resource, value, self._clock())
+        with self._lock:
+            if made.uid in self._places:
+                self._put(resource, _place(value), made)
 
     def drop(self, resource: Resource, value: KubeObject) -> None:
         """Forget an object that was deleted; another one that took its name stays."""
-        place = _place(value)
+        place, uid = _place(value), value["metadata"]["uid"]
         with self._lock:
-            self._places.pop(value["metadata"]["uid"], None)
             known = self._objects[resource].get(place)
-            if known is not None and known.uid != value["metadata"]["uid"]:
-                return
-            self._objects[resource].pop(place, None)
-            owner = value["metadata"].get("labels", {}).get(MIGRATION_LABEL)
-            if owner and owner in self._children:
-                self._children[owner].discard((resource, place))
-                if not self._children[owner]:
-                    del self._children[owner]
+            if known is not None and known.uid == uid:
+                self._forget(resource, place, known)
 
     def get(self, resource: Resource, namespace: str, name: str) -> KubeObject | None:
         """An object, or None."""
         with self._lock:
             found = self._objects[resource].get((namespace, name))
-            return found.value if found else None
+        return found.value if found else None
 
     def place(self, uid: str) -> Place | None:
         """Where the object with a uid lies; None when it is not known."""
         with self._lock:
             return self._places.get(uid)
 
-    def all(self, resource: Resource) -> list[KubeObject]:
-        """Every object of a kind."""
+    def migrations(self) -> list[KubeObject]:
+        """Every migration, with no more than what others look at."""
         with self._lock:
-            return [entry.value for entry in self._objects[resource].values()]
+            return [entry.overview for entry in self._objects[Resources.MIGRATION.value].values()]
+
+    def orphaned(self, value: KubeObject) -> bool:
+        """Whether a migration that is no longer there owns an object: the garbage collector is about to remove it."""
+        metadata = value["metadata"]
+        maker = metadata.get("labels", {}).get(MIGRATION_LABEL)
+        owners = {owner["uid"] for owner in metadata.get("ownerReferences", [])}
+        return maker in owners and self.place(maker) is None
 
     def holds(self, resource: Resource, uids: Collection[str]) -> bool:
         """Whether every object of a kind with one of the uids is known."""
@@ -107,33 +123,61 @@ class Cache:
     def unseen(self, resource: Resource, since: float, uids: Collection[str]) -> list[KubeObject]:
         """The objects of a kind that no watch has told of since a moment of the clock, apart from those with the uids."""
         with self._lock:
-            return [
-                entry.value
-                for entry in self._objects[resource].values()
-                if entry.seen < since and entry.uid not in uids
-            ]
+            entries = list(self._objects[resource].values())
+        return [entry.value for entry in entries if entry.seen < since and entry.uid not in uids]
 
     def children(self, resource: Resource, migration_uid: str) -> list[KubeObject]:
-        """A migration's children of a kind."""
+        """A migration's children of a kind, by name."""
         with self._lock:
-            return list(self._of(resource, migration_uid))
+            places = sorted(place for kind, place in self._children.get(migration_uid, ()) if kind == resource)
+            entries = [self._objects[resource][place] for place in places]
+        return [entry.value for entry in entries]
 
-    def _of(self, resource: Resource, uid: str) -> Iterator[KubeObject]:
-        for kind, place in sorted(self._children.get(uid, ()), key=lambda child: child[1]):
-            found = self._objects[kind].get(place) if kind == resource else None
-            value = found.value if found is not None else None
-            if value is not None and value["metadata"].get("labels", {}).get(MIGRATION_LABEL) == uid:
-                yield value
+    def _put(self, resource: Resource, place: Place, made: _Entry) -> None:
+        known = self._objects[resource].get(place)
+        # Events of one object may come late, never wrong.
+        if known is not None and known.version > made.version:
+            return
+        if known is not None:
+            self._forget(resource, place, known)
+        self._objects[resource][place] = made
+        self._places[made.uid] = place
+        if made.owner:
+            self._children[made.owner].add((resource, place))
+
+    def _forget(self, resource: Resource, place: Place, known: _Entry) -> None:
+        del self._objects[resource][place]
+        self._places.pop(known.uid, None)
+        if known.owner:
+            self._children[known.owner].discard((resource, place))
+            if not self._children[known.owner]:
+                del self._children[known.owner]
 
 
-def _kept(resource: Resource, value: KubeObject) -> KubeObject | bytes:
+def _entry(resource: Resource, value: KubeObject, seen: float) -> _Entry:
     metadata = {name: field for name, field in value["metadata"].items() if name != "managedFields"}
     kept = {**value, "metadata": metadata}
-    if resource not in _READ_OF_SPEC:
-        return kept
-    spec = value.get("spec", {})
-    kept["spec"] = {name: spec[name] for name in _READ_OF_SPEC[resource] if name in spec}
-    return json.dumps(kept).encode()
+    if resource in _READ_OF_SPEC:
+        spec = value.get("spec", {})
+        kept["spec"] = {name: spec[name] for name in _READ_OF_SPEC[resource] if name in spec}
+    return _Entry(
+        uid=metadata["uid"],
+        version=_version(value),
+        owner=metadata.get("labels", {}).get(MIGRATION_LABEL),
+        seen=seen,
+        kept=json.dumps(kept).encode(),
+        overview=_overview(value) if resource is Resources.MIGRATION.value else {},
+    )
+
+
+def _overview(migration: KubeObject) -> KubeObject:
+    made: KubeObject = {
+        part: {name: migration[part][name] for name in names if name in migration.get(part, {})}
+        for part, names in _READ_OF_OTHERS.items()
+    }
+    nics = migration.get("status", {}).get("machine", {}).get("nics", [])
+    made["status"]["machine"] = {"nics": [{"mac": nic["mac"]} for nic in nics if nic.get("mac")]}
+    return made
 
 
 def _place(value: KubeObject) -> Place:

@@ -64,9 +64,16 @@ class KubeClient:
         self, resource: Resource, namespace: str | None = None, *, labels: str | None = None, fields: str | None = None
     ) -> list[KubeObject]:
         """The objects of a kind, in one namespace or in all; none when the kind is not installed."""
+        return list(self.each(resource, namespace, labels=labels, fields=fields))
+
+    def each(
+        self, resource: Resource, namespace: str | None = None, *, labels: str | None = None, fields: str | None = None
+    ) -> Iterator[KubeObject]:
+        """As `list`, one after the other: of those that are passed over no more than a page is in memory."""
         kind = {"apiVersion": resource.api_version, "kind": resource.kind}
-        pages = self._pages(resource, namespace, labels, fields, _JSON)
-        return [{**kind, **item} for page in pages for item in page]
+        for page in self._pages(resource, namespace, labels, fields, _JSON):
+            for item in page:
+                yield {**kind, **item}
 
     def uids(self, resource: Resource, namespace: str | None = None, *, labels: str | None = None) -> set[str]:
         """The uids of the objects of a kind, as `list`; nothing else of them is fetched (Kubernetes, "Metadata-only")."""

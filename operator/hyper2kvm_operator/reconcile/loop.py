@@ -94,7 +94,6 @@ class Loop:
         """One reconcile; returns whether it failed and is to be repeated after a pause."""
         migration = self._cache.get(Resources.MIGRATION.value, *key)
         if migration is None:
-            self.queue.forget(key)
             self._wake_waiting()
             return False
         try:
@@ -126,7 +125,7 @@ class Loop:
 
     def _wake_waiting(self) -> None:
         """A slot is free: look at whom it is for."""
-        for other in next_to_start(self._cache.all(Resources.MIGRATION.value), self._limit):
+        for other in next_to_start(self._cache.migrations(), self._limit):
             self.queue.add((other["metadata"]["namespace"], other["metadata"]["name"]))
 
 

@@ -80,12 +80,6 @@ class WorkQueue(Generic[Key]):
         with self._changed:
             return self._failures.get(key, 0)
 
-    def forget(self, key: Key) -> None:
-        """Drop a key that does not exist any more."""
-        with self._changed:
-            self._due.pop(key, None)
-            self._failures.pop(key, None)
-
     def close(self) -> None:
         """Let every waiting worker end."""
         with self._changed:

@@ -35,6 +35,14 @@ SOURCE = {"files": {"volume": VOLUME, "path": "web01.ova"}}
         ({"target": {"handoff": "Import", "disks": {"format": "raw"}}}, "target: handoff Adopt needs disks.format raw"),
         ({"target": {"handoff": "Adopt", "disks": {"format": "vdi"}}}, "target: handoff Adopt needs disks.format raw"),
         ({"target": {"disks": {"compression": "Zstd", "format": "vdi"}}}, "target.disks: only qcow2 disks"),
+        (
+            {"target": {"handoff": "None", "virtualMachine": {"create": True}}},
+            "target: virtualMachine.create needs handoff",
+        ),
+        (
+            {"target": {"disks": {"format": "vdi"}, "virtualMachine": {"create": True}}},
+            "target: virtualMachine.create needs disks.format",
+        ),
         ({"machine": {"secureBoot": True, "firmware": "bios"}}, "machine: secureBoot needs firmware uefi"),
     ],
 )
@@ -51,6 +59,8 @@ def test_a_broken_rule_is_told_with_its_path(spec, said):
         {"target": {"handoff": "Import", "disks": {"format": "qcow2", "compression": "Zlib"}}},
         {"target": {"virtualMachine": {"networks": [{"source": "lan", "ignore": {}}, {"pod": {}}]}}},
         {"machine": {"secureBoot": False, "firmware": "bios"}},
+        {"target": {"handoff": "None", "virtualMachine": {"create": False}}},
+        {"target": {"handoff": "Import", "disks": {"format": "qcow2"}, "virtualMachine": {"create": True}}},
         {"machine": {"secureBoot": True}},
     ],
 )

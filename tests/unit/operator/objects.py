@@ -45,6 +45,9 @@ class Storage:
         self._refuse("LIST", resource)
         return [one for (place, _), one in self.objects[resource.kind].items() if namespace in {None, place}]
 
+    def each(self, *arguments, **named):
+        yield from self.list(*arguments, **named)
+
     def create(self, resource, value, *, rehearsal=False):
         self._refuse("POST", resource)
         if rehearsal:
@@ -129,7 +132,13 @@ def _merge(value, patch):
 def stored(resource, name, *, owner=None, namespace="moves", **fields):
     """An object of a kind; `owner` is the uid of the migration that it is labelled with."""
     labels = {MIGRATION_LABEL: owner} if owner else {}
-    metadata = {"name": name, "namespace": namespace, "labels": labels, "uid": f"uid-{name}"}
+    metadata = {
+        "name": name,
+        "namespace": namespace,
+        "labels": labels,
+        "uid": f"uid-{name}",
+        "creationTimestamp": "2026-01-01T00:00:00Z",
+    }
     return {"apiVersion": resource.value.api_version, "kind": resource.value.kind, "metadata": metadata, **fields}
 
 
@@ -137,5 +146,5 @@ def migration(name="web01", *, generation=1, status=None, **spec):
     """A VirtualMachineMigration as it is stored."""
     source = {"files": {"volume": {"persistentVolumeClaim": {"claimName": "exports"}}, "path": f"{name}.ova"}}
     value = stored(Resources.MIGRATION, name, spec={"source": source, **spec}, status=status or {})
-    value["metadata"] |= {"generation": generation, "creationTimestamp": "2026-01-01T00:00:00Z", "finalizers": []}
+    value["metadata"] |= {"generation": generation, "finalizers": []}
     return value

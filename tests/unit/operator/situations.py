@@ -82,6 +82,7 @@ def make_status(phase=None, *, since=5, **fields):
 
 def observed(phase=None, spec=None, *, since=5, status=None, **fields):
     spec = make_spec() if spec is None else spec
+    status = status or make_status(phase, since=since)
     base = Observed(
         key=KEY,
         generation=1,
@@ -94,12 +95,13 @@ def observed(phase=None, spec=None, *, since=5, status=None, **fields):
             "metadata": {"name": KEY.name, "namespace": KEY.namespace, "uid": KEY.uid},
             "spec": spec.to_object() if isinstance(spec, VirtualMachineMigrationSpec) else {"source": SOURCE},
         },
-        status=status or make_status(phase, since=since),
+        status=status,
         settings=SETTINGS,
         now=NOW,
         free_slot=True,
         ahead=0,
         abilities=CDI,
+        claims=WRITTEN if status.phase is Phase.HANDING_OFF else (),
         cancel=isinstance(spec, VirtualMachineMigrationSpec) and spec.cancel,
         suspend=isinstance(spec, VirtualMachineMigrationSpec) and spec.suspend,
     )
@@ -119,12 +121,18 @@ def pod(*, running=False, age=10, **fields):
     return PodState(name="web01-convert-x", uid="uid-pod", created=created, running=running, **fields)
 
 
-def job(role="convert", outcome=JobOutcome.RUNNING, **fields):
-    return JobState(name=f"web01-{role}", uid=f"uid-{role}", outcome=outcome, **fields)
+def job(role="convert", outcome=JobOutcome.RUNNING, *, age=3600, **fields):
+    created = NOW - dt.timedelta(seconds=age)
+    return JobState(name=f"web01-{role}", uid=f"uid-{role}", created=created, outcome=outcome, **fields)
 
 
-def claim(name, owner=KEY.uid, **fields):
-    return ClaimState(name=name, uid=f"uid-{name}", owner=owner, bound=True, **fields)
+def claim(name, owner=KEY.uid, *, age=3600, **fields):
+    created = NOW - dt.timedelta(seconds=age)
+    return ClaimState(name=name, uid=f"uid-{name}", created=created, owner=owner, bound=True, **fields)
+
+
+WRITTEN = tuple(claim(disk.claim_name) for disk in DISKS)
+"""The claims that the convert Job has written."""
 
 
 def kinds(decision, action):

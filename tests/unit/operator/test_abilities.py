@@ -28,6 +28,9 @@ class Answers:
     def list(self, resource):
         return {Resources.NODE.value: self.nodes, Resources.STORAGE_CLASS.value: self.classes}[resource]
 
+    def each(self, resource):
+        yield from self.list(resource)
+
     def serves(self, resource):
         return self.kubevirt
 

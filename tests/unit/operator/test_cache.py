@@ -1,3 +1,5 @@
+import pytest
+
 from hyper2kvm_operator.kube.cache import Cache
 from hyper2kvm_operator.kube.resources import MIGRATION_LABEL, Resources
 
@@ -23,6 +25,39 @@ def test_the_end_of_an_object_does_not_end_the_one_that_took_its_name():
     cache.drop(JOB, job(uid="old", version="7"))
     assert [one["metadata"]["uid"] for one in cache.children(JOB, "m1")] == ["new"]
     assert cache.place("old") is None
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told of the end", "not told"])
+def test_nothing_is_kept_of_an_object_whose_name_another_has_taken(told):
+    cache = Cache()
+    cache.put(JOB, job(uid="old", owner="m1"))
+    cache.put(JOB, job(uid="new", version="8", owner="m2"))
+    if told:
+        cache.drop(JOB, job(uid="old", version="7", owner="m1"))
+    assert cache.place("old") is None
+    assert set(cache._children) == {"m2"}
+
+
+def test_the_answer_to_a_write_does_not_bring_back_what_is_gone():
+    cache = Cache()
+    cache.put(JOB, job())
+    cache.answered(JOB, job(version="6"))
+    assert cache.get(JOB, "ns", "web01-convert")["metadata"]["resourceVersion"] == "6"
+    cache.drop(JOB, job(version="7"))
+    cache.answered(JOB, job(version="6"))
+    assert cache.get(JOB, "ns", "web01-convert") is None
+
+
+def test_others_see_of_a_migration_where_it_stands_and_what_it_takes():
+    cache = Cache()
+    status = {"phase": "Converting", "machine": {"nics": [{"mac": "00:50:56:aa:bb:cc", "id": "ethernet0"}]}}
+    value = {**job(), "spec": {"suspend": True, "source": {}}, "status": status}
+    cache.put(Resources.MIGRATION.value, value)
+    (seen,) = cache.migrations()
+    assert seen["metadata"] == {"namespace": "ns", "name": "web01-convert", "uid": "u1"}
+    assert seen["spec"] == {"suspend": True}
+    assert seen["status"] == {"phase": "Converting", "machine": {"nics": [{"mac": "00:50:56:aa:bb:cc"}]}}
+    assert cache.get(Resources.MIGRATION.value, "ns", "web01-convert")["status"] == status
 
 
 def test_children_are_known_by_their_migration():

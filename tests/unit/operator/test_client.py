@@ -7,6 +7,7 @@ from kubernetes.config import incluster_config
 from hyper2kvm_api.errors import ClusterError
 from hyper2kvm_operator.kube.certificate import issue
 from hyper2kvm_operator.kube.client import KubeClient
+from hyper2kvm_operator.kube.resources import Resources
 
 
 def kubeconfig(path, server):
@@ -56,3 +57,22 @@ def test_without_a_kubeconfig_that_says_where_the_error_says_what_to_do(monkeypa
         KubeClient()
     assert caught.value.reason == "ClusterNotConfigured"
     assert "KUBECONFIG" in caught.value.hint
+
+
+def test_of_a_long_list_one_page_after_the_other_is_fetched(pod, monkeypatch, tmp_path):
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path / "config", "http://named:1")))
+    client, asked = KubeClient(), []
+
+    def page(method, path, *, query, accept):
+        asked.append(query["continue"])
+        return {
+            "items": [{"metadata": {"name": str(len(asked))}}],
+            "metadata": {"continue": "2" if len(asked) < 2 else ""},
+        }
+
+    monkeypatch.setattr(client, "_json", page)
+    found = client.each(Resources.NODE.value)
+    assert next(found)["metadata"]["name"] == "1"
+    assert asked == [None]
+    assert [(one["kind"], one["metadata"]["name"]) for one in found] == [("Node", "2")]
+    assert asked == [None, "2"]

@@ -4,14 +4,14 @@ from hyper2kvm_api.migration import Phase
 from hyper2kvm_operator.reconcile.migration.decide import decide
 from hyper2kvm_operator.reconcile.migration.decision import Ensure
 from hyper2kvm_operator.reconcile.migration.observed import DataVolumeState, JobOutcome
-from unit.operator.situations import RESULT, job, make_spec, make_status, observed, pod
+from unit.operator.situations import RESULT, WRITTEN, job, make_spec, make_status, observed, pod
 
 WITH_VM = make_spec(target={"virtualMachine": {"create": True}})
 
 
 def test_what_the_pod_says_of_the_repair_is_kept():
     ended = job(outcome=JobOutcome.SUCCEEDED, pod=pod(exit_code=0, result=RESULT.replaced(repaired=False)))
-    assert decide(observed(Phase.CONVERTING, convert_job=ended)).status.repaired is False
+    assert decide(observed(Phase.CONVERTING, convert_job=ended, claims=WRITTEN)).status.repaired is False
 
 
 def test_its_machine_has_devices_that_it_knows():

@@ -84,11 +84,3 @@ def test_closing_lets_waiting_workers_end():
     queue.close()
     worker.join(5)
     assert ended == [None]
-
-
-def test_a_forgotten_key_is_not_worked_on():
-    queue = WorkQueue(Clock())
-    queue.add("a")
-    queue.forget("a")
-    assert queue.take(0) is None
-    assert len(queue) == 0

@@ -59,7 +59,7 @@ class AbilityReader:
 
     def _look(self) -> Abilities:
         config = self._client.get(Resources.CDI_CONFIG.value, None, "config")
-        nodes = self._client.list(Resources.NODE.value)
+        nodes = self._client.each(Resources.NODE.value)
         classes = self._client.list(Resources.STORAGE_CLASS.value)
         return Abilities(
             cdi=config is not None,

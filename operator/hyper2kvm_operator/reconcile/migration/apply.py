@@ -5,6 +5,7 @@ from collections.abc import Callable
 from hyper2kvm_api.migration import API_VERSION
 from hyper2kvm_operator.build import imageserver
 from hyper2kvm_operator.build.metadata import MigrationKey
+from hyper2kvm_operator.kube.cache import Cache
 from hyper2kvm_operator.kube.certificate import issue
 from hyper2kvm_operator.kube.client import KubeClient, KubeObject
 from hyper2kvm_operator.kube.errors import RefusedError
@@ -41,7 +42,7 @@ class ActionRefusedError(Exception):
         self.refusal = refusal
 
 
-def carry_out(client: KubeClient, key: MigrationKey, migration: KubeObject, action: Action) -> None:
+def carry_out(client: KubeClient, cache: Cache, key: MigrationKey, migration: KubeObject, action: Action) -> None:
     """Carry out one action.
 
     Raises:
@@ -51,9 +52,9 @@ def carry_out(client: KubeClient, key: MigrationKey, migration: KubeObject, acti
     """
     match action:
         case Ensure(resource, value):
-            _named(resource, value["metadata"]["name"], lambda: _ensure(client, key, resource, value))
+            _named(resource, value["metadata"]["name"], lambda: _ensure(client, cache, key, resource, value))
         case Apply(resource, value):
-            _named(resource, value["metadata"]["name"], lambda: _apply(client, key, resource, value))
+            _named(resource, value["metadata"]["name"], lambda: _apply(client, cache, key, resource, value))
         case Rehearse(resource, value):
             _named(resource, value["metadata"]["name"], lambda: _rehearse(client, resource, value))
         case Merge(resource, name, patch):
@@ -99,19 +100,19 @@ def _named(resource: Resource, name: str, request: Callable[[], object]) -> None
         raise ActionRefusedError(resource, name, refusal) from None
 
 
-def _ensure(client: KubeClient, key: MigrationKey, resource: Resource, value: KubeObject) -> None:
+def _ensure(client: KubeClient, cache: Cache, key: MigrationKey, resource: Resource, value: KubeObject) -> None:
     try:
         client.create(resource, value)
     except RefusedError as refusal:
         if refusal.reason != "AlreadyExists":
             raise
         if "get" in resource.verbs:
-            _check_own(client, key, resource, value["metadata"]["name"], refusal.request)
+            _check_own(client, cache, key, resource, value["metadata"]["name"], refusal.request)
 
 
-def _apply(client: KubeClient, key: MigrationKey, resource: Resource, value: KubeObject) -> None:
+def _apply(client: KubeClient, cache: Cache, key: MigrationKey, resource: Resource, value: KubeObject) -> None:
     name = value["metadata"]["name"]
-    _check_own(client, key, resource, name, f"PATCH {resource.path(key.namespace, name)}")
+    _check_own(client, cache, key, resource, name, f"PATCH {resource.path(key.namespace, name)}")
     client.apply(resource, value)
 
 
@@ -124,13 +125,15 @@ def _rehearse(client: KubeClient, resource: Resource, value: KubeObject) -> None
             raise
 
 
-def _check_own(client: KubeClient, key: MigrationKey, resource: Resource, name: str, request: str) -> None:
+def _check_own(
+    client: KubeClient, cache: Cache, key: MigrationKey, resource: Resource, name: str, request: str
+) -> None:
     """Raises RefusedError: `Taken` when an object of this name is not this migration's, stale when it is going."""
     found = client.get(resource, key.namespace, name)
     if found is None:
         return
     metadata = found["metadata"]
-    if "deletionTimestamp" in metadata:
+    if "deletionTimestamp" in metadata or cache.orphaned(found):
         raise RefusedError(409, "Conflict", f"{resource.kind} {name} is being deleted", request)
     if metadata.get("labels", {}).get(MIGRATION_LABEL) != key.uid:
         message = f"{resource.kind} {name} is there already and belongs to something else"

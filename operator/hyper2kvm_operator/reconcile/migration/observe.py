@@ -8,8 +8,8 @@ import yaml
 
 from hyper2kvm_api.errors import SpecError
 from hyper2kvm_api.machine import Machine
-from hyper2kvm_api.manifest import parse_stored
-from hyper2kvm_api.merge import JsonObject
+from hyper2kvm_api.manifest import parse, parse_stored
+from hyper2kvm_api.merge import JsonObject, merge
 from hyper2kvm_api.migration import Phase, VirtualMachineMigrationSpec, VirtualMachineMigrationStatus
 from hyper2kvm_api.names import disk_suffix
 from hyper2kvm_api.reasons import Reason
@@ -84,7 +84,8 @@ class Observer:
         leaving = "deletionTimestamp" in metadata or bool(migration["spec"].get("cancel"))
         pods = self._cache.children(Resources.POD.value, key.uid)
         jobs = {job["metadata"]["labels"].get(ROLE_LABEL): job for job in self._children(key, Resources.JOB)}
-        warnings = [] if leaving else self._warnings(key, status, pods)
+        claims = self._children(key, Resources.CLAIM)
+        warnings = [] if leaving else self._warnings(key, status, pods, [*jobs.values(), *claims])
         free, ahead = self._slot(migration, status)
         plan_job = read_job(jobs["plan"], pods, warnings) if "plan" in jobs else None
         convert_job = read_job(jobs["convert"], pods, warnings) if "convert" in jobs else None
@@ -112,7 +113,7 @@ class Observer:
             abilities=self._abilities.read(),
             plan_job=plan_job,
             convert_job=convert_job,
-            claims=tuple(read_claim(claim, warnings) for claim in self._children(key, Resources.CLAIM)),
+            claims=tuple(read_claim(claim, warnings) for claim in claims),
             data_volumes=tuple(read_data_volume(volume) for volume in self._children(key, Resources.DATA_VOLUME)),
             serve_pod=read_pod(serving, warnings) if serving else None,
             certificate=handing_off and self._certificate(key),
@@ -129,7 +130,7 @@ class Observer:
         """Whether it may start or go on, and how many wait before it; only who does not work asks all others."""
         if status.phase in _STARTED and not parked(migration):
             return True, 0
-        return slot(migration, self._cache.all(Resources.MIGRATION.value), self._settings.max_concurrent)
+        return slot(migration, self._cache.migrations(), self._settings.max_concurrent)
 
     def _children(self, key: MigrationKey, kind: Resources) -> list[KubeObject]:
         return self._cache.children(kind.value, key.uid)
@@ -146,7 +147,7 @@ class Observer:
         except SpecError as error:
             return _Counting(error, migration["spec"])
         changed = migration["metadata"]["generation"] != status.observed_generation
-        edited = changed and not isinstance(written.spec, SpecError) and written.spec != frozen
+        edited = changed and _means_another(migration, written.spec, frozen)
         return _Counting(frozen, frozen.to_object(), edited)
 
     def _written(self, migration: KubeObject) -> _Counting:
@@ -166,13 +167,19 @@ class Observer:
         return found
 
     def _warnings(
-        self, key: MigrationKey, status: VirtualMachineMigrationStatus, pods: Sequence[KubeObject]
+        self,
+        key: MigrationKey,
+        status: VirtualMachineMigrationStatus,
+        pods: Sequence[KubeObject],
+        others: Sequence[KubeObject],
     ) -> list[KubeObject]:
-        """Warning Events of the namespace, where something may be stuck: no pod of an active migration runs yet."""
+        """Warning Events about its children, where something may be stuck: no pod of an active migration runs yet."""
         running = any(pod.get("status", {}).get("phase") == "Running" for pod in pods)
         if status.phase not in ACTIVE or running:
             return []
-        return self._client.list(Resources.EVENT.value, key.namespace, fields="type=Warning")
+        about = {one["metadata"]["uid"] for one in (*pods, *others)}
+        told = self._client.each(Resources.EVENT.value, key.namespace, fields="type=Warning")
+        return [event for event in told if event.get("involvedObject", {}).get("uid") in about]
 
     def _told(
         self,
@@ -209,37 +216,60 @@ class Observer:
         if isinstance(spec, SpecError):
             return Neighbours()
         wanted = [key.child(disk_suffix(index)) for index in range(len(machine.disks))]
-        claims = (self._client.get(Resources.CLAIM.value, key.namespace, name) for name in wanted)
-        volumes = (self._client.get(Resources.DATA_VOLUME.value, key.namespace, name) for name in wanted)
+        claims = self._there(Resources.CLAIM, key.namespace, wanted)
+        volumes = self._there(Resources.DATA_VOLUME, key.namespace, wanted)
         found = Neighbours(
-            claims=tuple(read_claim(claim, ()) for claim in claims if claim is not None),
-            data_volumes=tuple(one["metadata"]["name"] for one in volumes if one is not None and not _own(key, one)),
+            claims=tuple(read_claim(claim, ()) for claim in claims),
+            data_volumes=tuple(one["metadata"]["name"] for one in volumes if not _own(key, one)),
         )
         options = spec.target.virtual_machine
         return found if not options.create else self._machines(key, machine_name(machine, options), found)
 
+    def _there(self, kind: Resources, namespace: str, names: Sequence[str]) -> Iterator[KubeObject]:
+        """The objects of these names, but for those that a deleted migration has left: they go as it went."""
+        for name in names:
+            found = self._client.get(kind.value, namespace, name)
+            if found is not None and not self._cache.orphaned(found):
+                yield found
+
     def _machines(self, key: MigrationKey, name: str, found: Neighbours) -> Neighbours:
         """With the VirtualMachines that are there, and those that other migrations are about to make."""
         namespaces: Sequence[str | None] = self._settings.watch_namespaces or [None]
-        machines = (vm for one in namespaces for vm in self._client.list(Resources.VIRTUAL_MACHINE.value, one))
-        others = [vm for vm in machines if not _own(key, vm)]
+        machines = (vm for one in namespaces for vm in self._client.each(Resources.VIRTUAL_MACHINE.value, one))
+        others = [(_place(vm), macs(vm)) for vm in machines if not _own(key, vm)]
         coming = list(self._coming(key))
-        there = [(mac, f"the VirtualMachine {'/'.join(_place(vm))}") for vm in others for mac in macs(vm)]
+        there = [(mac, f"the VirtualMachine {'/'.join(place)}") for place, used in others for mac in used]
         planned = [(mac, f"the migration {'/'.join(_place(one))}") for one in coming for mac in planned_macs(one)]
         names = {one["status"]["virtualMachineName"]: one for one in coming if _place(one)[0] == key.namespace}
         return replace(
             found,
-            virtual_machine=any(_place(vm) == (key.namespace, name) for vm in others),
+            virtual_machine=any(place == (key.namespace, name) for place, _ in others),
             reserved_by=names[name]["metadata"]["name"] if name in names else None,
             macs=(*there, *planned),
         )
 
     def _coming(self, key: MigrationKey) -> Iterator[KubeObject]:
         """The other migrations at work that will make a VirtualMachine."""
-        for other in self._cache.all(Resources.MIGRATION.value):
+        for other in self._cache.migrations():
             status = other.get("status", {})
             if status.get("phase") in ACTIVE and "virtualMachineName" in status and other["metadata"]["uid"] != key.uid:
                 yield other
+
+
+def _means_another(
+    migration: KubeObject, written: VirtualMachineMigrationSpec | SpecError, frozen: VirtualMachineMigrationSpec
+) -> bool:
+    """Whether what is written now means another spec than the one that counts.
+
+    Where it means none, a profile may have gone, which changes nothing: what the migration itself states is compared.
+    """
+    if not isinstance(written, SpecError):
+        return written != frozen
+    own = {name: value for name, value in migration["spec"].items() if name not in _WISHES}
+    try:
+        return parse(VirtualMachineMigrationSpec, merge([frozen.to_object(), own]), "spec") != frozen
+    except SpecError:
+        return True
 
 
 def _converted(

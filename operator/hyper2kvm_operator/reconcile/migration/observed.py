@@ -70,6 +70,7 @@ class JobState:
     Attributes:
         name: its name.
         uid: its uid.
+        created: when it was made.
         outcome: how it stands.
         suspended: whether it is told to hold no pod, by whomever.
         held: whether it was this operator that told it so.
@@ -82,6 +83,7 @@ class JobState:
 
     name: str
     uid: str
+    created: dt.datetime
     outcome: JobOutcome
     suspended: bool = False
     held: bool = False
@@ -99,9 +101,11 @@ class ClaimState:
     Attributes:
         name: its name.
         uid: its uid.
+        created: when it was made.
         owner: uid of the migration that its label names; None for a claim of somebody else.
         storage_class: the class that it has, also when none was asked for.
         mode: Filesystem or Block.
+        access_modes: how many may use it, in Kubernetes' words.
         requested: bytes that it asks for; None when they are not written as ours are.
         bound: whether it has a volume.
         going: whether it is being deleted.
@@ -110,9 +114,11 @@ class ClaimState:
 
     name: str
     uid: str
+    created: dt.datetime
     owner: str | None
     storage_class: str | None = None
     mode: VolumeMode = VolumeMode.FILESYSTEM
+    access_modes: tuple[str, ...] = ("ReadWriteOnce",)
     requested: int | None = None
     bound: bool = False
     going: bool = False

@@ -46,6 +46,7 @@ def read_job(job: KubeObject, pods: Sequence[KubeObject], warnings: Sequence[Kub
     return JobState(
         name=job["metadata"]["name"],
         uid=uid,
+        created=moment(job["metadata"]["creationTimestamp"]),
         outcome=outcome,
         suspended=bool(job["spec"].get("suspend")),
         held=SUSPENDED in job["metadata"].get("annotations", {}),
@@ -82,9 +83,11 @@ def read_claim(claim: KubeObject, warnings: Sequence[KubeObject]) -> ClaimState:
     return ClaimState(
         name=metadata["name"],
         uid=metadata["uid"],
+        created=moment(metadata["creationTimestamp"]),
         owner=metadata.get("labels", {}).get(MIGRATION_LABEL),
         storage_class=spec.get("storageClassName"),
         mode=VolumeMode(spec.get("volumeMode", VolumeMode.FILESYSTEM.value)),
+        access_modes=tuple(spec.get("accessModes", ())),
         requested=_requested(spec),
         bound=claim.get("status", {}).get("phase") == "Bound",
         going="deletionTimestamp" in metadata,

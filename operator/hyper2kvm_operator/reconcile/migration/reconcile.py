@@ -10,7 +10,7 @@ from hyper2kvm_api.migration import API_VERSION, Phase, VirtualMachineMigrationS
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_operator.kube.cache import Cache
 from hyper2kvm_operator.kube.client import KubeClient, KubeObject
-from hyper2kvm_operator.kube.errors import RefusedError
+from hyper2kvm_operator.kube.errors import RefusedError, UnreachableError
 from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.metrics import Metrics
 from hyper2kvm_operator.reconcile.migration.apply import ActionRefusedError, carry_out, record
@@ -37,6 +37,13 @@ _CONDITIONS = {
     Phase.HANDING_OFF: "HandedOff",
 }
 """Phase → the condition that a refusal in it keeps from holding; in the others it is Planned."""
+
+_TAKEN = {
+    Resources.CLAIM.value: Reason.CLAIM_EXISTS,
+    Resources.DATA_VOLUME.value: Reason.CLAIM_EXISTS,
+    Resources.VIRTUAL_MACHINE.value: Reason.VIRTUAL_MACHINE_EXISTS,
+}
+"""Kind → the reason when somebody else has the name of an object of it."""
 
 
 class MigrationReconciler:
@@ -74,7 +81,9 @@ class MigrationReconciler:
         """
         observed = self._observer.observe(migration, dt.datetime.now(dt.UTC))
         status = observed.status.replaced(progress=line(message), blocked=blocked(observed, str(reason), message))
-        status = summarised(observed, status)
+        # An edit that no look has come to counts as unseen: it is what starts a failed migration again.
+        seen = observed.status.observed_generation
+        status = summarised(observed, status).replaced(observed_generation=seen)
         if status != observed.stored:
             self._write(observed, migration, status)
 
@@ -86,7 +95,7 @@ class MigrationReconciler:
     def _carried_out(self, observed: Observed, migration: KubeObject, decision: Decision) -> Decision:
         for action in decision.actions:
             try:
-                carry_out(self._client, observed.key, migration, action)
+                carry_out(self._client, self._cache, observed.key, migration, action)
             except ActionRefusedError as error:
                 refused = after_refusal(observed, error)
                 return replace(refused, status=summarised(observed, refused.status))
@@ -103,16 +112,16 @@ class MigrationReconciler:
                 "status": status.to_object(),
             },
         )
-        self._cache.put(Resources.MIGRATION.value, written)
+        self._cache.answered(Resources.MIGRATION.value, written)
 
     def _record(self, observed: Observed, decision: Decision) -> None:
-        """Events are for people: one that is refused changes nothing."""
+        """Events are for people: one that cannot be recorded changes nothing."""
         for occurrence in decision.occurrences:
             try:
                 record(self._client, observed.key, occurrence, timestamp(observed.now))
-            except RefusedError as refusal:
+            except (RefusedError, UnreachableError) as error:
                 place = f"{observed.key.namespace}/{observed.key.name}"
-                _log.warning("an Event is refused: %s", refusal, extra={"migration": place})
+                _log.warning("an Event is not recorded: %s", error, extra={"migration": place})
 
     def _count(self, observed: Observed, decision: Decision) -> None:
         before, after = observed.status, decision.status
@@ -138,10 +147,9 @@ class MigrationReconciler:
 def after_refusal(o: Observed, error: ActionRefusedError) -> Decision:
     """What follows when the API server refused an action for good."""
     message = str(error)
+    if error.refusal.reason == "Taken":
+        return failed(o, failure_for(_TAKEN.get(error.resource, Reason.REQUEST_REFUSED), message))
     if error.resource is Resources.VIRTUAL_MACHINE.value:
         return failed(o, failure_for(Reason.VIRTUAL_MACHINE_REFUSED, message))
-    if error.refusal.reason == "Taken":
-        reason = Reason.CLAIM_EXISTS if error.resource is Resources.CLAIM.value else Reason.REQUEST_REFUSED
-        return failed(o, failure_for(reason, message))
     reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in error.refusal.message else Reason.REQUEST_REFUSED
     return waiting(o, reason, message, _CONDITIONS.get(o.status.phase or Phase.PENDING, "Planned"))

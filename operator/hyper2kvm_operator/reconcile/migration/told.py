@@ -56,5 +56,7 @@ class LogReader:
         except UnreachableError as error:
             trouble = str(error)
         with self._lock:
-            self._silent[place] = (self._clock(), trouble)
+            now = self._clock()
+            self._silent = {one: told for one, told in self._silent.items() if now - told[0] < _PAUSE}
+            self._silent[place] = (now, trouble)
         return Told(trouble=trouble)

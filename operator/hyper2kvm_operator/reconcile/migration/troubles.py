@@ -17,12 +17,14 @@ class _Meaning:
     reason: Reason
 
 
+_MISSING_CLAIM = r"persistentvolumeclaim \"([^\"]*)\" not found"
+
 _MEANINGS = (
     _Meaning(r"FailedCreate", r"violates PodSecurity", Reason.POD_SECURITY_FORBIDDEN),
     _Meaning(r"FailedCreate|Forbidden", r"exceeded quota", Reason.QUOTA_EXCEEDED),
     _Meaning(r"ErrImagePull|ImagePullBackOff|InvalidImageName|ErrImageNeverPull", r"", Reason.IMAGE_PULL_FAILED),
     _Meaning(r"FailedMount|CreateContainerConfigError", r"secrets? \"?[^\"]*\"? not found", Reason.SECRET_MISSING),
-    _Meaning(r"Unschedulable", r"persistentvolumeclaim \"[^\"]*\" not found", Reason.SOURCE_VOLUME_MISSING),
+    _Meaning(r"Unschedulable", _MISSING_CLAIM, Reason.SOURCE_VOLUME_MISSING),
     _Meaning(r"Unschedulable", r"persistentvolumeclaim \"[^\"]*\" is being deleted", Reason.CLAIM_NOT_BOUND),
     _Meaning(r"Unschedulable", r"unbound immediate PersistentVolumeClaims", Reason.CLAIM_NOT_BOUND),
     _Meaning(r"ProvisioningFailed", r"", Reason.CLAIM_NOT_BOUND),
@@ -54,6 +56,12 @@ def meaning(trouble: Trouble) -> Reason:
         if re.fullmatch(row.kind, trouble.kind) and re.search(row.words, trouble.message):
             return row.reason
     return Reason.POD_NOT_STARTED
+
+
+def missing_claim(trouble: Trouble) -> str | None:
+    """The name of the claim that a pod waits for and that does not exist."""
+    found = re.search(_MISSING_CLAIM, trouble.message)
+    return found[1] if found else None
 
 
 def job_failure(job: JobState) -> Failure:

@@ -3,19 +3,20 @@
 import pytest
 
 from hyper2kvm_operator.build.metadata import new_object
+from hyper2kvm_operator.kube.cache import Cache
 from hyper2kvm_operator.kube.errors import RefusedError
 from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.reconcile.migration.apply import ActionRefusedError, carry_out
 from hyper2kvm_operator.reconcile.migration.decision import Apply, Delete, Ensure, Merge, Rehearse
-from unit.operator.objects import Storage, stored
+from unit.operator.objects import Storage, migration, stored
 from unit.operator.situations import KEY
 
 CONFIG = Resources.CONFIG_MAP
 OURS = {**new_object(CONFIG.value, KEY, "web01-plan"), "data": {"plan.json": "{}"}}
 
 
-def do(storage, action):
-    carry_out(storage, KEY, {}, action)
+def do(storage, action, cache=None):
+    carry_out(storage, cache or Cache(), KEY, {}, action)
 
 
 @pytest.mark.parametrize("action", [Ensure, Apply])
@@ -43,6 +44,22 @@ def test_what_is_going_is_waited_for(action):
     with pytest.raises(RefusedError) as caught:
         do(Storage(going), action(CONFIG.value, OURS))
     assert caught.value.stale
+
+
+@pytest.mark.parametrize("action", [Ensure, Apply])
+@pytest.mark.parametrize("there", [True, False])
+def test_what_a_deleted_migration_of_the_same_name_has_left_is_waited_for(action, there):
+    """Deleted and applied again, a migration is back before the garbage collector has come."""
+    left = stored(CONFIG, "web01-plan", owner="an earlier one")
+    left["metadata"]["ownerReferences"] = [{"uid": "an earlier one"}]
+    cache = Cache()
+    if there:
+        cache.put(Resources.MIGRATION.value, migration() | {"metadata": {**NAMED, "uid": "an earlier one"}})
+    with pytest.raises(ActionRefusedError if there else RefusedError):
+        do(Storage(left), action(CONFIG.value, OURS), cache)
+
+
+NAMED = {"namespace": "moves", "name": "web.01", "resourceVersion": "1"}
 
 
 def test_ones_own_is_applied_again():

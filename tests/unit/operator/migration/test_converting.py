@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from hyper2kvm_api.errors import GuestError, HostError
-from hyper2kvm_api.migration import Mode, Phase
+from hyper2kvm_api.migration import Failure, Mode, Phase
 from hyper2kvm_api.options import KvmMode
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_api.result import Outcome, Result, failure_of
@@ -27,6 +27,7 @@ from unit.operator.situations import (
     DISKS,
     RESULT,
     SETTINGS,
+    WRITTEN,
     claim,
     condition,
     job,
@@ -108,6 +109,16 @@ def test_what_only_a_person_can_end_is_not_waited_for_long(row, patient):
     assert (after_a_minute.status.failure is None) is patient
 
 
+@pytest.mark.parametrize("name", ["web01-disk1", "web01-workspace"])
+def test_a_claim_that_somebody_deletes_before_the_pod_starts_is_made_again(name):
+    trouble = Trouble("Unschedulable", f'0/1 nodes: persistentvolumeclaim "{name}" not found')
+    early, late = (job(pod=pod(age=age, trouble=trouble)) for age in (3, 25))
+    assert decide(observed(Phase.CONVERTING, convert_job=early)).status.phase is Phase.CONVERTING
+    decision = decide(observed(Phase.CONVERTING, convert_job=late))
+    assert decision.status.phase is Phase.PROVISIONING
+    assert kinds(decision, Delete) == [("Job", "web01-convert")]
+
+
 def test_a_pod_that_starts_clears_what_was_told():
     o = observed(Phase.CONVERTING, convert_job=job(pod=pod(age=25, trouble=TROUBLES[7][0])))
     first = decide(o)
@@ -179,8 +190,8 @@ def test_kvm_is_what_the_user_says_else_the_operator_else_what_nodes_offer(asked
 
 
 def test_a_result_that_is_lost_is_made_again():
-    done = job(outcome=JobOutcome.SUCCEEDED, pod=pod(exit_code=0))
-    o = observed(Phase.CONVERTING, convert_job=done)
+    done = job(outcome=JobOutcome.SUCCEEDED, pod=pod(exit_code=0, ended=True))
+    o = observed(Phase.CONVERTING, convert_job=done, claims=WRITTEN)
     decision = decide(o)
     assert kinds(decision, Delete) == [("Job", "web01-convert")]
     assert decide(later(o, decision, SETTINGS.start_deadline + 1)).status.failure.reason == "ResultLost"
@@ -190,14 +201,25 @@ def test_digests_that_a_verdict_has_no_room_for_come_from_the_report():
     report = {"converted": {"disks": [{"id": "scsi0:1", "digest": "from-report"}, {"id": "scsi0:0", "digest": "d0"}]}}
     few = RESULT.replaced(disks=RESULT.disks[:1])
     done = job(outcome=JobOutcome.SUCCEEDED, pod=pod(exit_code=0, result=few))
-    decision = decide(observed(Phase.CONVERTING, convert_job=done, report=(("report.json", json.dumps(report)),)))
+    decision = decide(
+        observed(Phase.CONVERTING, claims=WRITTEN, convert_job=done, report=(("report.json", json.dumps(report)),))
+    )
     assert [d.digest for d in decision.status.disks] == ["d0", "from-report"]
     assert condition(decision, "Converted").message.startswith("2 disks")
 
 
+@pytest.mark.parametrize("outcome", [JobOutcome.SUCCEEDED, JobOutcome.FAILED])
+def test_the_verdict_of_a_pod_is_waited_for_when_its_job_is_told_to_have_ended_first(outcome):
+    behind = job(outcome=outcome, trouble=Trouble("PodFailurePolicy", "exit code 7"), pod=pod(running=True))
+    decision = decide(observed(Phase.CONVERTING, convert_job=behind, claims=WRITTEN))
+    assert decision.status.phase is Phase.CONVERTING
+    assert not decision.actions
+    assert decision.requeue
+
+
 def test_success_leads_to_the_handoff():
     done = job(outcome=JobOutcome.SUCCEEDED, pod=pod(exit_code=0, result=RESULT))
-    decision = decide(observed(Phase.CONVERTING, convert_job=done, report=(("report.json", "{}"),)))
+    decision = decide(observed(Phase.CONVERTING, claims=WRITTEN, convert_job=done, report=(("report.json", "{}"),)))
     assert decision.status.phase is Phase.HANDING_OFF
     assert [d.digest for d in decision.status.disks] == ["d0", "d1"]
     assert decision.status.report == "web01-report"
@@ -231,23 +253,54 @@ def test_a_pod_without_a_verdict_still_has_a_reason(trouble, exit_reason, reason
 
 
 def test_a_job_of_an_older_plan_is_made_anew():
-    done = job(outcome=JobOutcome.SUCCEEDED, digest="of another plan", pod=pod(result=RESULT))
+    done = job(outcome=JobOutcome.SUCCEEDED, digest="of another plan", pod=pod(exit_code=0, result=RESULT))
     decision = decide(observed(Phase.CONVERTING, convert_job=done))
     assert kinds(decision, Delete) == [("Job", "web01-convert")]
     assert decision.status.phase is Phase.CONVERTING
 
 
+@pytest.mark.parametrize(
+    "there",
+    [WRITTEN[:1], (WRITTEN[0], claim("web01-disk1", age=60)), (WRITTEN[0], replace(WRITTEN[1], going=True))],
+    ids=["gone", "made anew", "going"],
+)
+def test_what_was_written_to_a_claim_that_is_gone_is_written_again(there):
+    """Else an empty disk would be handed off."""
+    done = job(outcome=JobOutcome.SUCCEEDED, pod=pod(exit_code=0, result=RESULT))
+    decision = decide(observed(Phase.CONVERTING, convert_job=done, claims=there))
+    assert decision.status.phase is Phase.PROVISIONING
+    assert kinds(decision, Delete) == [("Job", "web01-convert")]
+
+
 def test_a_dry_run_ends_with_its_report():
     status = make_status(Phase.CONVERTING, disks=[d.replaced(claim_name=None) for d in DISKS])
-    done = job(outcome=JobOutcome.SUCCEEDED, pod=pod(result=Result(outcome=Outcome.SUCCEEDED)))
+    done = job(outcome=JobOutcome.SUCCEEDED, pod=pod(exit_code=0, result=Result(outcome=Outcome.SUCCEEDED)))
     spec = make_spec(mode=Mode.PLAN)
     decision = decide(observed(spec=spec, status=status, convert_job=done, report=(("report.json", "{}"),)))
     assert decision.status.phase is Phase.SUCCEEDED
     assert kinds(decision, Apply) == [("ConfigMap", "web01-report")]
 
 
+def test_a_log_that_cannot_be_read_in_the_end_leaves_a_dry_run_waiting_and_a_migration_with_a_warning():
+    done = job(outcome=JobOutcome.SUCCEEDED, pod=pod(exit_code=0, result=RESULT))
+    o = observed(Phase.CONVERTING, convert_job=done, claims=WRITTEN, untold="no route to host")
+    migrated = decide(o)
+    assert migrated.status.phase is Phase.HANDING_OFF
+    assert "no route to host" in migrated.status.warnings[0]
+    examined = decide(replace(o, spec=make_spec(mode=Mode.PLAN)))
+    assert examined.status.phase is Phase.CONVERTING
+    assert examined.status.blocked.reason == "ResultLost"
+    assert not examined.actions
+
+
+def test_a_failure_without_a_remedy_is_told_as_it_is():
+    failure = Failure(reason="EditFailed", message="the write was lost")
+    ended = job(outcome=JobOutcome.FAILED, pod=pod(exit_code=5, result=Result(outcome=Outcome.FAILED, failure=failure)))
+    assert condition(decide(observed(Phase.CONVERTING, convert_job=ended)), "Converted").message == failure.message
+
+
 def test_a_report_that_a_config_map_cannot_hold_is_told():
     done = job(outcome=JobOutcome.SUCCEEDED, pod=pod(exit_code=0, result=RESULT))
     report = (("report.json", "{}"), ("report.html", "x" * (1 << 20)))
-    decision = decide(observed(Phase.CONVERTING, convert_job=done, report=report))
+    decision = decide(observed(Phase.CONVERTING, claims=WRITTEN, convert_job=done, report=report))
     assert any("report.html" in one for one in decision.status.warnings)

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from hyper2kvm_api.errors import SpecError
-from hyper2kvm_api.migration import Phase
+from hyper2kvm_api.migration import Failure, Phase
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_operator.reconcile.migration.decide import decide
 from hyper2kvm_operator.reconcile.migration.decision import (
@@ -17,9 +17,11 @@ from unit.operator.situations import (
     DISKS,
     IMPORT,
     MACHINE,
+    RESULT,
     claim,
     job,
     kinds,
+    later,
     make_spec,
     make_status,
     observed,
@@ -35,6 +37,16 @@ def test_an_edit_starts_a_failed_migration_again_and_removes_its_jobs_first():
     cleaning = decide(observed(status=again.status, generation=2, convert_job=left))
     assert kinds(cleaning, Delete) == [("Job", "web01-convert")]
     assert cleaning.status.phase is Phase.PENDING
+
+
+def test_what_an_earlier_attempt_told_is_not_shown_of_the_next():
+    failure = Failure(reason="HandoffFailed", message="no")
+    failed = make_status(Phase.FAILED, failure=failure, percent=100, boot=RESULT.boot)
+    o = observed(status=failed, generation=2)
+    again = decide(o)
+    assert again.status.failure is None
+    planning = decide(later(o, again, 1)).status
+    assert (planning.phase, planning.percent, planning.boot) == (Phase.PLANNING, None, None)
 
 
 def test_without_an_edit_a_failed_migration_rests():

@@ -1,5 +1,7 @@
 from dataclasses import replace
 
+import pytest
+
 from hyper2kvm_api.machine import Firmware
 from hyper2kvm_api.migration import Phase
 from hyper2kvm_operator.build.imageserver import server_name
@@ -21,6 +23,7 @@ from unit.operator.situations import (
     KEY,
     SETTINGS,
     WITH_VM,
+    WRITTEN,
     condition,
     kinds,
     later,
@@ -74,32 +77,52 @@ def test_the_virtual_machine_comes_last_and_owns_the_disks():
 def test_without_cdi_the_claims_themselves_are_the_disks():
     status = make_status(Phase.HANDING_OFF, virtual_machine_name="web")
     bare = replace(CDI, cdi=False)
-    decision = decide(observed(spec=make_spec(**WITH_VM), status=status, abilities=bare))
-    vm = next(a.value for a in decision.actions if isinstance(a, Ensure))
+    o = observed(spec=make_spec(**WITH_VM), status=status, abilities=bare, claims=WRITTEN)
+    released = decide(o)
+    assert kinds(released, Merge) == [
+        ("PersistentVolumeClaim", "web01-disk0"),
+        ("PersistentVolumeClaim", "web01-disk1"),
+    ]
+    assert all(disk.handed_off for disk in released.status.disks)
+    making = decide(later(o, released, 1))
+    (vm,) = (a.value for a in making.actions if isinstance(a, Ensure))
     assert vm["spec"]["template"]["spec"]["volumes"][0] == {
         "name": "disk0",
         "persistentVolumeClaim": {"claimName": "web01-disk0"},
     }
-    made = decide(observed(spec=make_spec(**WITH_VM), status=status, abilities=bare, virtual_machine="vm-uid"))
+    made = decide(later(o, making, 1, virtual_machine="vm-uid"))
     assert made.status.phase is Phase.SUCCEEDED
-    assert kinds(made, Merge) == [(kind, f"web01-disk{n}") for kind in 2 * ("PersistentVolumeClaim",) for n in (0, 1)]
+    assert kinds(made, Merge) == [("PersistentVolumeClaim", "web01-disk0"), ("PersistentVolumeClaim", "web01-disk1")]
     assert condition(made, "HandedOff").message.endswith("CDI is not installed: the claims themselves are the disks")
+
+
+@pytest.mark.parametrize("cdi", [True, False])
+@pytest.mark.parametrize("there", [WRITTEN[:1], (WRITTEN[0], replace(WRITTEN[1], going=True))], ids=["gone", "going"])
+def test_a_disk_that_somebody_has_deleted_is_not_replaced_by_an_empty_one(there, cdi):
+    o = observed(Phase.HANDING_OFF, claims=there, abilities=replace(CDI, cdi=cdi), data_volumes=volumes("Succeeded"))
+    decision = decide(o)
+    assert decision.status.failure.reason == "HandoffFailed"
+    assert "web01-disk1" in decision.status.failure.message
+    assert not decision.actions
 
 
 def test_an_import_serves_the_images_and_removes_the_server_afterwards():
     spec = make_spec(**IMPORT)
     first = decide(observed(Phase.HANDING_OFF, spec))
     assert any(isinstance(a, IssueCertificate) for a in first.actions)
-    assert kinds(first, Ensure) == [
-        ("Pod", SERVER),
-        ("Service", SERVER),
+    assert kinds(first, Ensure) == [("Pod", SERVER), ("Service", SERVER)]
+    started = {**SERVING, "serve_pod": pod()}
+    assert not decide(observed(Phase.HANDING_OFF, spec, **started)).actions
+    assert kinds(decide(observed(Phase.HANDING_OFF, spec, **SERVING)), Ensure) == [
         ("DataVolume", "web01-disk0"),
         ("DataVolume", "web01-disk1"),
     ]
-    last = decide(observed(Phase.HANDING_OFF, spec, data_volumes=volumes("Succeeded", "Succeeded"), **SERVING))
-    assert last.status.phase is Phase.SUCCEEDED
-    assert [kind for kind, _ in kinds(last, Delete)] == SERVERS_PARTS
-    assert kinds(last, Merge) == [("DataVolume", "web01-disk0"), ("DataVolume", "web01-disk1")]
+    o = observed(Phase.HANDING_OFF, spec, data_volumes=volumes("Succeeded", "Succeeded"), **SERVING)
+    released = decide(o)
+    assert [kind for kind, _ in kinds(released, Delete)] == SERVERS_PARTS
+    assert kinds(released, Merge) == [("DataVolume", "web01-disk0"), ("DataVolume", "web01-disk1")]
+    assert all(disk.handed_off for disk in released.status.disks)
+    assert decide(later(o, released, 1)).status.phase is Phase.SUCCEEDED
 
 
 SERVER = server_name(KEY)
@@ -165,4 +188,4 @@ def test_the_longest_name_of_a_machine_fits_into_the_status():
     status = make_status(Phase.HANDING_OFF, virtual_machine_name=name)
     bare = replace(CDI, cdi=False)
     o = observed(spec=make_spec(**WITH_VM), status=status, abilities=bare, virtual_machine="vm-uid")
-    assert name in decide(o).status.progress
+    assert name in decide(later(o, decide(o), 1)).status.progress

@@ -53,6 +53,22 @@ def test_the_spec_that_was_effective_when_planning_began_counts():
     assert o.edited
 
 
+@pytest.mark.parametrize(
+    ("changes", "edited"),
+    [({"profiles": ["typo"]}, True), ({"target": {"handoff": "Import"}}, True), ({"suspend": True}, False)],
+    ids=["a profile that is not there", "a contradiction", "no edit"],
+)
+def test_an_edit_to_what_cannot_be_resolved_is_an_edit(changes, edited):
+    """And a profile that went after planning had begun is none."""
+    value = working("Planning", generation=2, **changes)
+    if not edited:
+        profiled = {"profiles": ["gone"], **value["spec"]}
+        value["spec"] = profiled
+        counting = yaml.safe_load(value["status"]["effectiveSpec"]) | {"profiles": ["gone"], "guest": {"trim": False}}
+        value["status"]["effectiveSpec"] = yaml.safe_dump(counting)
+    assert look(value).edited is edited
+
+
 def test_suspend_and_cancel_count_as_they_are_written_and_are_no_edit():
     o = look(working(generation=3, suspend=True, cancel=True))
     assert (o.suspend, o.cancel, o.spec.suspend, o.edited) == (True, True, True, False)
@@ -151,6 +167,14 @@ def test_a_data_volume_of_somebody_else_is_found_and_ones_own_is_not():
     assert o.neighbours.data_volumes == ("web01-disk0",)
 
 
+def test_what_a_deleted_migration_has_left_is_not_in_the_way():
+    left = [stored(kind, "web01-disk0", owner="gone") for kind in (Resources.CLAIM, Resources.DATA_VOLUME)]
+    for one in left:
+        one["metadata"]["ownerReferences"] = [{"uid": "gone"}]
+    o = planning(Storage(), *left)
+    assert (o.neighbours.claims, o.neighbours.data_volumes) == ((), ())
+
+
 UNKNOWN = [RefusedError(500, "InternalError", "no route to host", "GET"), UnreachableError("timed out")]
 
 
@@ -175,6 +199,15 @@ def test_whoever_leaves_needs_no_log():
     storage.put(value)
     observer(storage, running, pod_of(running, name="web01-convert-x")).observe(value, NOW)
     assert storage.log_reads == 0
+
+
+def test_of_a_namespaces_warnings_those_about_ones_own_objects_count():
+    storage, waiting = Storage(), job("convert")
+    for name, about in (("theirs", "uid-other"), ("ours", waiting["metadata"]["uid"])):
+        event = stored(Resources.EVENT, name, reason="FailedCreate", message=name, lastTimestamp="2026-01-01T00:00:00Z")
+        storage.put({**event, "involvedObject": {"uid": about}})
+    o = look(working(), cached=(waiting,), storage=storage)
+    assert o.convert_job.trouble.message == "ours"
 
 
 @pytest.mark.parametrize("held", [True, False])

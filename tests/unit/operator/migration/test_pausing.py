@@ -7,7 +7,7 @@ from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.reconcile.migration.decide import decide
 from hyper2kvm_operator.reconcile.migration.decision import Merge
 from hyper2kvm_operator.reconcile.migration.observed import JobOutcome
-from unit.operator.situations import RESULT, job, later, make_spec, make_status, observed, pod
+from unit.operator.situations import RESULT, WRITTEN, job, later, make_spec, make_status, observed, pod
 
 SUSPEND = {"metadata": {"annotations": {"hyper2kvm.io/suspended": "true"}}, "spec": {"suspend": True}}
 RESUME = {"metadata": {"annotations": {"hyper2kvm.io/suspended": None}}, "spec": {"suspend": False}}
@@ -42,7 +42,7 @@ def test_phases_without_a_job_stand_still(phase):
 
 def test_what_has_ended_is_taken_in_before_work_is_held():
     done = job(outcome=JobOutcome.SUCCEEDED, pod=pod(exit_code=0, result=RESULT))
-    decision = decide(observed(Phase.CONVERTING, make_spec(suspend=True), convert_job=done))
+    decision = decide(observed(Phase.CONVERTING, make_spec(suspend=True), convert_job=done, claims=WRITTEN))
     assert decision.status.phase is Phase.HANDING_OFF
 
 

@@ -133,6 +133,21 @@ def test_disks_that_were_handed_off_are_not_planned_again():
     assert [disk.handed_off for disk in decision.status.disks] == [True, True]
 
 
+def test_hardware_that_was_corrected_after_the_handoff_counts():
+    before = yaml.safe_dump(make_spec(**WITH_VM).to_object())
+    status = make_status(Phase.PENDING, machine=MACHINE, disks=HANDED_OFF, effective_spec=before)
+    decision = decide(observed(spec=make_spec(**WITH_VM, machine={"memory": "8Gi"}), status=status))
+    assert decision.status.phase is Phase.HANDING_OFF
+    assert decision.status.machine.memory == 8 << 30
+
+
+def test_what_was_handed_off_by_another_version_that_is_not_understood_is_a_failure_with_a_reason():
+    stored = make_spec().to_object() | {"mode": "Teleport"}
+    status = make_status(Phase.PENDING, machine=MACHINE, disks=HANDED_OFF, effective_spec=yaml.safe_dump(stored))
+    decision = decide(observed(status=status))
+    assert decision.status.failure.reason == "InvalidSpec"
+
+
 def test_what_disks_were_made_for_is_fixed_once_they_were_handed_off():
     before = yaml.safe_dump(make_spec().to_object())
     status = make_status(Phase.PENDING, machine=MACHINE, disks=HANDED_OFF, effective_spec=before)

@@ -51,6 +51,16 @@ def test_a_described_machine_leads_to_volumes():
     assert condition(decision, "Planned").message == "Web 01: 2 CPUs, 2048 MiB, 2 disks"
 
 
+@pytest.mark.parametrize("format_", ["raw", "qcow2", "vdi"])
+def test_of_an_image_that_stays_the_claim_is_told_that_holds_it(format_):
+    spec = make_spec(target={"handoff": "None", "disks": {"format": format_}})
+    planned = decide(observed(Phase.PLANNING, spec, **described()))
+    told = [disk.claim_name for disk in planned.status.disks]
+    assert told == ["web01-disk0-artifact", "web01-disk1-artifact"]
+    made = decide(later(observed(Phase.PLANNING, spec), planned, 1))
+    assert [name for _, name in kinds(made, Ensure)][:2] == told
+
+
 def test_a_dry_run_gets_no_volumes():
     done = job("plan", JobOutcome.SUCCEEDED)
     o = observed(Phase.PLANNING, make_spec(mode="Plan"), plan_job=done, machine=MACHINE, neighbours=Neighbours())
@@ -105,6 +115,12 @@ def test_the_pods_own_verdict_is_the_failure():
     assert decision.status.failure == failure
 
 
+def test_a_verdict_that_is_not_told_yet_is_waited_for():
+    decision = decide(observed(Phase.PLANNING, plan_job=job("plan", JobOutcome.FAILED, pod=pod(running=True))))
+    assert decision.status.phase is Phase.PLANNING
+    assert decision.requeue
+
+
 def test_a_claim_that_is_going_is_not_in_the_way():
     neighbours = Neighbours(claims=(claim("web01-disk0", "of an earlier one", going=True),))
     assert decide(observed(Phase.PLANNING, **described(neighbours))).status.phase is Phase.PROVISIONING
@@ -130,6 +146,14 @@ def test_to_a_dry_run_obstacles_are_warnings():
     assert not kinds(decision, Rehearse)
     told = [one.partition(":")[0] for one in decision.status.warnings]
     assert told == ["KubeVirtMissing", "ClaimExists", "VirtualMachineExists"]
+
+
+def test_no_more_is_warned_of_than_a_status_holds():
+    nics = tuple(MACHINE.nics[0].replaced(id=f"ethernet{n}", mac=None) for n in range(64))
+    spec = make_spec(mode="Plan", target={"virtualMachine": {"create": True, "networks": [{"source": "x", "pod": {}}]}})
+    taken = Neighbours(virtual_machine=True)
+    decision = decide(observed(Phase.PLANNING, spec, **described(taken, MACHINE.replaced(nics=nics))))
+    assert len(decision.status.warnings) == 64
 
 
 @pytest.mark.parametrize("phase", [Phase.PLANNING, Phase.PROVISIONING, Phase.CONVERTING])

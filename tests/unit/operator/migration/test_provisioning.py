@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from hyper2kvm_api.migration import Phase
@@ -9,10 +11,13 @@ from hyper2kvm_operator.reconcile.migration.decision import (
     Ensure,
 )
 from unit.operator.situations import (
+    DISKS,
     IMPORT,
+    KEY,
     claim,
     kinds,
     make_spec,
+    make_status,
     observed,
 )
 
@@ -33,6 +38,33 @@ def test_an_import_writes_to_claims_of_its_own():
     assert names == ["web01-disk0-artifact", "web01-disk1-artifact", "web01-workspace"]
 
 
+@pytest.mark.parametrize(("spec", "modes"), [(IMPORT, ["ReadWriteOnce"]), ({}, ["ReadWriteMany"])])
+def test_what_cdi_only_reads_needs_no_volume_that_several_may_write(spec, modes):
+    target = spec.get("target", {})
+    disks = {**target.get("disks", {}), "accessModes": ["ReadWriteMany"], "volumeMode": "Block"}
+    decision = decide(observed(Phase.PROVISIONING, make_spec(target={**target, "disks": disks})))
+    assert decision.actions[0].value["spec"]["accessModes"] == modes
+
+
+@pytest.mark.parametrize("length", [40, 52, 57, 63, 200])
+@pytest.mark.parametrize("spec", [{}, IMPORT], ids=["adopt", "import"])
+def test_each_disk_has_a_claim_and_a_volume_of_its_own_however_long_the_name_is(length, spec):
+    key = replace(KEY, name="w" * length)
+    disks = [disk.replaced(claim_name=key.child(f"disk{n}")) for n, disk in enumerate(DISKS)]
+    o = observed(spec=make_spec(**spec), status=make_status(Phase.CONVERTING, disks=disks), key=key)
+    claims = [
+        name for kind, name in kinds(decide(replace(o, status=o.status.replaced(phase=Phase.PROVISIONING))), Ensure)
+    ]
+    assert len(set(claims)) == 3
+    (job,) = (action.value for action in decide(o).actions if isinstance(action, Ensure))
+    volumes = job["spec"]["template"]["spec"]["volumes"]
+    names = [volume["name"] for volume in volumes]
+    mounted = {volume["persistentVolumeClaim"]["claimName"] for volume in volumes if "persistentVolumeClaim" in volume}
+    assert len(set(names)) == len(names)
+    assert max(map(len, [*claims, *names])) <= 63
+    assert mounted == {*claims, "exports"}
+
+
 GIB = 1 << 30
 
 
@@ -41,10 +73,11 @@ GIB = 1 << 30
     [
         ({"storage_class": "slow"}, {"target": {"disks": {"storageClassName": "fast"}}}),
         ({"mode": VolumeMode.BLOCK}, {}),
+        ({"access_modes": ("ReadWriteMany",)}, {}),
         ({"requested": GIB}, {}),
         ({"going": True}, {}),
     ],
-    ids=["class", "mode", "size", "going"],
+    ids=["class", "mode", "access modes", "size", "going"],
 )
 def test_a_claim_that_was_made_for_an_earlier_spec_is_replaced(changes, spec):
     """1 GiB is not enough for a disk of 1 GiB: the file system takes its share."""
@@ -53,6 +86,15 @@ def test_a_claim_that_was_made_for_an_earlier_spec_is_replaced(changes, spec):
     assert decision.status.phase is Phase.PROVISIONING
     assert decision.actions == (Delete(Resources.CLAIM.value, "web01-disk0", "uid-web01-disk0"),)
     assert decision.requeue
+
+
+def test_with_a_disks_claim_goes_the_workspace_which_says_what_was_done_to_it():
+    old = claim("web01-disk0", storage_class="slow", requested=2 * GIB)
+    kept = claim("web01-disk1", storage_class="fast", requested=3 * GIB)
+    workspace = claim("web01-workspace", storage_class="fast", requested=4 * GIB)
+    spec = make_spec(target={"disks": {"storageClassName": "fast"}})
+    decision = decide(observed(Phase.PROVISIONING, spec, claims=(old, kept, workspace)))
+    assert [name for _, name in kinds(decision, Delete)] == ["web01-disk0", "web01-workspace"]
 
 
 @pytest.mark.parametrize("requested", [2 * GIB, None])

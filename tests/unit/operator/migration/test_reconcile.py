@@ -6,20 +6,21 @@ import time
 import pytest
 
 from hyper2kvm_api.errors import ValidationError
-from hyper2kvm_api.migration import BootStatus
+from hyper2kvm_api.migration import BootStatus, Phase
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_api.result import Outcome, Result, failure_of
 from hyper2kvm_operator.kube.cache import Cache
-from hyper2kvm_operator.kube.errors import RefusedError
+from hyper2kvm_operator.kube.errors import RefusedError, UnreachableError
 from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.metrics import Metrics
 from hyper2kvm_operator.reconcile.loop import Loop
 from hyper2kvm_operator.reconcile.migration.abilities import AbilityReader
+from hyper2kvm_operator.reconcile.migration.apply import ActionRefusedError
 from hyper2kvm_operator.reconcile.migration.observe import Observer
-from hyper2kvm_operator.reconcile.migration.reconcile import MigrationReconciler
+from hyper2kvm_operator.reconcile.migration.reconcile import MigrationReconciler, after_refusal
 from hyper2kvm_operator.settings import Settings
 from unit.operator.objects import Storage, migration, stored
-from unit.operator.situations import MACHINE
+from unit.operator.situations import MACHINE, observed
 
 MIGRATION = Resources.MIGRATION.value
 SETTINGS = Settings(conversion_image="example/conversion:1")
@@ -73,9 +74,10 @@ def test_the_status_of_an_object_that_took_the_name_is_not_written():
     assert operator.status() == {}
 
 
-def test_events_that_are_refused_change_nothing():
+@pytest.mark.parametrize("error", [FORBIDDEN, UnreachableError("timed out")], ids=["refused", "silent"])
+def test_events_that_are_not_recorded_change_nothing(error):
     operator = Operator(migration())
-    operator.storage.refusals["POST", "Event"] = FORBIDDEN
+    operator.storage.refusals["POST", "Event"] = error
     operator.look()
     assert operator.status()["phase"] == "Planning"
 
@@ -91,6 +93,21 @@ def test_a_refusal_is_told_with_the_condition_of_its_phase():
     del operator.storage.refusals["POST", "Job"]
     operator.look()
     assert "blocked" not in operator.status()
+
+
+@pytest.mark.parametrize(
+    ("resource", "reason"),
+    [
+        (Resources.CLAIM, "ClaimExists"),
+        (Resources.DATA_VOLUME, "ClaimExists"),
+        (Resources.VIRTUAL_MACHINE, "VirtualMachineExists"),
+        (Resources.JOB, "RequestRefused"),
+    ],
+)
+def test_a_name_that_somebody_has_taken_meanwhile_is_called_so(resource, reason):
+    taken = RefusedError(409, "Taken", "belongs to something else", "POST")
+    decision = after_refusal(observed(Phase.HANDING_OFF), ActionRefusedError(resource.value, "web01", taken))
+    assert decision.status.failure.reason == reason
 
 
 VM = {"target": {"virtualMachine": {"create": True, "name": "web"}}}
@@ -166,6 +183,21 @@ def test_an_error_that_stays_is_told_to_the_user(error, told):
     assert str(error.args[0] if isinstance(error, ValueError) else error.message) in failing.told[0][1]
 
 
+def test_one_that_takes_the_name_while_its_predecessor_is_missed_is_looked_at():
+    class Recreating(Cache):
+        """Of a migration that was deleted; another of its name is told of right then."""
+
+        def get(self, resource, namespace, name):
+            found = super().get(resource, namespace, name)
+            loop.queue.add((namespace, name))
+            return found
+
+    loop = Loop(Failing(ValueError()), Recreating(), Metrics(), workers=1, limit=1)
+    loop.queue.add(("moves", "web01"))
+    loop._reconcile(loop.queue.take(0))
+    assert loop.queue.take(0) == ("moves", "web01")
+
+
 def test_what_is_told_stands_in_the_status_until_a_look_succeeds():
     operator = Operator(migration())
     operator.reconciler.tell(operator.cache.get(MIGRATION, "moves", "web01"), Reason.OPERATOR_ERROR, "surprise")
@@ -174,6 +206,16 @@ def test_what_is_told_stands_in_the_status_until_a_look_succeeds():
     assert [one["message"] for one in status["conditions"] if one["type"] == "Ready"] == ["surprise"]
     operator.look()
     assert "blocked" not in operator.status()
+
+
+def test_an_edit_that_no_look_has_come_to_is_not_forgotten_over_what_is_told():
+    failure = {"reason": "BootFailed", "message": "emergency"}
+    status = {"phase": "Failed", "observedGeneration": 1, "failure": failure}
+    operator = Operator(migration(generation=2, status=status))
+    operator.reconciler.tell(operator.cache.get(MIGRATION, "moves", "web01"), Reason.REQUEST_REFUSED, "no")
+    assert operator.status()["blocked"]["reason"] == "RequestRefused"
+    operator.look()
+    assert operator.status()["phase"] == "Pending"
 
 
 def convert_job(*, failed=False):

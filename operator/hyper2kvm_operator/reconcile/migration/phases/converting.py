@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from hyper2kvm_api.errors import SpecError
 from hyper2kvm_api.migration import (
+    MAX_WARNINGS,
     BootStatus,
     DiskStatus,
     Mode,
@@ -30,9 +31,16 @@ from hyper2kvm_operator.reconcile.migration.decision import (
 )
 from hyper2kvm_operator.reconcile.migration.observed import Abilities, JobOutcome, JobState, Observed
 from hyper2kvm_operator.reconcile.migration.phases.provisioning import make_plan, target_volumes
-from hyper2kvm_operator.reconcile.migration.phases.starting import LOOK_AGAIN, lost, not_started, remove, still_lost
+from hyper2kvm_operator.reconcile.migration.phases.starting import (
+    LOOK_AGAIN,
+    lost,
+    not_started,
+    remove,
+    still_lost,
+    untold_end,
+)
 from hyper2kvm_operator.reconcile.migration.progress import read_digests
-from hyper2kvm_operator.reconcile.migration.troubles import job_failure, pod_failure
+from hyper2kvm_operator.reconcile.migration.troubles import SETTLE, job_failure, missing_claim, pod_failure
 
 _RATE_UNIT = 1024 * 1024
 
@@ -45,9 +53,16 @@ def decide(o: Observed) -> Decision:
     if job is None:
         return Decision(still_lost(o), _start(o, o.spec), requeue=LOOK_AGAIN)
     if job.outcome is JobOutcome.RUNNING:
+        if _waits_for_deleted(o, o.spec, job):
+            return _provisioned_again(o, job)
         return not_started(o, job, "Converted") or _running(o, job)
+    waiting = untold_end(o, job)
+    if waiting is not None:
+        return waiting
     if _outdated(o, o.spec, job):
         return Decision(o.status, (remove(job),), requeue=1.0)
+    if job.outcome is JobOutcome.SUCCEEDED and not _holds(o, o.spec, job):
+        return _provisioned_again(o, job)
     return _ended(o, o.spec, job)
 
 
@@ -87,6 +102,24 @@ def _outdated(o: Observed, spec: VirtualMachineMigrationSpec, job: JobState) -> 
     return job.digest is not None and job.digest != plan_digest(make_plan(o, spec, machine))
 
 
+def _holds(o: Observed, spec: VirtualMachineMigrationSpec, job: JobState) -> bool:
+    """Whether the claims are those that the Job has written: one that was made after it is empty."""
+    made = {claim.name: claim.created for claim in o.claims if not claim.going}
+    return all(target.claim in made and made[target.claim] <= job.created for target in target_volumes(o, spec))
+
+
+def _waits_for_deleted(o: Observed, spec: VirtualMachineMigrationSpec, job: JobState) -> bool:
+    """Whether the pod does not start because somebody has deleted a claim of this migration's own."""
+    if job.pod is None or job.pod.trouble is None or (o.now - job.pod.created).total_seconds() < SETTLE:
+        return False
+    own = {o.key.child(WORKSPACE), *(target.claim for target in target_volumes(o, spec))}
+    return missing_claim(job.pod.trouble) in own
+
+
+def _provisioned_again(o: Observed, job: JobState) -> Decision:
+    return Decision(enter(o, Phase.PROVISIONING, "preparing volumes again"), (remove(job),), requeue=1.0)
+
+
 def _running(o: Observed, job: JobState) -> Decision:
     status = still_lost(o).replaced(attempts=job.failed + 1)
     told = o.progress
@@ -120,6 +153,9 @@ def _entered(o: Observed, stage: str | None) -> list[Occurrence]:
 
 def _ended(o: Observed, spec: VirtualMachineMigrationSpec, job: JobState) -> Decision:
     report: tuple[Action, ...] = ()
+    if o.untold:
+        warning = f"ReportIncomplete: the pod's log cannot be read: {o.untold}"
+        o = replace(o, status=o.status.replaced(warnings=_merged(o.status, (warning,))))
     if o.report:
         built = report_config(o.key, dict(o.report))
         report = (Apply(Resources.CONFIG_MAP.value, built.config),)
@@ -129,7 +165,9 @@ def _ended(o: Observed, spec: VirtualMachineMigrationSpec, job: JobState) -> Dec
     result = job.pod.result if job.pod else None
     if job.outcome is JobOutcome.FAILED:
         return _failure(o, job, report)
-    return lost(o, job, "Converted") if result is None else _success(o, spec, result, report)
+    if result is None or (o.untold and spec.mode is Mode.PLAN):  # of a dry run the report is all there is
+        return lost(o, job, "Converted")
+    return _success(o, spec, result, report)
 
 
 def _failure(o: Observed, job: JobState, report: tuple[Action, ...]) -> Decision:
@@ -137,7 +175,12 @@ def _failure(o: Observed, job: JobState, report: tuple[Action, ...]) -> Decision
     decision = failed(o, failure)
     condition = "Validated" if failure.stage == "Validate" else "Converted"
     status = with_condition(
-        o, decision.status, condition, holds=False, reason=failure.reason, message=f"{failure.message} {failure.hint}"
+        o,
+        decision.status,
+        condition,
+        holds=False,
+        reason=failure.reason,
+        message=f"{failure.message} {failure.hint or ''}".strip(),
     )
     return Decision(status, (*decision.actions, *report), occurrences=decision.occurrences)
 
@@ -184,4 +227,4 @@ def _line(stage: str | None, percent: int | None, rate: int) -> str:
 
 
 def _merged(status: VirtualMachineMigrationStatus, told: tuple[str, ...]) -> list[str]:
-    return list(dict.fromkeys([*status.warnings, *told]))[:64]
+    return list(dict.fromkeys([*status.warnings, *told]))[:MAX_WARNINGS]

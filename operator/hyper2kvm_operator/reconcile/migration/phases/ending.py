@@ -47,7 +47,7 @@ def failed(o: Observed) -> Decision:
         return Decision(o.status, stop_server(o))
     if isinstance(o.spec, SpecError):
         return failed_by(o, o.spec)
-    status = enter(o, Phase.PENDING, "starting again")
+    status = enter(o, Phase.PENDING, "starting again", failure=None)
     told = "What was missing is there." if found else "The spec was edited."
     return Decision(status, requeue=0.0, occurrences=(Occurrence("Retrying", told),))
 

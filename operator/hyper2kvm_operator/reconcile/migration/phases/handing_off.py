@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from hyper2kvm_api.errors import SpecError
-from hyper2kvm_api.migration import DiskStatus, Phase, VirtualMachineMigrationSpec
+from hyper2kvm_api.migration import DiskStatus, Failure, Phase, VirtualMachineMigrationSpec
 from hyper2kvm_api.options import Handoff
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_operator.build import imageserver
@@ -53,9 +53,11 @@ def decide(o: Observed) -> Decision:
 
 
 def _adopt(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
+    gone = _gone(o)
+    if gone:
+        return failed(o, _lost_for_good(gone))
     if not o.abilities.cdi:
-        released = tuple(_release(disk) for disk in disks(o.status) if not disk.handed_off)
-        return _virtual_machine(_handed_off(o), spec, data_volumes=False, before=released)
+        return _released(o, Resources.CLAIM) or _virtual_machine(o, spec, data_volumes=False)
     machine = o.status.machine
     known = {volume.name for volume in o.data_volumes}
     made = {claim["metadata"]["name"]: claim for claim in claims(o, spec, machine)} if machine else {}
@@ -68,16 +70,32 @@ def _adopt(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
     return _virtual_machine(_handed_off(o), spec, data_volumes=True)
 
 
+def _gone(o: Observed) -> list[str]:
+    """The claims with finished disks that somebody has deleted: CDI and KubeVirt would make empty ones in their place."""
+    there = {claim.name for claim in o.claims if not claim.going}
+    return [disk.claim_name for disk in disks(o.status) if disk.claim_name and disk.claim_name not in there]
+
+
+def _lost_for_good(gone: list[str]) -> Failure:
+    return Failure(
+        reason=Reason.HANDOFF_FAILED,
+        message=f"the claim {gone[0]}, which held a finished disk, is gone",
+        hint="Disks that were handed off are not written again: apply the migration under another name.",
+    )
+
+
 def _import(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
     if _all_succeeded(o):
-        released = tuple(_release(disk, Resources.DATA_VOLUME) for disk in disks(o.status) if not disk.handed_off)
-        return _virtual_machine(_handed_off(o), spec, data_volumes=True, before=(*released, *stop_server(o)))
+        released = _released(o, Resources.DATA_VOLUME)
+        return released.also(*stop_server(o)) if released else _virtual_machine(o, spec, data_volumes=True)
     if o.serve_pod is not None and o.serve_pod.ended:
         gone = Delete(Resources.POD.value, o.serve_pod.name, o.serve_pod.uid)
         return Decision(o.status.replaced(progress="starting another image server"), (gone,), requeue=1.0)
     if o.serve_pod is not None and not o.serve_pod.running and o.serve_pod.trouble is not None:
         return _server_stuck(o, o.serve_pod)
-    return _in_progress(o, [*_server(o, spec), *_imports(o, spec)])
+    # An importer that finds no server counts as one that failed; the image may have to be pulled first.
+    serving = o.serve_pod is not None and o.serve_pod.running
+    return _in_progress(o, [*_server(o, spec), *(_imports(o, spec) if serving else ())])
 
 
 def _server(o: Observed, spec: VirtualMachineMigrationSpec) -> list[Action]:
@@ -138,19 +156,23 @@ def _given_up(o: Observed, kind: Handoff) -> tuple[Action, ...]:
     return (*dropped, *stop_server(o))
 
 
-def _virtual_machine(
-    o: Observed, spec: VirtualMachineMigrationSpec, *, data_volumes: bool, before: tuple[Action, ...] = ()
-) -> Decision:
+def _released(o: Observed, resource: Resources) -> Decision | None:
+    """Let go of disks, and say so before anything else is done with them; None when that has been done."""
+    mine = [disk for disk in disks(o.status) if not disk.handed_off]
+    if not mine:
+        return None
+    return Decision(_handed_off(o).status, tuple(_release(disk, resource) for disk in mine), requeue=0.0)
+
+
+def _virtual_machine(o: Observed, spec: VirtualMachineMigrationSpec, *, data_volumes: bool) -> Decision:
     if not spec.target.virtual_machine.create or o.status.machine is None:
-        done = _finished(o, spec, "the disks are handed off" + _degraded(o, spec))
-        return replace(done, actions=(*before, *done.actions))
+        return _finished(o, spec, "the disks are handed off" + _degraded(o, spec))
     if o.virtual_machine is None:
         value = wanted_machine(o.key, spec, o.status, data_volumes=data_volumes)
-        return Decision(o.status, (*before, Ensure(Resources.VIRTUAL_MACHINE.value, value)), requeue=1.0)
+        return Decision(o.status, (Ensure(Resources.VIRTUAL_MACHINE.value, value),), requeue=1.0)
     owned = Resources.DATA_VOLUME if data_volumes else Resources.CLAIM
     done = _finished(o, spec, f"VirtualMachine {o.status.virtual_machine_name}{_degraded(o, spec)}")
-    owners = tuple(_give(disk, owned, _vm_owner(o)) for disk in disks(o.status))
-    return replace(done, actions=(*before, *owners, *done.actions))
+    return done.also(*(_give(disk, owned, _vm_owner(o)) for disk in disks(o.status)))
 
 
 def _degraded(o: Observed, spec: VirtualMachineMigrationSpec) -> str:
@@ -172,7 +194,7 @@ def _in_progress(o: Observed, actions: list[Action]) -> Decision:
         told = broken.message or f"phase {broken.phase}"
         return failed(o, failure_for(Reason.HANDOFF_FAILED, f"DataVolume {broken.name}: {told}"))
     told = ", ".join(f"{v.name} {v.phase}{f' {v.progress}' if v.progress else ''}" for v in o.data_volumes)
-    message = line(told or "creating DataVolumes")
+    message = line(told or ("creating DataVolumes" if actions else "waiting for the image server"))
     still = seconds_since(o, o.status.progressed_at) if message == o.status.progress else 0.0
     if still > _STANDSTILL * o.settings.start_deadline:
         error = failure_for(Reason.HANDOFF_FAILED, f"CDI has told nothing new for {still / 60:.0f} minutes: {message}")

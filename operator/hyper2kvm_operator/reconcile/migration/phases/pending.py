@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import yaml
 
 from hyper2kvm_api.errors import ClusterError, Hyper2kvmError, SpecError
+from hyper2kvm_api.manifest import parse_stored
 from hyper2kvm_api.migration import Mode, Phase, VirtualMachineMigrationSpec, VirtualMachineMigrationStatus
 from hyper2kvm_api.options import HANDOFF_OF_FORMAT, Handoff
 from hyper2kvm_api.reasons import Reason
+from hyper2kvm_api.resolve import with_overrides
 from hyper2kvm_operator.build.virtualmachine import machine_name
 from hyper2kvm_operator.reconcile.migration.decision import (
     Action,
@@ -52,6 +54,8 @@ def decide(o: Observed) -> Decision:
         started_at=o.status.started_at or timestamp(o.now),
         effective_spec=effective,
         failure=None,
+        percent=None,
+        boot=None,
     )
     return Decision(status, requeue=0.0, occurrences=(Occurrence("Planning", "The source is being described."),))
 
@@ -108,17 +112,24 @@ def _leftovers(o: Observed) -> tuple[Action, ...]:
 
 def _hand_off_again(o: Observed, spec: VirtualMachineMigrationSpec, effective: str) -> Decision:
     """Disks that were handed off are never written again: what is left to do is the rest of the handoff."""
-    before = VirtualMachineMigrationSpec.model_validate(yaml.safe_load(o.status.effective_spec or effective))
+    options, machine = spec.target.virtual_machine, o.status.machine
+    try:
+        stored = yaml.safe_load(o.status.effective_spec or effective)
+        before = parse_stored(VirtualMachineMigrationSpec, stored, "status.effectiveSpec")
+        if machine is not None:
+            machine = with_overrides(machine, spec.machine, f"{o.key.namespace}/{o.key.name}")
+    except SpecError as error:
+        return failed_by(o, error)
     if (handoff(before), before.target.disks) != (handoff(spec), spec.target.disks):
         message = "spec.target: the disks have been handed off; their options and handoff are fixed"
         return failed_by(o, SpecError(Reason.INVALID_SPEC, message))
-    options, machine = spec.target.virtual_machine, o.status.machine
     status = enter(
         o,
         Phase.HANDING_OFF,
         "handing off",
         effective_spec=effective,
         failure=None,
+        machine=machine,
         virtual_machine_name=machine_name(machine, options) if options.create and machine else None,
     )
     return Decision(status, requeue=0.0, occurrences=(Occurrence("HandingOff", "The rest is handed off."),))

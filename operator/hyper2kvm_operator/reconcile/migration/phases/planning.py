@@ -4,8 +4,16 @@ from collections.abc import Iterator
 
 from hyper2kvm_api.errors import ClusterError, SpecError
 from hyper2kvm_api.machine import Machine
-from hyper2kvm_api.migration import DiskStatus, Mode, Phase, VirtualMachineMigrationSpec, VirtualMachineMigrationStatus
+from hyper2kvm_api.migration import (
+    MAX_WARNINGS,
+    DiskStatus,
+    Mode,
+    Phase,
+    VirtualMachineMigrationSpec,
+    VirtualMachineMigrationStatus,
+)
 from hyper2kvm_api.names import disk_suffix
+from hyper2kvm_api.options import Handoff
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_api.resolve import with_overrides
 from hyper2kvm_operator.build.configmap import request_config, request_name
@@ -25,8 +33,9 @@ from hyper2kvm_operator.reconcile.migration.decision import (
     with_condition,
 )
 from hyper2kvm_operator.reconcile.migration.observed import JobOutcome, Neighbours, Observed
-from hyper2kvm_operator.reconcile.migration.phases.pending import lacking
-from hyper2kvm_operator.reconcile.migration.phases.starting import lost, not_started, remove, still_lost
+from hyper2kvm_operator.reconcile.migration.phases.pending import handoff, lacking
+from hyper2kvm_operator.reconcile.migration.phases.provisioning import artifact_suffix
+from hyper2kvm_operator.reconcile.migration.phases.starting import lost, not_started, remove, still_lost, untold_end
 from hyper2kvm_operator.reconcile.migration.phases.wantedmachine import wanted_machine
 from hyper2kvm_operator.reconcile.migration.troubles import job_failure
 
@@ -42,10 +51,13 @@ def decide(o: Observed) -> Decision:
             Apply(Resources.CONFIG_MAP.value, request_config(o.key, o.migration)),
             Ensure(Resources.JOB.value, plan_job(o.key, o.spec, o.settings, request_name(o.key))),
         )
-    if o.plan_job.outcome is JobOutcome.FAILED:
-        return failed(o, job_failure(o.plan_job)).also(remove(o.plan_job))
     if o.plan_job.outcome is JobOutcome.RUNNING:
         return not_started(o, o.plan_job, "Planned") or Decision(still_lost(o), requeue=_LOOK_AGAIN)
+    waiting = untold_end(o, o.plan_job)
+    if waiting is not None:
+        return waiting
+    if o.plan_job.outcome is JobOutcome.FAILED:
+        return failed(o, job_failure(o.plan_job)).also(remove(o.plan_job))
     if o.machine is None:
         return lost(o, o.plan_job, "Planned")
     try:
@@ -93,6 +105,7 @@ def _planned(
 ) -> Decision:
     dry_run = spec.mode is Mode.PLAN
     options = spec.target.virtual_machine
+    suffix = artifact_suffix if handoff(spec) is Handoff.NONE else disk_suffix
     status = enter(
         o,
         Phase.CONVERTING if dry_run else Phase.PROVISIONING,
@@ -100,12 +113,12 @@ def _planned(
         machine=machine,
         firmware=machine.firmware,
         virtual_machine_name=machine_name(machine, options) if options.create else None,
-        warnings=[*(f"{one.reason}: {one.message}" for one in concerns), *_unmapped(spec, machine)],
+        warnings=[*(f"{one.reason}: {one.message}" for one in concerns), *_unmapped(spec, machine)][:MAX_WARNINGS],
         disks=[
             DiskStatus(
                 id=disk.id,
                 capacity=disk.capacity,
-                claim_name=None if dry_run else o.key.child(disk_suffix(index)),
+                claim_name=None if dry_run else o.key.child(suffix(index)),
             )
             for index, disk in enumerate(machine.disks)
         ],

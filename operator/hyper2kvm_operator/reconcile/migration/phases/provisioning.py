@@ -1,12 +1,15 @@
 """Provisioning: the claims of the targets and of the workspace, and the plan."""
 
+from collections.abc import Sequence
+
 from hyper2kvm_api.errors import SpecError
 from hyper2kvm_api.machine import Machine
 from hyper2kvm_api.migration import Phase, VirtualMachineMigrationSpec
+from hyper2kvm_api.names import disk_suffix
 from hyper2kvm_api.options import Handoff, VolumeMode
 from hyper2kvm_api.plan import Plan
 from hyper2kvm_api.resolve import Places, resolve
-from hyper2kvm_operator.build.claims import disk_claim, volume_mode, workspace_claim
+from hyper2kvm_operator.build.claims import WORKSPACE, disk_claim, volume_mode, workspace_claim
 from hyper2kvm_operator.build.metadata import Json
 from hyper2kvm_operator.build.pod import QEMU_USER
 from hyper2kvm_operator.build.volumes import KEYS_FOLDER, SOURCE_FOLDER, TARGETS_FOLDER, TargetVolume
@@ -23,9 +26,6 @@ from hyper2kvm_operator.reconcile.migration.decision import (
 from hyper2kvm_operator.reconcile.migration.observed import ClaimState, Observed
 from hyper2kvm_operator.reconcile.migration.phases.pending import handoff
 
-ARTIFACT = "artifact"
-"""Suffix of claims that hold a finished image which is not KubeVirt's disk itself."""
-
 
 def decide(o: Observed) -> Decision:
     """Make what the convert Job needs. Claims need not be bound: the Job's pod is their first consumer."""
@@ -35,7 +35,7 @@ def decide(o: Observed) -> Decision:
     if machine is None:
         return Decision(enter(o, Phase.PENDING, "planning again"), requeue=0.0)
     wanted = [*claims(o, o.spec, machine), workspace_claim(o.key, o.spec.job.workspace)]
-    unfit = [claim for claim in o.claims if claim.going or any(not _fits(claim, one) for one in wanted)]
+    unfit = _unfit(o.claims, wanted, o.key.child(WORKSPACE))
     if unfit:
         message = f"replacing {', '.join(claim.name for claim in unfit)}, made for an earlier spec"
         removed = tuple(Delete(Resources.CLAIM.value, claim.name, claim.uid) for claim in unfit)
@@ -47,12 +47,21 @@ def decide(o: Observed) -> Decision:
     return Decision(status, requeue=0.0).also(*(Ensure(Resources.CLAIM.value, claim) for claim in wanted))
 
 
+def _unfit(there: Sequence[ClaimState], wanted: Sequence[Json], workspace: str) -> list[ClaimState]:
+    """The claims to replace. With a disk's goes the workspace, which says of it what is no longer so."""
+    unfit = [claim for claim in there if claim.going or any(not _fits(claim, one) for one in wanted)]
+    if all(claim.name == workspace for claim in unfit):
+        return unfit
+    return [*unfit, *(claim for claim in there if claim.name == workspace and claim not in unfit)]
+
+
 def _fits(claim: ClaimState, wanted: Json) -> bool:
     """Whether a claim that is there can be used for one that is wanted; one of another name does not matter."""
     spec = wanted["spec"]
     return claim.name != wanted["metadata"]["name"] or (
         claim.storage_class == spec.get("storageClassName", claim.storage_class)
         and claim.mode == spec["volumeMode"]
+        and set(claim.access_modes) == set(spec["accessModes"])
         and (claim.requested is None or claim.requested >= int(spec["resources"]["requests"]["storage"]))
     )
 
@@ -73,12 +82,15 @@ def make_plan(o: Observed, spec: VirtualMachineMigrationSpec, machine: Machine) 
 def target_volumes(o: Observed, spec: VirtualMachineMigrationSpec) -> tuple[TargetVolume, ...]:
     """The claims that disks are written to, and where the pod sees them."""
     options = spec.target.disks
-    adopted = handoff(spec) is Handoff.ADOPT
+    kind = handoff(spec)
+    adopted = kind is Handoff.ADOPT
     mode = volume_mode(options) if adopted else VolumeMode.FILESYSTEM
     file = "disk.img" if adopted else f"disk.{options.format.value}"
     return tuple(
-        TargetVolume(disk.id, disk.claim_name if adopted else artifact(disk.claim_name), mode, file)
-        for disk in o.status.disks
+        TargetVolume(
+            disk.id, o.key.child(artifact_suffix(index)) if kind is Handoff.IMPORT else disk.claim_name, mode, file
+        )
+        for index, disk in enumerate(o.status.disks)
         if disk.claim_name is not None
     )
 
@@ -86,12 +98,16 @@ def target_volumes(o: Observed, spec: VirtualMachineMigrationSpec) -> tuple[Targ
 def claims(o: Observed, spec: VirtualMachineMigrationSpec, machine: Machine) -> list[Json]:
     """The claims of the targets."""
     sizes = {disk.id: disk.capacity for disk in machine.disks}
+    options = spec.target.disks
+    if handoff(spec) is Handoff.IMPORT:
+        # Of these claims only one pod reads; file systems that several may write are rare.
+        options = options.replaced(access_modes=[])
     return [
         disk_claim(
             o.key,
             target.claim,
             sizes[target.disk],
-            spec.target.disks,
+            options,
             o.abilities.overheads,
             mode=target.mode,
             default_class=o.abilities.default_class,
@@ -100,6 +116,6 @@ def claims(o: Observed, spec: VirtualMachineMigrationSpec, machine: Machine) -> 
     ]
 
 
-def artifact(claim: str) -> str:
-    """The name of the claim of a finished image that CDI imports into `claim`, or that stays."""
-    return f"{claim[: 63 - len(ARTIFACT) - 1].rstrip('-')}-{ARTIFACT}"
+def artifact_suffix(index: int) -> str:
+    """What is added to a migration's name for the claim of a finished image that CDI imports, or that stays."""
+    return f"{disk_suffix(index)}-artifact"

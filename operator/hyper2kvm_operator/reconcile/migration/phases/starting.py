@@ -1,4 +1,4 @@
-"""What the phases with a Job share: its pod does not start, or what it has told is lost."""
+"""What the phases with a Job share: its pod does not start, its end is not told yet, or what it has told is lost."""
 
 from hyper2kvm_api.migration import VirtualMachineMigrationStatus
 from hyper2kvm_api.reasons import Reason
@@ -32,6 +32,15 @@ def not_started(o: Observed, job: JobState, condition: str) -> Decision | None:
     name = job.pod.name if job.pod else job.name
     decision = waiting(o, reason, f"{name}: {trouble.message}", condition, patience=patience(trouble))
     return decision if decision.status.failure is None else decision.also(remove(job))
+
+
+def untold_end(o: Observed, job: JobState) -> Decision | None:
+    """Wait for the end of a pod whose Job has ended; None when it is known.
+
+    Kubernetes ends a Job after its pods (since 1.31), and each kind has a watch of its own: one may be behind.
+    """
+    ended = job.pod is None or job.pod.ended or job.pod.exit_code is not None
+    return None if ended else Decision(o.status, requeue=LOOK_AGAIN)
 
 
 def lost(o: Observed, job: JobState, condition: str) -> Decision:
