@@ -21,7 +21,7 @@ from hyper2kvm_api.reasons import Reason
 MAX_OVF = 8 * 1024 * 1024
 """Bytes of a descriptor."""
 
-_CPU, _MEMORY, _IDE, _SCSI, _NIC, _CD, _DVD, _DISK, _STORAGE = 3, 4, 5, 6, 10, 15, 16, 17, 20
+_CPU, _MEMORY, _IDE, _SCSI, _NIC, _DISK, _STORAGE = 3, 4, 5, 6, 10, 17, 20
 _ITEMS = {"Item", "StorageItem", "EthernetPortItem"}
 _POWERS = {"kilobytes": 10, "kb": 10, "megabytes": 20, "mb": 20, "gigabytes": 30, "gb": 30, "terabytes": 40, "byte": 0}
 _UNITS = re.compile(r"bytes?(?:\s*\*\s*(?:(2|10)\s*\^\s*([0-9]{1,2})|([0-9]{1,18})))?", re.IGNORECASE)
