@@ -2,7 +2,7 @@
 # Tells over the second serial port what came up: the boot check reads it there.
 #
 # Usage: probe.sh TOKEN. Every line is `h2k TOKEN KEY TEXT`, a report ends with `h2k TOKEN end NUMBER`.
-# Only the shell, cat, uname, readlink, sleep, systemctl and journalctl are used: minimal and old systems have no more.
+# Only the shell, uname, sleep, systemctl and journalctl are used: minimal and old systems have no more.
 
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C

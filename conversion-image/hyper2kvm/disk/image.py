@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import Field
 
 from hyper2kvm.disk.formats import qcow2, raw, vdi, vhd, vhdx, vmdksesparse, vmdksparse
+from hyper2kvm.disk.formats.encoding import decoded
 from hyper2kvm.disk.formats.region import ImageFacts, RegionReader, opened
 from hyper2kvm.disk.formats.vmdk import (
     MAX_DESCRIPTOR,
@@ -170,7 +171,7 @@ def _link(location: Location, siblings: str | None, exports: Exports) -> tuple[D
             raise reader.mismatch("VMDK")
         if reader.length > MAX_DESCRIPTOR:
             raise reader.corrupt(f"a descriptor of {reader.length} bytes")
-        text = reader.read(0, reader.length, "descriptor").decode("utf-8", "replace")
+        text = decoded(reader.read(0, reader.length, "descriptor"))
     descriptor = parse_descriptor(text, location.name)
     if siblings is None:
         raise SourceError(Reason.ARCHIVE_INCOMPLETE, f"{location.name}: a descriptor without room for its extents")

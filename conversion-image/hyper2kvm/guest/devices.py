@@ -88,8 +88,11 @@ class DeviceNames:
         return found[0] if len(found) == 1 else None
 
     def _on_disk(self, disk: str, partition: int | None) -> BlockDevice | None:
-        found = self._first(lambda device: device.disk == disk and device.partition == partition)
-        return self._whole(disk) if found is None and partition is None else found
+        if partition is None:
+            # Volumes on the disk have no number either.
+            whole = self._whole(disk)
+            return self._first(lambda device: device.device == whole.device) or whole
+        return self._first(lambda device: device.disk == disk and device.partition == partition)
 
     def _whole(self, disk: str) -> BlockDevice:
         index, described = next((number, each) for number, each in enumerate(self._machine.disks) if each.id == disk)

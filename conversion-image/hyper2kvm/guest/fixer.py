@@ -1,13 +1,15 @@
 """What every fixer is given and gives: a situation, a draft to write its changes into."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hyper2kvm.guest.description import Guest
 from hyper2kvm.guest.draft import Draft
 from hyper2kvm_api.machine import Machine
-from hyper2kvm_api.options import GuestOptions
+from hyper2kvm_api.options import GuestOptions, NicModel
 from hyper2kvm_api.plan import PlannedDisk
+
+_NETWORK_DRIVERS: Mapping[NicModel, str] = {NicModel.VIRTIO: "virtio_net", NicModel.E1000E: "e1000e"}
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Situation:
         disks: the target's disks.
         options: what the user allows.
         made_up: the MAC addresses of adapters whose address the source does not state.
-        network_driver: Linux' driver of the target's adapters.
+        network_model: model of the target's adapters.
     """
 
     guest: Guest
@@ -28,7 +30,12 @@ class Situation:
     disks: tuple[PlannedDisk, ...]
     options: GuestOptions
     made_up: frozenset[str] = frozenset()
-    network_driver: str = "virtio_net"
+    network_model: NicModel = NicModel.VIRTIO
+
+    @property
+    def network_driver(self) -> str:
+        """Linux' driver of the target's adapters."""
+        return _NETWORK_DRIVERS[self.network_model]
 
 
 @dataclass(frozen=True)

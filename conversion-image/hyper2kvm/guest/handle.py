@@ -82,10 +82,6 @@ class Handle(Protocol):
         """The subvolumes of a btrfs, with btrfssubvolume_id and btrfssubvolume_path."""
         ...
 
-    def btrfs_subvolume_get_default(self, fs: str) -> int:
-        """Id of the subvolume that is mounted unless another is asked for."""
-        ...
-
     def mount(self, mountable: str, mountpoint: str) -> None:
         """Mount for reading and writing."""
         ...

@@ -1,5 +1,7 @@
 """A guest's file systems, mounted in the appliance as the guest itself would mount them."""
 
+from collections.abc import Iterator
+
 from hyper2kvm.events import Events
 from hyper2kvm.guest import encryption, firmware, mounting, roots
 from hyper2kvm.guest.appliance import Appliance
@@ -13,6 +15,8 @@ from hyper2kvm_api.errors import GuestError
 from hyper2kvm_api.machine import Firmware
 from hyper2kvm_api.reasons import Reason
 
+_USR = "/usr"
+
 
 def mount_all(appliance: Appliance, contents: Contents, root: str, events: Events) -> tuple[Mount, ...]:
     """Mount what the guest mounts at its start, read-only, over its root, which is mounted already.
@@ -22,34 +26,56 @@ def mount_all(appliance: Appliance, contents: Contents, root: str, events: Event
     Raises:
         GuestError: FilesystemNotMounted or EncryptedWithoutKey, for a file system that is needed to start the guest.
     """
-    mounting_ = _Mounting(appliance, contents, root, events)
-    mounting_.by_fstab()
-    if contents.firmware is Firmware.UEFI:
-        mounting_.discovered()
+    mounting_ = _Mounting(appliance, contents, root)
+    for wanted in mounting_.by_fstab():
+        mounting_.mount(wanted, events)
+    for wanted in mounting_.discovered():
+        mounting_.mount(wanted, events)
     return mounting_.mounts()
 
 
+def mount_usr(appliance: Appliance, contents: Contents, root: str) -> bool:
+    """Mount /usr, where it is a file system of its own, over the root, which is mounted already; whether it is.
+
+    Raises:
+        GuestError: FilesystemNotMounted or EncryptedWithoutKey.
+    """
+    mounting_ = _Mounting(appliance, contents, root)
+    wanted = next((each for each in mounting_.by_fstab() if each.path == _USR), None)
+    if wanted is not None:
+        mounting_.mount(wanted)
+    return wanted is not None
+
+
 class _Mounting:
-    def __init__(self, appliance: Appliance, contents: Contents, root: str, events: Events) -> None:
+    def __init__(self, appliance: Appliance, contents: Contents, root: str) -> None:
         self._appliance = appliance
         self._contents = contents
-        self._events = events
         self._mounted = {"/": root}
 
-    def by_fstab(self) -> None:
+    def by_fstab(self) -> list[Wanted]:
         if self._appliance.stat(fstab.PATH) is None:
-            return
+            return []
         entries = fstab.parse(self._text(fstab.PATH))
-        for wanted in mounting.by_fstab(entries, self._contents.names, self._mapped()):
-            self._try(wanted)
+        return mounting.by_fstab(entries, self._contents.names, self._mapped())
 
-    def discovered(self) -> None:
+    def discovered(self) -> Iterator[Wanted]:
         contents = self._contents
+        if contents.firmware is not Firmware.UEFI:
+            return iter(())
         boot_disk = firmware.boot_disk(
             contents.firmware, contents.machine, contents.devices, self.mounts(), contents.boot_records
         )
-        for wanted in mounting.discovered(contents.devices, boot_disk, tuple(self._mounted), self._is_empty):
-            self._try(wanted)
+        return mounting.discovered(contents.devices, boot_disk, tuple(self._mounted), self._is_empty)
+
+    def mount(self, wanted: Wanted, events: Events | None = None) -> None:
+        """A failure is an error, unless there are events to warn by and the guest starts without the file system."""
+        try:
+            self._mounted[wanted.path] = self._mount(wanted)
+        except GuestError as error:
+            if wanted.needed or events is None:
+                raise
+            events.warn(str(error.reason), error.message, hint=error.hint)
 
     def mounts(self) -> tuple[Mount, ...]:
         return tuple(self._described(path, mountable) for path, mountable in self._mounted.items())
@@ -66,14 +92,6 @@ class _Mounting:
             if unlocked in by_name:
                 found[f"/dev/mapper/{entry.name}"] = by_name[unlocked]
         return found
-
-    def _try(self, wanted: Wanted) -> None:
-        try:
-            self._mounted[wanted.path] = self._mount(wanted)
-        except GuestError as error:
-            if wanted.needed:
-                raise
-            self._events.warn(str(error.reason), error.message, hint=error.hint)
 
     def _mount(self, wanted: Wanted) -> str:
         device = wanted.device

@@ -20,7 +20,7 @@ _BTRFS_TOP = frozenset({0, 5})
 """Ids of a btrfs' top level (btrfs-subvolume(8))."""
 
 _DEVICE = re.compile(r"/dev/|(UUID|LABEL|PARTUUID|PARTLABEL)=")
-_NOT_MOUNTED = frozenset({"noauto", "bind", "rbind"})
+_BOUND = frozenset({"bind", "rbind"})
 _DISCOVERED: Sequence[tuple[str, Sequence[str]]] = ((EXTENDED_BOOT, ("/boot",)), (ESP, ESP_FOLDERS))
 """Partitions that systemd mounts without an entry (systemd-gpt-auto-generator(8)): GPT type, folders to choose from."""
 
@@ -35,7 +35,7 @@ class Wanted:
         device: what it is on; None when no device of the guest is meant.
         subvolume: path of the btrfs subvolume that is asked for.
         subvolume_id: its id, where it is asked for by id.
-        optional: whether the guest starts without it (`nofail`).
+        optional: whether the guest starts without it (`nofail`, `noauto`).
     """
 
     path: str
@@ -54,6 +54,9 @@ class Wanted:
 def by_fstab(entries: Sequence[FstabEntry], names: DeviceNames, mapped: Mapping[str, BlockDevice]) -> list[Wanted]:
     """What fstab's live entries mount from devices at the start, those above first; the root is left out.
 
+    What the boot loader reads counts even where the guest mounts it only when it writes there (`noauto`, often with
+    `x-systemd.automount`).
+
     Args:
         entries: fstab's entries.
         names: the guest's devices.
@@ -62,7 +65,8 @@ def by_fstab(entries: Sequence[FstabEntry], names: DeviceNames, mapped: Mapping[
     found: dict[str, Wanted] = {}
     for entry in entries[:MAX_MOUNTS]:
         path = normal(entry.path)
-        if path == "/" or path in found or not _mounts_device(entry):
+        later = "noauto" in entry.options
+        if path == "/" or path in found or not _mounts_device(entry) or (later and path not in ESP_FOLDERS):
             continue
         device = mapped.get(entry.spec) or names.find(entry.spec)
         found[path] = Wanted(
@@ -71,7 +75,7 @@ def by_fstab(entries: Sequence[FstabEntry], names: DeviceNames, mapped: Mapping[
             device=device,
             subvolume=option(entry, "subvol"),
             subvolume_id=_number(option(entry, "subvolid")),
-            optional="nofail" in entry.options,
+            optional=later or "nofail" in entry.options,
         )
     return sorted(found.values(), key=lambda wanted: wanted.path.count("/"))
 
@@ -129,7 +133,7 @@ def _mounts_device(entry: FstabEntry) -> bool:
         entry.path.startswith("/")
         and _DEVICE.match(entry.spec) is not None
         and (entry.type in _FILE_SYSTEMS or entry.type == "auto")
-        and _NOT_MOUNTED.isdisjoint(entry.options)
+        and _BOUND.isdisjoint(entry.options)
         and not entry.spec.startswith(("/dev/sr", "/dev/fd", "/dev/cdrom"))
     )
 

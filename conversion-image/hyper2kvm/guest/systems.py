@@ -10,6 +10,7 @@ from hyper2kvm.guest.contents import Contents
 from hyper2kvm.guest.description import Family, OperatingSystem
 from hyper2kvm.guest.handle import appliance_failed, guarded
 from hyper2kvm.guest.linux import osrelease
+from hyper2kvm.guest.mounted import mount_usr
 from hyper2kvm_api.errors import GuestError
 from hyper2kvm_api.reasons import Reason
 
@@ -47,10 +48,20 @@ def identify(appliance: Appliance, contents: Contents, wanted: str | None) -> Id
         return _without_linux(appliance, contents, found.failures)
     root = roots.choose(found.roots, wanted, contents.names).mountable
     appliance.mount_one(root, "/", writable=False)
-    system = osrelease.read(appliance)
+    system = _read(appliance, contents, root)
     if system is None or system.family is Family.UNKNOWN:
         return Identified(system, root, _unsupported(system.name if system else "a Linux without os-release", root))
     return Identified(system, root, None)
+
+
+def _read(appliance: Appliance, contents: Contents, root: str) -> OperatingSystem | None:
+    """The system on the mounted root. What tells it stands in /usr, which may be a file system of its own."""
+    apart = mount_usr(appliance, contents, root)
+    system = osrelease.read(appliance)
+    if apart:
+        appliance.unmount()
+        appliance.mount_one(root, "/", writable=False)
+    return system
 
 
 def _without_linux(appliance: Appliance, contents: Contents, failures: Sequence[GuestError]) -> Identified:

@@ -57,7 +57,7 @@ class Source(Protocol):
         ...
 
     def identity(self, part: str) -> str | None:
-        """The identity that a part has now, by its name; None when it is gone. Cheap: it is asked before each stage."""
+        """The identity that a part has now, by its name; None when it is gone. Cheap: every run asks."""
         ...
 
     def opened(self) -> AbstractContextManager[Exports]:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 
+from hyper2kvm.disk.formats.encoding import decoded
 from hyper2kvm.disk.location import open_plain, unreadable
 from hyper2kvm.sources.description import Part
 from hyper2kvm_api.errors import SourceError
@@ -10,16 +11,12 @@ from hyper2kvm_api.reasons import Reason
 
 
 def read_text(path: str, limit: int) -> str:
-    """A small text file; bytes that are not UTF-8 are taken as Latin-1.
+    """A small text file, whose encoding may be its own (disk/formats/encoding.py).
 
     Raises:
         SourceError, ImageError: as `read_bytes`.
     """
-    data = read_bytes(path, limit)
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
+    return decoded(read_bytes(path, limit))
 
 
 def read_bytes(path: str, limit: int) -> bytes:

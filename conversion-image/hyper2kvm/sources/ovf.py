@@ -21,7 +21,7 @@ from hyper2kvm_api.reasons import Reason
 MAX_OVF = 8 * 1024 * 1024
 """Bytes of a descriptor."""
 
-_CPU, _MEMORY, _IDE, _SCSI, _NIC, _CD, _DVD, _DISK, _STORAGE = 3, 4, 5, 6, 10, 15, 16, 17, 20
+_CPU, _MEMORY, _IDE, _SCSI, _NIC, _DISK, _STORAGE = 3, 4, 5, 6, 10, 17, 20
 _ITEMS = {"Item", "StorageItem", "EthernetPortItem"}
 _POWERS = {"kilobytes": 10, "kb": 10, "megabytes": 20, "mb": 20, "gigabytes": 30, "gb": 30, "terabytes": 40, "byte": 0}
 _UNITS = re.compile(r"bytes?(?:\s*\*\s*(?:(2|10)\s*\^\s*([0-9]{1,2})|([0-9]{1,18})))?", re.IGNORECASE)
@@ -67,7 +67,7 @@ class OvfMachine:
     name: str
     cpu: Cpu
     memory: int
-    firmware: Firmware
+    firmware: Firmware | None
     secure_boot: bool
     tpm: bool
     guest_os: str | None
@@ -252,10 +252,13 @@ def _nic(item: _Hardware, number: int) -> Nic:
     )
 
 
-def _firmware(config: Mapping[str, str], system: Element) -> Firmware:
-    virtualbox = next((_attributes(e).get("type", "") for e in _all(system, "Firmware")), "")
-    told = config.get("firmware") or virtualbox or "bios"
-    return Firmware.UEFI if told.lower().startswith("efi") else Firmware.BIOS
+def _firmware(config: Mapping[str, str], system: Element) -> Firmware | None:
+    """None where the descriptor does not say: the guest's disks decide then. VirtualBox says nothing of BIOS."""
+    virtualbox = next((_attributes(each).get("type", "") for each in _all(system, "Firmware")), "")
+    told = config.get("firmware") or virtualbox
+    if told:
+        return Firmware.UEFI if told.lower().startswith("efi") else Firmware.BIOS
+    return None if next(_all(system, "Machine"), None) is None else Firmware.BIOS
 
 
 def _guest_os(system: Element) -> str | None:

@@ -1,6 +1,6 @@
 """A VMX folder: a virtual machine as VMware keeps it on a datastore.
 
-Format: lines of `key = "value"`; keys are caseless; `|22` in a value is the byte 0x22. VMware documents single keys only.
+Format: lines of `key = "value"`, in which a value of one word may stand without quotes; keys are caseless; `|22` in a value is the byte 0x22. VMware documents single keys only.
 """
 
 import re
@@ -21,7 +21,7 @@ from hyper2kvm_api.machine import Cpu, DiskBus, Firmware, Machine, Nic
 from hyper2kvm_api.migration import ImageFormat
 from hyper2kvm_api.reasons import Reason
 
-_LINE = re.compile(r'\s*([^\s=#][^\s=]*)\s*=\s*"(.*)"\s*')
+_LINE = re.compile(r'\s*([^\s=#][^\s=]*)\s*=\s*(?:"(.*)"|([^\s"]+))\s*')
 _ESCAPE = re.compile(r"\|([0-9A-Fa-f]{2})")
 _DISK = re.compile(r"(scsi|sata|ide|nvme)([0-9]):([0-9]|[1-9][0-9])\.filename")
 _NIC = re.compile(r"ethernet([0-9]{1,2})\.present")
@@ -91,7 +91,7 @@ def parse_vmx(text: str, name: str) -> dict[str, str]:
         match = _LINE.fullmatch(line.removeprefix("\ufeff"))
         if match is None:
             raise _invalid(name, f"line {number} is not understood: {line.strip()[:60]!r}")
-        values[match[1].lower()] = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), match[2])
+        values[match[1].lower()] = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), match[2] or match[3] or "")
     return values
 
 

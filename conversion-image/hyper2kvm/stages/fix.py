@@ -51,7 +51,7 @@ def fix(work: Work, guest: Guest, opened: OpenedDisks) -> Fixed:
 
 
 def _situation(plan: Plan, guest: Guest) -> Situation:
-    return Situation(guest, plan.machine, plan.disks, plan.guest, made_up_addresses(plan))
+    return Situation(guest, plan.machine, plan.disks, plan.guest, made_up_addresses(plan), plan.network_model)
 
 
 def _repairable(work: Work, guest: Guest) -> bool:

@@ -87,7 +87,7 @@ def _made_from(plan: Plan, fetched: Fetched) -> str:
     """What decides the content of the targets. Processors, memory and TPM are the domain's alone."""
     told = fetched.machine
     machine = plan.machine.replaced(cpu=told.cpu, memory=told.memory, tpm=told.tpm)
-    return digest(fetched, machine, plan.guest, *plan.disks)
+    return digest(fetched, machine, plan.guest, plan.network_model, *plan.disks)
 
 
 def domain(plan: Plan, guest: Guest, converted: Converted) -> str:

@@ -257,6 +257,42 @@ def test_a_block_device_holds_the_disk_and_zeros_between_its_data(source, tmp_pa
         assert opened.read(SIZE) == source.read_bytes()
 
 
+def replaced(device):
+    """Another device at the same path: none of what was written to the one before is on it."""
+    with device.open("r+b") as opened:
+        opened.write(b"\x5a" * (SIZE + 3 * MIB))
+
+
+def test_a_copy_to_a_block_device_goes_on_there(source, tmp_path, device):
+    disk = planned(device)
+    copy_and_die(source, disk, tmp_path, 10)
+    copied = copy(source, disk, tmp_path)
+    assert copied.copied_now <= copied.data - 10 * MIB // 2
+
+
+def test_another_block_device_at_the_same_path_is_written_from_the_start(source, tmp_path, device):
+    """As where a volume was made anew and the workspace kept."""
+    disk = planned(device)
+    copy_and_die(source, disk, tmp_path, 10)
+    replaced(device)
+    copied = copy(source, disk, tmp_path)
+    assert copied.copied_now == copied.data
+    with device.open("rb") as opened:
+        assert opened.read(SIZE) == source.read_bytes()
+
+
+def test_a_block_device_of_which_nothing_is_left_is_made_anew_between_its_data_too(source, tmp_path, device):
+    """As after a read back that found another device where the finished one was."""
+    disk = planned(device)
+    copy(source, disk, tmp_path)
+    replaced(device)
+    with Journal(tmp_path / "disk.journal") as journal:
+        journal.forget([claim.index for claim in journal.claims() if any(claim.sizes)])
+    copy(source, disk, tmp_path)
+    with device.open("rb") as opened:
+        assert opened.read(SIZE) == source.read_bytes()
+
+
 def test_a_block_device_that_is_too_small(tmp_path, device):
     source = make_disk(tmp_path / "larger.raw", size=SIZE + 9 * MIB)
     with pytest.raises(TargetError) as raised:

@@ -227,3 +227,9 @@ def test_disks_are_lettered_as_the_kernel_does(index, name):
     places = [f"scsi{number // 15}:{number % 15}" for number in range(60)]
     if index < len(places):
         assert found(f"{name}1", *places) == (places[index], 1)
+
+
+def test_a_disk_is_not_a_volume_on_it():
+    volume = BlockDevice(device="/dev/vg/root", disk="scsi0:0", type="ext4", size=GIB, uuid="aaaa")
+    names = DeviceNames(machine("scsi0:0"), [*partitions("scsi0:0"), volume])
+    assert names.find("/dev/sda").device == "/dev/sda"

@@ -83,6 +83,8 @@ def test_folders_above_come_first_and_the_first_entry_of_a_path_counts():
         ("UUID=aaaa /boot ext4 defaults", True),
         ("UUID=aaaa /boot/efi vfat defaults", True),
         ("UUID=aaaa /boot/efi vfat defaults,nofail", False),
+        ("UUID=aaaa /boot ext4 noauto,x-systemd.automount", False),
+        ("UUID=aaaa /boot/efi vfat noauto", False),
         ("UUID=aaaa /usr ext4", True),
         ("UUID=aaaa /srv ext4", False),
     ],

@@ -63,6 +63,23 @@ def test_vmwares_descriptor_is_read():
     assert (nic.mac, nic.model, nic.network, nic.slot) == ("00:50:56:9a:10:01", "vmxnet3", "VM Network", 192)
 
 
+CONFIGURED = '<vmw:Config ovf:required="false" vmw:key="firmware" vmw:value="efi"/>'
+
+
+@pytest.mark.parametrize(
+    ("text", "firmware"),
+    [
+        (ovf_text(ONE), Firmware.UEFI),
+        (ovf_text(ONE).replace(CONFIGURED, CONFIGURED.replace("efi", "bios")), Firmware.BIOS),
+        (ovf_text(ONE).replace(CONFIGURED, ""), None),
+        (VIRTUALBOX, Firmware.UEFI),
+        (VIRTUALBOX.replace('<Firmware type="EFI"/>', ""), Firmware.BIOS),
+    ],
+)
+def test_firmware_that_no_descriptor_states_is_left_to_the_disks(text, firmware):
+    assert parsed(text).firmware is firmware
+
+
 def test_virtualboxes_descriptor_is_read():
     machine = parsed(VIRTUALBOX)
     assert (machine.name, machine.memory, machine.firmware) == ("db01", 512 << 20, Firmware.UEFI)

@@ -91,10 +91,45 @@ def test_comments_byte_order_marks_and_other_encodings_are_read():
     assert parse_vmx(text, "web01.vmx") == {".encoding": "windows-1252", "memsize": "512", "numvcpus": "1"}
 
 
+def test_a_value_of_one_word_may_stand_without_quotes():
+    """As people write them by hand."""
+    assert parse_vmx('memSize = 512\nannotation = ""\n', "web01.vmx") == {"memsize": "512", "annotation": ""}
+
+
 def test_a_name_that_is_not_utf8_is_taken_as_latin1(folder):
     vmx_folder(folder, displayName="web01 M\N{LATIN SMALL LETTER U WITH DIAERESIS}nchen")
     (folder / "web01.vmx").write_bytes((folder / "web01.vmx").read_text().encode("latin-1"))
     assert fetched(folder).machine.name == "web01 M\N{LATIN SMALL LETTER U WITH DIAERESIS}nchen"
+
+
+@pytest.mark.parametrize(
+    ("declared", "codec", "name"),
+    [
+        ("GBK", "gbk", "\u6570\u636e\u5e93"),
+        ("windows-1251", "cp1251", "\u0441\u043a\u043b\u0430\u0434"),
+        ("UTF-8", "utf-8", "\u6570\u636e\u5e93"),
+    ],
+)
+def test_names_are_read_in_the_encoding_that_the_files_state(folder, declared, codec, name):
+    """Workstation on Windows writes its machine's code page; the files' own names have come over as UTF-8."""
+    vmx_folder(folder, _encoding=declared, displayName=name, scsi0__0_fileName=f"{name}-000001.vmdk")
+    base = (folder / "web01.vmdk").rename(folder / f"{name}.vmdk")
+    newest = snapshot(base, folder / f"{name}-000001.vmdk")
+    restate(newest, declared, codec)
+    vmx = folder / "web01.vmx"
+    vmx.write_bytes(vmx.read_text().encode(codec))
+    found = fetched(folder)
+    assert found.machine.name == name
+    assert found.disks[0].files == (str(newest), str(base))
+
+
+def restate(image, declared, codec):
+    """Write the descriptor that is embedded in a sparse VMDK of qemu-img in another encoding."""
+    place = slice(512, 21 * 512)
+    content = bytearray(image.read_bytes())
+    text = content[place].rstrip(b"\0").decode().replace("version=1\n", f'version=1\nencoding="{declared}"\n')
+    content[place] = text.encode(codec).ljust(20 * 512, b"\0")
+    image.write_bytes(content)
 
 
 @pytest.mark.parametrize(

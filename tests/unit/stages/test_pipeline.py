@@ -79,6 +79,7 @@ def test_the_same_run_again_proves_again_what_was_not_proven(unproven):
         ({"validation": {"boot": {"enabled": True, "timeout": "1m"}}}, ["Validate"]),
         ({"target": {"disks": {"format": "qcow2"}}}, ["Fix", "Convert", "Validate"]),
         ({"target": {"disks": {"bus": "sata"}}}, ["Fix", "Convert", "Validate"]),
+        ({"target": {"virtualMachine": {"networkModel": "e1000e"}}}, ["Fix", "Validate"]),
     ],
 )
 def test_a_change_of_the_spec_is_followed_by_the_stages_that_depend_on_it(unproven, spec, stages):

@@ -110,6 +110,7 @@ class TestPublished:
         "spec",
         [
             {"target": {"disks": {"bus": "sata"}}},
+            {"target": {"virtualMachine": {"networkModel": "e1000e"}}},
             {"guest": {"serialConsole": True}},
             {"machine": {"firmware": "uefi"}},
         ],

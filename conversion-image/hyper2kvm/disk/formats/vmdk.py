@@ -91,7 +91,7 @@ def parse_descriptor(text: str, name: str, *, embedded: bool = False) -> Descrip
     """Read a descriptor.
 
     Args:
-        text: the text; NULs after its end are ignored.
+        text: the text, without the NULs that fill an extent after it.
         name: the file, for messages.
         embedded: whether it stands inside of its one extent. The name of that is a label then, which nobody opens:
             VMware writes `RDONLY 8192 SPARSE "generated-stream.vmdk"`.
@@ -101,7 +101,7 @@ def parse_descriptor(text: str, name: str, *, embedded: bool = False) -> Descrip
     """
     entries: dict[str, str] = {}
     extents: list[Extent] = []
-    for raw in text.partition("\0")[0].splitlines():
+    for raw in text.splitlines():
         line = raw.strip()
         if not line or line.startswith("#"):
             continue

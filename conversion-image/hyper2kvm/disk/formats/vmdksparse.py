@@ -8,6 +8,7 @@ import struct
 from array import array
 from dataclasses import dataclass
 
+from hyper2kvm.disk.formats.encoding import decoded
 from hyper2kvm.disk.formats.region import RegionReader
 from hyper2kvm.disk.formats.vmdk import SECTOR
 
@@ -132,7 +133,7 @@ def _descriptor(reader: RegionReader, header: _Header) -> str:
     if header.descriptor_size > _MAX_DESCRIPTOR_SECTORS:
         raise reader.corrupt(f"an embedded descriptor of {header.descriptor_size} sectors")
     data = reader.read(header.descriptor_offset * SECTOR, header.descriptor_size * SECTOR, "descriptor")
-    return data.decode("utf-8", "replace")
+    return decoded(data)
 
 
 def _examine_esx(reader: RegionReader) -> SparseExtent:

@@ -1,10 +1,13 @@
 """Opening targets: a file under its provisional name, or a block device; new, or where an earlier run left it."""
 
+import hashlib
 import os
 import stat
+from itertools import islice
 from pathlib import Path
 
-from hyper2kvm.disk.journal import Journal
+from hyper2kvm.disk.chunks import CHUNK, chunk_length
+from hyper2kvm.disk.journal import Claim, Journal
 from hyper2kvm.disk.targets.qcow2 import COMPRESSORS, Qcow2Target
 from hyper2kvm.disk.targets.raw import RawTarget
 from hyper2kvm.disk.targets.storage import Storage
@@ -18,6 +21,12 @@ from hyper2kvm_api.reasons import Reason
 
 _MODE = 0o660
 """Less the umask. Never for others: a disk holds secrets."""
+
+_NO_INODE = 0
+"""Of devices: the number of a device's node says nothing of the storage behind it."""
+
+_PROOFS = 4
+"""Chunks of a device that are read before a copy goes on there."""
 
 
 def provisional(target: Path) -> Path:
@@ -51,7 +60,7 @@ def open_target(disk: PlannedDisk, capacity: int, journal: Journal, source: str,
     try:
         if target.is_block_device():
             storage = _device(disk, capacity)
-            _continue(journal, inputs, storage)
+            _continue(journal, inputs, storage, capacity)
         else:
             refuse_existing(disk)
             storage = _file(target, journal, inputs, owner)
@@ -127,8 +136,24 @@ def _existing(path: Path) -> Storage | None:
     return storage
 
 
-def _continue(journal: Journal, inputs: str, storage: Storage) -> None:
-    if not journal.belongs(inputs, 0):
-        journal.clear()
-        journal.begin(inputs, 0)
+def _continue(journal: Journal, inputs: str, storage: Storage, capacity: int) -> None:
+    """Go on with a device where it holds what the journal claims; another device may have come to its path."""
     storage.lock()
+    if not (journal.belongs(inputs, _NO_INODE) and _holds_claims(journal, storage, capacity)):
+        journal.clear()
+        journal.begin(inputs, _NO_INODE)
+
+
+def _holds_claims(journal: Journal, storage: Storage, capacity: int) -> bool:
+    """Whether the first claims with data are on a device with a raw disk; false where no claim proves it.
+
+    Chunks that are to be written again prove nothing: on another device, all of them differ.
+    """
+
+    def held(claim: Claim) -> bool:
+        data = storage.read(claim.index * CHUNK, chunk_length(claim.index, capacity))
+        return hashlib.sha256(data).digest() == claim.digest
+
+    proving = (claim for claim in journal.claims() if any(claim.sizes) and claim.index not in journal.forgotten)
+    claims = list(islice(proving, _PROOFS))
+    return bool(claims) and all(map(held, claims))

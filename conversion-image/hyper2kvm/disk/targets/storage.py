@@ -50,6 +50,10 @@ class Storage:
         self.is_device = stat.S_ISBLK(found.st_mode)
         self._behind = _Behind(descriptor)
 
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes from an offset on, fewer at the end."""
+        return os.pread(self.descriptor, length, offset)
+
     def write(self, offset: int, data: bytes | memoryview) -> None:
         """Write all of the data."""
         left, at = memoryview(data), offset

@@ -86,11 +86,17 @@ def _bios(menus: tuple[str, ...], records: Mapping[str, BootRecord]) -> Iterator
 
 def _efi(files: GuestFiles, esp: str | None, menus: tuple[str, ...]) -> Iterator[BootLoader]:
     programs = efi_programs(files, esp) if esp else ()
-    fallback = any(is_fallback(program) for program in programs)
-    for kind, names in _EFI_KINDS.items():
-        loaders = tuple(program.path for program in programs if names.fullmatch(program.name))
+    fallback = tuple(program.path for program in programs if is_fallback(program))
+    found = {
+        kind: tuple(program.path for program in programs if names.fullmatch(program.name))
+        for kind, names in _EFI_KINDS.items()
+    }
+    if not any(found.values()):
+        # With the firmware's name alone (grub-install --removable) a loader is known by its menu.
+        found = {kind: fallback for kind in _EFI_KINDS if _of(kind, menus)}
+    for kind, loaders in found.items():
         if loaders:
-            yield BootLoader(kind=kind, configs=_of(kind, menus), loaders=loaders, fallback=fallback)
+            yield BootLoader(kind=kind, configs=_of(kind, menus), loaders=loaders, fallback=bool(fallback))
 
 
 def _of(kind: str, menus: tuple[str, ...]) -> tuple[str, ...]:

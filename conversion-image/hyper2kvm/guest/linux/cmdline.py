@@ -2,14 +2,17 @@
 
 from hyper2kvm.guest.draft import Draft
 from hyper2kvm.guest.fixer import Fixer, Situation
-from hyper2kvm.guest.linux import arguments, devicenames
+from hyper2kvm.guest.linux import arguments, devicenames, uki
 from hyper2kvm.guest.linux.arguments import DeviceArgument
+from hyper2kvm.guest.linux.bytesource import FileBytes
 from hyper2kvm.guest.linux.kernels import UNIFIED
 from hyper2kvm.guest.linux.renaming import DeviceRenaming, StableName
 from hyper2kvm_api.errors import GuestError
 from hyper2kvm_api.reasons import Reason
 
 _TABLES = (arguments.MENUS, arguments.SETTINGS, arguments.INITRAMFS_SETTINGS)
+_MAX_CMDLINE = 4096
+"""Bytes of a command line (Linux, COMMAND_LINE_SIZE of most architectures, at most)."""
 
 
 def new_device(argument: DeviceArgument, renaming: DeviceRenaming, situation: Situation) -> str | None:
@@ -47,8 +50,28 @@ def _plan(draft: Draft, situation: Situation) -> None:
             if renaming.moves(argument.device):
                 told = True
                 _stays(draft, path, argument)
+    told |= _in_unified_images(draft, situation, renaming)
     if not told:
         draft.note("no kernel command line names a device that changes with the controller")
+
+
+def _in_unified_images(draft: Draft, situation: Situation, renaming: DeviceRenaming) -> bool:
+    """Tell what command lines inside of unified images name, which are signed with them; whether there was any."""
+    images = [kernel.image for kernel in situation.guest.kernels if kernel.generator == UNIFIED]
+    named = [(image, name) for image in images for name in _inside(draft, image) if renaming.moves(name)]
+    for image, name in named:
+        draft.warn(
+            "DeviceNameStays",
+            f"{image}: {name} has another name on the new controller, and the command line is part of the image",
+            "Name the device by UUID= in the guest's /etc/kernel/cmdline, make the image anew there, and export it again.",
+        )
+    return bool(named)
+
+
+def _inside(draft: Draft, image: str) -> list[str]:
+    held = uki.sections(FileBytes(draft, image)).get(".cmdline")
+    text = held.read(0, _MAX_CMDLINE).partition(b"\0")[0].decode("utf-8", "replace") if held else ""
+    return list(dict.fromkeys(devicenames.find(text)))
 
 
 def _replace(draft: Draft, situation: Situation, path: str, argument: DeviceArgument, renaming: DeviceRenaming) -> None:

@@ -1,7 +1,6 @@
 """/etc/fstab (fstab(5)): parsed, and rewritten where it names devices that change with the controller."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hyper2kvm.guest.draft import Draft
@@ -30,8 +29,6 @@ class FstabEntry:
         path: where; `none` for swap.
         type: type of the file system.
         options: mount options.
-        dump: the fifth field; 0 when absent or no number.
-        pass_: the sixth field; 0 when absent or no number.
         line: number of the line, from 1.
     """
 
@@ -39,8 +36,6 @@ class FstabEntry:
     path: str
     type: str
     options: tuple[str, ...]
-    dump: int
-    pass_: int
     line: int
 
 
@@ -48,13 +43,6 @@ def parse(text: str) -> tuple[FstabEntry, ...]:
     """The live entries: comments and lines without a mount point are passed over."""
     found = (_entry(line, number) for number, line in enumerate(text.split("\n"), 1))
     return tuple(entry for entry in found if entry is not None)
-
-
-def rewrite(text: str, specs: Mapping[int, str]) -> str:
-    """The text with other specs on the lines that the mapping numbers. Every other byte stays."""
-    for number, spec in specs.items():
-        text = _with_field(text, number, _SPEC, spec)
-    return text
 
 
 def renamed(text: str, renaming: DeviceRenaming) -> Renamed[tuple[FstabEntry, str]]:
@@ -80,9 +68,8 @@ def _entry(line: str, number: int) -> FstabEntry | None:
     fields = [_unescaped(field) for field in _FIELD.findall(line)]
     if len(fields) < 2 or fields[0].startswith("#"):
         return None
-    fields += ["auto", "defaults", "0", "0"][len(fields) - 2 :]
-    dump, pass_ = (int(value) if value.isdecimal() else 0 for value in fields[4:6])
-    return FstabEntry(fields[0], fields[1], fields[2], tuple(fields[3].split(",")), dump, pass_, number)
+    fields += ["auto", "defaults"][len(fields) - 2 :]
+    return FstabEntry(fields[0], fields[1], fields[2], tuple(fields[3].split(",")), number)
 
 
 def _with_field(text: str, line: int, field: int, value: str) -> str:

@@ -37,6 +37,8 @@ class _Chooser:
         self.reasons: dict[str, None] = {}
 
     def __call__(self, trait: Trait, value: str) -> Chosen | None:
+        if trait is Trait.DRIVER and self._driver in value.split():
+            return None
         macs = dict.fromkeys(nic.mac for nic in self._meant(trait, value) if nic.mac)
         if not macs:
             return None

@@ -12,6 +12,9 @@ from hyper2kvm.guest.linux.vendors import MARKED, START_SCRIPTS, Vendor
 _COMPOUND = re.compile(r"[;|&{}()\\]|(?<!\S)(?:if|then|elif|else|fi|for|while|until|do|done|case|esac|function)(?!\S)")
 """What makes a line of a shell script more than one plain command."""
 
+_SILENT = re.compile(r"[ \t]*(?::[ \t]+)?#")
+"""What begins a line that does nothing."""
+
 
 def switch_off_repositories(draft: Draft, vendor: Vendor) -> None:
     """Switch off package repositories that hold nothing but the tools."""
@@ -34,7 +37,7 @@ def remove_marked_lines(draft: Draft, vendor: Vendor) -> None:
 
 
 def silence_start_scripts(draft: Draft, vendor: Vendor) -> None:
-    """Comment out plain commands of start scripts that start the tools; tell of others."""
+    """Replace plain commands of start scripts that start the tools by ones that do nothing; tell of others."""
     if not vendor.commands:
         return
     words = "|".join(map(re.escape, sorted(vendor.commands, reverse=True)))
@@ -42,12 +45,12 @@ def silence_start_scripts(draft: Draft, vendor: Vendor) -> None:
     for path in filter(draft.is_file, START_SCRIPTS):
         lines = draft.text(path).split("\n")
         for index, line in enumerate(lines):
-            if not command.search(line) or line.lstrip().startswith("#"):
+            if not command.search(line) or _SILENT.match(line):
                 continue
             if _COMPOUND.search(line) or (index and lines[index - 1].endswith("\\")):
                 _tell(draft, vendor, path, index + 1)
             else:
-                lines[index] = f"# {line}"
+                lines[index] = _silenced(line)
         draft.write(path, "\n".join(lines), f"it starts {vendor.name} at each boot, which would fail")
 
 
@@ -68,6 +71,12 @@ def name_own_hooks(draft: Draft, vendor: Vendor, listed: Collection[str]) -> Non
             "If what they do at power-on, suspend or resume is still wanted, copy them from the source guest and call them "
             "from units of systemd.",
         )
+
+
+def _silenced(line: str) -> str:
+    """A line that does nothing and stays a command: a shell refuses branches and loops that hold comments alone."""
+    command = line.lstrip()
+    return f"{line.removesuffix(command)}: # {command}"
 
 
 def _is_shipped(path: str, vendor: Vendor) -> bool:

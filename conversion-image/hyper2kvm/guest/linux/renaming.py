@@ -26,7 +26,9 @@ BY_ID: Mapping[TargetBus, str] = {
 """What udev's 60-persistent-storage.rules calls a disk of QEMU with a serial number."""
 
 _KERNEL_PREFIX: Mapping[TargetBus, str] = {TargetBus.VIRTIO: "vd", TargetBus.SCSI: "sd", TargetBus.SATA: "sd"}
-_UDEV_SAFE = re.compile(r"[^A-Za-z0-9#+\-.:=@_/]")
+_ESCAPED = re.compile(r"[^A-Za-z0-9#+\-.:=@_\x80-\U0010ffff]")
+"""What links of udev hold as hexadecimal numbers: all but these characters, and those of several bytes (blkid(8), option
+`-o udev`, ID_FS_LABEL_ENC)."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class StableName:
         tag, equals, value = self.spec.partition("=")
         if not equals or tag not in LINKS:
             return self.spec
-        return LINKS[tag] + _UDEV_SAFE.sub(lambda match: "".join(f"\\x{b:02x}" for b in match[0].encode()), value)
+        return LINKS[tag] + _ESCAPED.sub(lambda match: f"\\x{ord(match[0]):02x}", value)
 
     def reason(self, old: str) -> str:
         """Why `old` is replaced."""

@@ -1,3 +1,5 @@
+import pytest
+
 from hyper2kvm.guest.firmware import BootRecord
 from hyper2kvm.guest.linux import bootloaders
 
@@ -64,6 +66,24 @@ def test_systemd_boot_is_found_with_its_entries():
     }
     loader = kinds(files, "/boot/efi")["systemd-boot"]
     assert loader.configs == ("/boot/efi/loader/entries/debian.conf", "/boot/efi/loader/loader.conf")
+
+
+@pytest.mark.parametrize(
+    ("menu", "kind"),
+    [("/boot/grub/grub.cfg", "grub-efi"), ("/boot/efi/loader/entries/debian.conf", "systemd-boot")],
+)
+def test_a_loader_that_stands_at_the_fallback_path_alone_is_known_by_its_menu(menu, kind):
+    """As `grub-install --removable` and many builders of images leave it."""
+    files = {menu: b"", "/boot/efi/EFI/BOOT/BOOTX64.EFI": b""}
+    found = kinds(files, "/boot/efi")
+    assert list(found) == [kind]
+    assert found[kind].loaders == ("/boot/efi/EFI/BOOT/BOOTX64.EFI",)
+    assert found[kind].configs == (menu,)
+    assert found[kind].fallback
+
+
+def test_a_program_at_the_fallback_path_without_a_menu_is_no_known_loader():
+    assert kinds({"/boot/efi/EFI/BOOT/BOOTX64.EFI": b""}, "/boot/efi") == {}
 
 
 def test_extlinux_is_found_by_its_configuration():

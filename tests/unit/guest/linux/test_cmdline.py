@@ -5,10 +5,12 @@ from hypothesis import strategies as st
 from hyper2kvm.guest.description import DriverPlace, Kernel
 from hyper2kvm.guest.linux import arguments
 from hyper2kvm.guest.linux.cmdline import FIXER
+from hyper2kvm.guest.linux.kernels import UNIFIED
 from hyper2kvm_api.errors import GuestError
 from hyper2kvm_api.reasons import Reason
 
 from .situations import BY_PATH, DATA, ROOT, SWAP, memory, plan, situation
+from .test_kernels import unified_image
 
 BY_PARTUUID = "/dev/disk/by-partuuid"
 GRUB_CFG = """\
@@ -155,3 +157,15 @@ def test_looking_for_devices_never_fails(text):
     for lines in {**arguments.MENUS, **arguments.SETTINGS}.values():
         for argument in arguments.devices(text, lines):
             assert argument.device in arguments.replaced(text, argument, argument.device)
+
+
+@pytest.mark.parametrize(("line", "told"), [("root=/dev/sda1 quiet", True), ("root=UUID=1 quiet", False)])
+def test_a_name_inside_of_a_unified_image_is_told(line, told):
+    image = "/boot/efi/EFI/Linux/debian.efi"
+    kernel = Kernel(version="6.1", image=image, generator=UNIFIED, drivers={})
+    held = memory({image: unified_image({".linux": b"kernel", ".cmdline": line.encode() + b"\0"})})
+    draft = plan(FIXER, held, situation(kernels=[kernel]))
+    assert [(finding.reason, finding.message.partition(" has ")[0]) for finding in draft.findings] == (
+        [("DeviceNameStays", f"{image}: /dev/sda1")] if told else []
+    )
+    assert bool(draft.notes) is not told

@@ -10,7 +10,7 @@ from hyper2kvm.guest.linux.bytesource import FileBytes
 from hyper2kvm.guest.linux.drivers import FIXER
 from hyper2kvm.guest.linux.rebuild import DRACUT, INITRAMFS_TOOLS, with_modules
 from hyper2kvm_api.errors import GuestError
-from hyper2kvm_api.options import GuestOptions, InitramfsPolicy, TargetBus
+from hyper2kvm_api.options import GuestOptions, InitramfsPolicy, NicModel, TargetBus
 from hyper2kvm_api.reasons import Reason
 
 from .conftest import VERSION, module_files
@@ -238,7 +238,7 @@ def test_the_driver_of_other_adapters_is_looked_for_where_they_are_the_targets(i
     files = guest(images.initramfs_tools(modules=VIRTIO_PATHS))
     held = memory(files)
     draft = Draft(held)
-    FIXER.plan(draft, dataclasses.replace(situation(kernels=kernels.find(held)), network_driver="e1000e"))
+    FIXER.plan(draft, dataclasses.replace(situation(kernels=kernels.find(held)), network_model=NicModel.E1000E))
     assert [finding.message for finding in draft.findings] == [
         f"kernel {VERSION} has no e1000e: it will have no network on the new machine's adapters"
     ]

@@ -1,10 +1,13 @@
 """Configurations that know an adapter by an address that the source did not state, and that is another one now."""
 
+from dataclasses import replace
+
 import pytest
 
 from hyper2kvm.guest.draft import Draft
 from hyper2kvm.guest.linux.netnames import FIXER, RULES
 from hyper2kvm_api.machine import Nic
+from hyper2kvm_api.options import NicModel
 
 from .situations import memory, plan, situation
 
@@ -122,3 +125,12 @@ def test_the_name_that_an_unknown_address_had_is_kept_without_a_rule_of_ours():
         {"/etc/netplan/a.yaml": FILES["/etc/netplan/a.yaml"], "/etc/network/interfaces": "iface lan0 inet dhcp\n"}
     )
     assert not draft.exists(RULES)
+
+
+@pytest.mark.parametrize(("old", "new"), [("vmxnet3", "e1000e"), ("e1000e", "e1000e")])
+def test_a_match_by_driver_names_that_of_the_adapters_that_are_asked_for(old, new):
+    nics = tuple(Nic(id=f"nic{number}", mac=f"00:50:56:9a:00:0{number}", model=old) for number in range(2))
+    text = "network: {{ethernets: {{lan: {{match: {{driver: {}}}, dhcp4: true}}}}}}\n"
+    files = {"/etc/netplan/a.yaml": text.format(old)}
+    given = replace(situation(nics=nics), network_model=NicModel.E1000E)
+    assert plan(FIXER, memory(files), given).text("/etc/netplan/a.yaml") == text.format(new)

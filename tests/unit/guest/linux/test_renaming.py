@@ -1,3 +1,5 @@
+import subprocess
+
 import pytest
 
 from hyper2kvm.guest.linux.renaming import DeviceRenaming, StableName
@@ -47,11 +49,19 @@ def test_the_root_is_what_inspect_found(root, expected):
     assert (found.spec if found else None) == expected
 
 
+def test_labels_are_escaped_as_blkid_tells_udev(tmp_path):
+    label, disk = "a b/\\é%:", tmp_path / "disk"
+    subprocess.run(["/sbin/mkfs.ext4", "-q", "-L", label, str(disk), "2M"], check=True, capture_output=True)
+    told = subprocess.run(["/sbin/blkid", "-p", "-o", "udev", str(disk)], check=True, capture_output=True, text=True)
+    (expected,) = (line.partition("=")[2] for line in told.stdout.splitlines() if line.startswith("ID_FS_LABEL_ENC="))
+    assert StableName(f"LABEL={label}").path == f"/dev/disk/by-label/{expected}"
+
+
 @pytest.mark.parametrize(
     ("spec", "path"),
     [
         ("UUID=1-2", "/dev/disk/by-uuid/1-2"),
-        ("LABEL=my data/é", "/dev/disk/by-label/my\\x20data/\\xc3\\xa9"),
+        ("LABEL=my data/é", "/dev/disk/by-label/my\\x20data\\x2fé"),
         ("/dev/disk/by-id/virtio-x", "/dev/disk/by-id/virtio-x"),
     ],
 )

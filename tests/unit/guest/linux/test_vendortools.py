@@ -1,3 +1,5 @@
+import subprocess
+
 import pytest
 
 from hyper2kvm.guest.linux import vendortools
@@ -218,17 +220,27 @@ def test_repositories_with_the_tools_alone_are_switched_off():
     )
 
 
-def test_commands_of_start_scripts_are_commented_out_and_compound_ones_told():
+def test_commands_of_start_scripts_do_nothing_any_more_and_compound_ones_are_told():
     text = (
         "#!/bin/sh -e\n# vmware-tools\n/etc/init.d/vmware-tools start\nmount -t vmhgfs .host:/ /mnt/hgfs\n"
         "if [ -x /usr/bin/vmtoolsd ]; then logger here; fi\n/opt/my-vmware-tools-report\nexit 0\n"
     )
     draft = plan(FIXER, guest("base-files", "open-vm-tools", files={"/etc/rc.local": text}))
     lines = draft.text("/etc/rc.local").splitlines()
-    assert lines[2:4] == ["# /etc/init.d/vmware-tools start", "# mount -t vmhgfs .host:/ /mnt/hgfs"]
+    assert lines[2:4] == [": # /etc/init.d/vmware-tools start", ": # mount -t vmhgfs .host:/ /mnt/hgfs"]
     assert lines[:2] + lines[4:] == text.splitlines()[:2] + text.splitlines()[4:]
     (finding,) = [finding for finding in draft.findings if finding.reason == "VendorToolsMentioned"]
     assert "/etc/rc.local line 5" in finding.message
+
+
+def test_a_start_script_stays_one_that_a_shell_takes():
+    """A branch that holds a comment alone is a syntax error, and nothing after it is run."""
+    script = "#!/bin/sh -e\nif true; then\n\tvmware-user\nelse\n  vmtoolsd\nfi\necho started\n"
+    files = {"/etc/rc.local": script}
+    draft = plan(FIXER, guest("base-files", "open-vm-tools", files=files))
+    after = draft.text("/etc/rc.local")
+    assert after != script
+    assert subprocess.run(["sh", "-c", after], capture_output=True, check=True, text=True).stdout == "started\n"
 
 
 def test_lines_that_the_installer_has_added_go():
