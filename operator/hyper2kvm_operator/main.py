@@ -46,6 +46,9 @@ async def serve(settings: Settings, client: KubeClient, stop: asyncio.Event | No
         settings: the operator's settings.
         client: the client to the API server.
         stop: ends the operator; SIGTERM and SIGINT do in any case.
+
+    Raises:
+        Exception: what kept the workers from their beginning.
     """
     cache, metrics, ended = Cache(), Metrics(), threading.Event()
     observer = Observer(client, cache, AbilityReader(client), settings)
@@ -59,7 +62,10 @@ async def serve(settings: Settings, client: KubeClient, stop: asyncio.Event | No
     resync = Resync(client, cache, settings.watch_namespaces, changes.gone)
     health.start()
     _log.info("started; conversion image %s", settings.conversion_image)
+    stop = stop or asyncio.Event()
     working = asyncio.create_task(asyncio.to_thread(_work, resync, loop, ended))
+    # An operator that watches and never works would look well.
+    working.add_done_callback(lambda done: stop.set() if done.exception() else None)
     try:
         await kopf.operator(
             registry=registry(changes, resync.listed),

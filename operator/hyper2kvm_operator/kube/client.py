@@ -94,7 +94,8 @@ class KubeClient:
                 if error.status == 404:
                     return
                 raise
-            yield page.get("items", [])
+            # Go's way to say of a metadata-only list that it is empty is null.
+            yield page.get("items") or []
             query["continue"] = page.get("metadata", {}).get("continue")
             if not query["continue"]:
                 return

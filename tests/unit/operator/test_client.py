@@ -76,3 +76,10 @@ def test_of_a_long_list_one_page_after_the_other_is_fetched(pod, monkeypatch, tm
     assert asked == [None]
     assert [(one["kind"], one["metadata"]["name"]) for one in found] == [("Node", "2")]
     assert asked == [None, "2"]
+
+
+def test_a_list_of_nothing_may_be_null(pod, monkeypatch):
+    """So says the API server when it is asked for metadata only."""
+    client = KubeClient()
+    monkeypatch.setattr(client, "_json", lambda *_, **__: {"metadata": {"resourceVersion": "1"}, "items": None})
+    assert client.uids(Resources.JOB.value) == set()
