@@ -7,7 +7,7 @@ import importlib
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +32,6 @@ PROCESSORS = min(2, len(os.sched_getaffinity(0)))
 """Processors of the appliance: its start has work for two."""
 
 _BACKEND_SETTINGS = {"kvm": "force_kvm", "tcg": "force_tcg"}
-_CHANNEL = b"org.libguestfs.channel.0"
 _ALL_CACHES = 3
 _KILL_INTERVAL = 0.5
 
@@ -193,24 +192,21 @@ class Appliance(ApplianceFiles):
             finally:
                 ended.set()
 
-        others = frozenset(_appliances())
+        launching = threading.Thread(target=launch, name="appliance", daemon=True)
         try:
-            threading.Thread(target=launch, name="appliance", daemon=True).start()
+            launching.start()
             ended.wait(self._deadline)
         finally:
             late = not ended.is_set()
             while not ended.is_set():
-                self._kill(others)
+                for process in _children(launching.native_id):
+                    with suppress(ProcessLookupError):
+                        os.kill(process, signal.SIGKILL)
                 ended.wait(_KILL_INTERVAL)
         if late:
             raise self._not_started(f"it did not start in {self._deadline:.0f} s")
         if failures:
             raise self._not_started(failures[0])
-
-    def _kill(self, others: frozenset[int]) -> None:
-        for process in _appliances():
-            if process not in others:
-                os.kill(process, signal.SIGKILL)
 
     def _shutdown(self) -> None:
         try:
@@ -273,12 +269,9 @@ def _bindings() -> Any:
         ) from error
 
 
-def _appliances() -> Iterator[int]:
-    """The process ids of this process's appliances."""
-    for children in Path("/proc/self/task").glob("*/children"):
-        for process in _read(children).split():
-            if _CHANNEL in _read(Path("/proc", process.decode(), "cmdline")):
-                yield int(process)
+def _children(thread: int | None) -> list[int]:
+    """The processes that a thread of this one has started: supermin, then QEMU (proc(5), children)."""
+    return [int(process) for process in _read(Path(f"/proc/self/task/{thread}/children")).split()]
 
 
 def _read(path: Path) -> bytes:

@@ -33,8 +33,11 @@ def made(socket: Path, folder: Path, **values: object) -> Appliance:
     return Appliance([socket], accelerator=accelerator.proven(), log=folder / "log", **values)
 
 
-def running() -> list[int]:
-    return list(module._appliances())
+def running() -> list[bytes]:
+    """Command lines of the appliances that this process has started."""
+    tasks = Path("/proc/self/task").glob("*/children")
+    started = [Path("/proc", process, "cmdline") for task in tasks for process in task.read_text().split()]
+    return [line for line in (one.read_bytes() for one in started) if b"org.libguestfs.channel.0" in line]
 
 
 def test_a_read_only_disk_can_be_looked_at(socket, tmp_path):
@@ -63,6 +66,17 @@ def test_a_launch_that_takes_too_long_is_ended(socket, tmp_path):
         pass
     assert caught.value.reason is Reason.APPLIANCE_FAILED
     assert running() == []
+
+
+def test_so_is_one_that_never_comes_to_start_it(socket, tmp_path, monkeypatch):
+    """libguestfs asks QEMU for its abilities first."""
+    asked = tmp_path / "qemu"
+    asked.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/asked\nexec sleep 600\n")
+    asked.chmod(0o755)
+    monkeypatch.setenv("LIBGUESTFS_HV", str(asked))
+    with pytest.raises(HostError, match="it did not start in 5 s"), made(socket, tmp_path, readonly=True, deadline=5.0):
+        pass
+    assert not Path("/proc", (tmp_path / "asked").read_text().strip()).exists()
 
 
 def test_ctrl_c_ends_a_launch_at_once(socket, tmp_path):
