@@ -60,6 +60,18 @@ def test_the_cluster_is_asked_again_after_a_while_and_sooner_where_it_lacks_some
     assert answers.asked == 2
 
 
+def test_nothing_is_missed_that_was_made_a_moment_ago():
+    now = [0.0]
+    answers = Answers({}, serves=True)
+    reader = AbilityReader(answers, lambda: now[0])
+    reader.read()
+    answers.classes = [storage_class("fast", "2026-01-01T00:00:00Z")]
+    now[0] = 1.0
+    assert reader.read(lambda found: "fast" in found.storage_classes).storage_classes == {"fast"}
+    assert reader.read().storage_classes == {"fast"}
+    assert answers.asked == 2
+
+
 def storage_class(name, created, default=None):
     annotations = {"storageclass.kubernetes.io/is-default-class": default} if default else {}
     return {"metadata": {"name": name, "creationTimestamp": created, "annotations": annotations}}

@@ -27,27 +27,33 @@ class AbilityReader:
         self._clock = clock
         self._looking = threading.Lock()
         self._known: Abilities | None = None
-        self._next = 0.0
+        self._asked = self._next = 0.0
 
-    def read(self) -> Abilities:
+    def read(self, suffice: Callable[[Abilities], bool] = lambda _: True) -> Abilities:
         """What the cluster has. While one thread asks anew, and when nobody answers, what is known goes on to count.
+
+        Args:
+            suffice: whether what is known will do. If not, the cluster is asked, however short ago it was.
 
         Raises:
             RefusedError, UnreachableError: and nothing is known yet.
         """
-        known = self._known
-        if known is not None and (self._clock() < self._next or not self._looking.acquire(blocking=False)):
+        arrived, known, due = self._clock(), self._known, self._next
+        if known is None or not suffice(known):
+            with self._looking:
+                return self._looked(after=arrived)
+        if arrived < due or not self._looking.acquire(blocking=False):
             return known
-        if known is None:
-            self._looking.acquire()
         try:
-            return self._refreshed()
+            return self._looked(after=due)
         finally:
             self._looking.release()
 
-    def _refreshed(self) -> Abilities:
-        if self._known is not None and self._clock() < self._next:
+    def _looked(self, after: float) -> Abilities:
+        """What was asked for after a moment, by this thread or by another one."""
+        if self._known is not None and self._asked > after:
             return self._known
+        self._asked = self._clock()
         try:
             self._known = self._look()
         except (RefusedError, UnreachableError):

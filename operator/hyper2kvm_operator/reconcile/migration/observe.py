@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import yaml
 
@@ -23,7 +24,8 @@ from hyper2kvm_operator.kube.resources import ROLE_LABEL, Resources
 from hyper2kvm_operator.reconcile.migration.abilities import AbilityReader
 from hyper2kvm_operator.reconcile.migration.apply import FINALIZER
 from hyper2kvm_operator.reconcile.migration.decision import ACTIVE
-from hyper2kvm_operator.reconcile.migration.observed import JobOutcome, JobState, Neighbours, Observed
+from hyper2kvm_operator.reconcile.migration.needs import lacking
+from hyper2kvm_operator.reconcile.migration.observed import Abilities, JobOutcome, JobState, Neighbours, Observed
 from hyper2kvm_operator.reconcile.migration.progress import Progress, read_machine, read_progress, read_report
 from hyper2kvm_operator.reconcile.migration.read import alive, read_claim, read_data_volume, read_job, read_pod
 from hyper2kvm_operator.reconcile.migration.slots import parked, slot
@@ -58,6 +60,10 @@ class _Counting:
     spec: VirtualMachineMigrationSpec | SpecError
     values: Json
     edited: bool = False
+
+
+_NEEDING = (None, Phase.PENDING, Phase.PLANNING)
+"""Phases in which something that the cluster has not fails a migration."""
 
 
 class Observer:
@@ -110,7 +116,7 @@ class Observer:
             now=now,
             free_slot=free,
             ahead=ahead,
-            abilities=self._abilities.read(),
+            abilities=self._abilities.read(partial(_suffice, counting.spec, status.phase)),
             plan_job=plan_job,
             convert_job=convert_job,
             claims=tuple(read_claim(claim, warnings) for claim in claims),
@@ -317,3 +323,8 @@ def _own(key: MigrationKey, value: KubeObject) -> bool:
 
 def _place(value: KubeObject) -> tuple[str, str]:
     return value["metadata"]["namespace"], value["metadata"]["name"]
+
+
+def _suffice(spec: VirtualMachineMigrationSpec | SpecError, phase: Phase | None, found: Abilities) -> bool:
+    """Whether abilities that were read a while ago will do: nothing fails for want of what was made since."""
+    return phase not in _NEEDING or isinstance(spec, SpecError) or not lacking(spec, found)

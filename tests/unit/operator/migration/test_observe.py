@@ -217,3 +217,12 @@ def test_who_suspended_a_job_is_known(held):
     suspended["metadata"]["annotations"] = {SUSPENDED: "true"} if held else {}
     o = look(working(), cached=(suspended,))
     assert (o.convert_job.suspended, o.convert_job.held) == (True, held)
+
+
+def test_a_storage_class_that_was_made_after_the_last_look_is_found_before_its_want_fails_a_migration():
+    value = migration(target={"disks": {"storageClassName": "fast"}})
+    storage = Storage(value)
+    looks = observer(storage)
+    looks.observe(value, NOW)
+    storage.put({"kind": "StorageClass", "metadata": {"name": "fast", "creationTimestamp": "2026-01-01T00:00:00Z"}})
+    assert "fast" in looks.observe(value, NOW).abilities.storage_classes

@@ -15,6 +15,7 @@ from hyper2kvm_operator.reconcile.migration.decision import (
     enter,
     failed_by,
 )
+from hyper2kvm_operator.reconcile.migration.needs import handoff
 from hyper2kvm_operator.reconcile.migration.observed import ClaimState, Observed
 from hyper2kvm_operator.reconcile.migration.phases import pending
 from hyper2kvm_operator.reconcile.migration.phases.handing_off import stop_server
@@ -84,7 +85,7 @@ def deleting(o: Observed) -> Decision:
 
 def _imported(o: Observed, spec: VirtualMachineMigrationSpec) -> set[str]:
     """The claims of images that CDI has imported. With the handoff None they are the result itself."""
-    if pending.handoff(spec) is not Handoff.IMPORT:
+    if handoff(spec) is not Handoff.IMPORT:
         return set()
     return {target.claim for target in target_volumes(o, spec)}
 

@@ -27,8 +27,8 @@ from hyper2kvm_operator.reconcile.migration.decision import (
     waiting,
     with_condition,
 )
+from hyper2kvm_operator.reconcile.migration.needs import handoff
 from hyper2kvm_operator.reconcile.migration.observed import DataVolumeState, Observed, PodState
-from hyper2kvm_operator.reconcile.migration.phases.pending import handoff
 from hyper2kvm_operator.reconcile.migration.phases.provisioning import claims, target_volumes
 from hyper2kvm_operator.reconcile.migration.phases.wantedmachine import disks, wanted_machine
 from hyper2kvm_operator.reconcile.migration.troubles import meaning, patience

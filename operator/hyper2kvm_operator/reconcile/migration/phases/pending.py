@@ -7,7 +7,6 @@ import yaml
 from hyper2kvm_api.errors import ClusterError, Hyper2kvmError, SpecError
 from hyper2kvm_api.manifest import parse_stored
 from hyper2kvm_api.migration import Mode, Phase, VirtualMachineMigrationSpec, VirtualMachineMigrationStatus
-from hyper2kvm_api.options import HANDOFF_OF_FORMAT, Handoff
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_api.resolve import with_overrides
 from hyper2kvm_operator.build.virtualmachine import machine_name
@@ -20,7 +19,8 @@ from hyper2kvm_operator.reconcile.migration.decision import (
     line,
     timestamp,
 )
-from hyper2kvm_operator.reconcile.migration.observed import Abilities, JobOutcome, Observed
+from hyper2kvm_operator.reconcile.migration.needs import handoff, lacking
+from hyper2kvm_operator.reconcile.migration.observed import JobOutcome, Observed
 from hyper2kvm_operator.reconcile.migration.phases.starting import remove
 
 _LOOK_AGAIN = 60.0
@@ -64,30 +64,6 @@ def again(o: Observed) -> Decision:
     """Start over with a spec that was edited before the work on the disks began."""
     edited = Occurrence("Edited", "The spec was edited; planning starts again.")
     return Decision(enter(o, Phase.PENDING, "starting again after an edit"), requeue=0.0, occurrences=(edited,))
-
-
-def handoff(spec: VirtualMachineMigrationSpec) -> Handoff:
-    """The handoff that a spec means."""
-    return spec.target.handoff or HANDOFF_OF_FORMAT[spec.target.disks.format]
-
-
-def lacking(spec: VirtualMachineMigrationSpec, abilities: Abilities) -> list[ClusterError]:
-    """What a spec needs and the cluster has not."""
-    disks, workspace = spec.target.disks.storage_class_name, spec.job.workspace.storage_class_name
-    named = (("spec.target.disks", disks), ("spec.job.workspace", workspace))
-    found = [
-        ClusterError(Reason.STORAGE_CLASS_MISSING, f"{field}.storageClassName: there is no StorageClass {name}")
-        for field, name in named
-        if name is not None and name not in abilities.storage_classes
-    ]
-    if abilities.default_class is None and None in {disks, workspace}:
-        message = "no storageClassName is given, and the cluster has no default StorageClass"
-        found.append(ClusterError(Reason.STORAGE_CLASS_MISSING, message))
-    if handoff(spec) is Handoff.IMPORT and not abilities.cdi:
-        found.append(ClusterError(Reason.CDI_MISSING, "spec.target.handoff: Import"))
-    if spec.target.virtual_machine.create and not abilities.kubevirt:
-        found.append(ClusterError(Reason.KUBEVIRT_MISSING, "spec.target.virtualMachine.create: true"))
-    return found
 
 
 def _impossible(o: Observed, spec: VirtualMachineMigrationSpec, effective: str) -> Hyper2kvmError | None:

@@ -32,8 +32,8 @@ from hyper2kvm_operator.reconcile.migration.decision import (
     failed_by,
     with_condition,
 )
+from hyper2kvm_operator.reconcile.migration.needs import handoff, lacking
 from hyper2kvm_operator.reconcile.migration.observed import JobOutcome, Neighbours, Observed
-from hyper2kvm_operator.reconcile.migration.phases.pending import handoff, lacking
 from hyper2kvm_operator.reconcile.migration.phases.provisioning import artifact_suffix
 from hyper2kvm_operator.reconcile.migration.phases.starting import lost, not_started, remove, still_lost, untold_end
 from hyper2kvm_operator.reconcile.migration.phases.wantedmachine import wanted_machine

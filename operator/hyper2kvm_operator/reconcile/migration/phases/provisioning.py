@@ -23,8 +23,8 @@ from hyper2kvm_operator.reconcile.migration.decision import (
     line,
     with_condition,
 )
+from hyper2kvm_operator.reconcile.migration.needs import handoff
 from hyper2kvm_operator.reconcile.migration.observed import ClaimState, Observed
-from hyper2kvm_operator.reconcile.migration.phases.pending import handoff
 
 
 def decide(o: Observed) -> Decision:
