@@ -8,11 +8,11 @@ from pydantic import Field
 from hyper2kvm_api.document import Document
 from hyper2kvm_api.scalars import MacAddress
 
-MAX_INTEGER = 2**63 - 1
-"""The largest number of Kubernetes' API."""
+MAX_BYTES = 2**60
+"""1 EiB. The API server reads a schema's bounds as floats: one of 2**63 - 1 would become a negative number there."""
 
 Number = Annotated[int, Field(ge=0, le=2**31 - 1)]
-Bytes = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+Bytes = Annotated[int, Field(ge=1, le=MAX_BYTES)]
 
 
 class Firmware(StrEnum):

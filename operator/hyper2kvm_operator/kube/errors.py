@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass
@@ -39,4 +40,14 @@ def refused(status: int, body: bytes | str | None, request: str) -> RefusedError
         answer = json.loads(body or "{}")
     except ValueError:
         answer = {}
-    return RefusedError(status, str(answer.get("reason") or status), str(answer.get("message") or body or ""), request)
+    return RefusedError(status, str(answer.get("reason") or status), _words(answer) or str(body or ""), request)
+
+
+def _words(answer: dict[str, Any]) -> str:
+    """A Status' message; where it lists causes, these in order: the server's order changes from answer to answer."""
+    message = str(answer.get("message") or "")
+    causes = (answer.get("details") or {}).get("causes") or []
+    subject, listed, _ = message.partition(": [")
+    if len(causes) < 2 or not listed:
+        return message
+    return f"{subject}: " + "; ".join(sorted(f"{one.get('field')}: {one.get('message')}" for one in causes))

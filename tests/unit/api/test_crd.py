@@ -80,6 +80,14 @@ def test_integers_have_their_size_and_nothing_is_an_anchor():
     assert not re.search(r"[:-] [&*]\w", text)
 
 
+@pytest.mark.parametrize("crd", [migration_crd(), profile_crd()], ids=["migration", "profile"])
+def test_bounds_are_the_same_as_floats(crd):
+    """So the API server reads them, and back into int64."""
+    bounds = [node[key] for _, node in nodes(schema(crd)) for key in ("minimum", "maximum") if key in node]
+    assert bounds
+    assert all(float(bound) == bound and abs(bound) < 2**63 for bound in bounds)
+
+
 def test_a_file_that_nothing_generates_any_more_is_found(tmp_path):
     write(GENERATED, tmp_path)
     (tmp_path / "crds/schemas/former.json").write_text((tmp_path / "crds/schemas/plan.json").read_text())
