@@ -36,11 +36,12 @@ class UnreachableError(Exception):
 
 def refused(status: int, body: bytes | str | None, request: str) -> RefusedError:
     """The refusal that an HTTP answer holds."""
+    text = body.decode(errors="replace") if isinstance(body, bytes) else body or ""
     try:
-        answer = json.loads(body or "{}")
+        answer = json.loads(text)
     except ValueError:
         answer = {}
-    return RefusedError(status, str(answer.get("reason") or status), _words(answer) or str(body or ""), request)
+    return RefusedError(status, str(answer.get("reason") or status), _words(answer) or text, request)
 
 
 def _words(answer: dict[str, Any]) -> str:
