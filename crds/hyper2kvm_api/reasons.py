@@ -301,7 +301,7 @@ REASONS: dict[Reason, ReasonText] = {
                 "Put a passphrase or key file into a Secret and name it in spec.guest.keys.secretName.",
             ),
             Reason.GUEST_HIBERNATED: (
-                "The guest was hibernated and not shut down: resumed on other disks it would destroy its file systems.",
+                "The guest was hibernated, or its machine suspended: resumed on other disks it would destroy its file systems.",
                 "Start it at the source, shut it down, and export it again.",
             ),
             Reason.FILESYSTEM_NOT_MOUNTED: (

@@ -175,4 +175,4 @@ def test_a_dry_run_that_has_succeeded_may_become_a_migration(operator, project, 
 
 def test_explain_describes_the_fields(operator, cluster):
     told = cluster.kubectl("explain", "vmig.spec.target.handoff")
-    assert "left on the volume" in told.replace("\n", " ").replace("  ", " ")
+    assert "left on its claim" in told.replace("\n", " ").replace("  ", " ")

@@ -16,7 +16,7 @@ from hyper2kvm.sources.description import Fetched
 from hyper2kvm.sources.folder import parts_of, read_text
 from hyper2kvm.sources.limits import within_limits
 from hyper2kvm.sources.place import Place, machine_disk
-from hyper2kvm_api.errors import SourceError
+from hyper2kvm_api.errors import GuestError, SourceError
 from hyper2kvm_api.machine import Cpu, DiskBus, Firmware, Machine, Nic
 from hyper2kvm_api.migration import ImageFormat
 from hyper2kvm_api.reasons import Reason
@@ -48,6 +48,13 @@ class VmxFolder:
                 Reason.MACHINE_DESCRIPTION_INVALID,
                 f"{self._vmx.name} is encrypted",
                 hint="Remove the encryption of the virtual machine at the source, then copy it again.",
+                file=self._vmx.name,
+            )
+        state = values.get("checkpoint.vmstate")
+        if state:
+            raise GuestError(
+                Reason.GUEST_HIBERNATED,
+                f"the virtual machine is suspended: {state} holds its memory, and what is not yet on its disks",
                 file=self._vmx.name,
             )
         disks = sorted(_disks(values), key=lambda disk: disk[0].rank)

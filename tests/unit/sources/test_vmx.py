@@ -1,7 +1,7 @@
 import pytest
 
 from hyper2kvm.sources.vmx import parse_vmx
-from hyper2kvm_api.errors import ImageError, SourceError
+from hyper2kvm_api.errors import GuestError, ImageError, SourceError
 from hyper2kvm_api.machine import Cpu, DiskBus, Firmware
 from hyper2kvm_api.migration import ImageFormat
 from hyper2kvm_api.reasons import Reason
@@ -151,6 +151,18 @@ def test_a_machine_that_cannot_be_is_refused_with_the_field(folder, changes, tol
     assert "web01.vmx" in error.message
     assert told in error.message
     assert "at the source" in error.hint or "Export the virtual machine again" in error.hint
+
+
+def test_a_suspended_machine_is_refused(folder):
+    """VMware leaves the key empty when the machine goes on."""
+    error = refusal(vmx_folder(folder, checkpoint_vmState="web01-5d1e.vmss"), GuestError)
+    assert (error.reason, error.file) == (Reason.GUEST_HIBERNATED, "web01.vmx")
+    assert "web01-5d1e.vmss" in error.message
+    assert "shut it down" in error.hint
+
+
+def test_one_that_was_resumed_is_not(folder):
+    assert fetched(vmx_folder(folder, checkpoint_vmState="")).machine.memory == 1 << 30
 
 
 def test_more_disks_than_a_machine_has_are_refused(folder):
