@@ -3,7 +3,6 @@
 import hashlib
 import json
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -63,21 +62,6 @@ def test_unfixed_guests_do_not_boot_on_virtio(request, tmp_path, name, words):
     assert ended.code == 7, ended.stderr
     assert "BootFailed" in ended.stderr or "BootTimedOut" in ended.stderr
     assert words.lower() in ended.stderr.lower()
-
-
-def test_a_fallback_loader_alone_does_not_make_a_uefi_guest_boot(uefi_guest, tmp_path):
-    """The firmware then finds GRUB, GRUB the kernel, and the kernel no disk."""
-    disk = tmp_path / "system.raw"
-    subprocess.run(["cp", "--sparse=always", uefi_guest.disks[0], disk], check=True)
-    esp = f"{disk}@@1M"
-    subprocess.run(["mmd", "-i", esp, "::EFI/BOOT"], check=True)
-    loader = tmp_path / "loader"
-    subprocess.run(["mcopy", "-n", "-i", esp, "::EFI/debian/grubx64.efi", loader], check=True)
-    subprocess.run(["mcopy", "-i", esp, loader, "::EFI/BOOT/BOOTX64.EFI"], check=True)
-    disks = (disk, uefi_guest.disks[1])
-    ended = h2k("boot", *disks, "--format", "raw", "--workspace", tmp_path / "w", "--timeout", "240")
-    assert ended.code == 7, ended.stderr
-    assert "shell of its initramfs" in ended.stderr
 
 
 def test_an_ova_boots_after_its_migration(uefi_guest, tmp_path, capfd):
