@@ -21,7 +21,8 @@ class Sign:
     """A text that tells where a start has ended.
 
     Attributes:
-        phrases: any of these, anywhere in what is shown; `…` stands for anything.
+        phrases: any of these, anywhere in what is shown; `…` stands for anything. Folded they must be words that no
+            start without trouble shows, in whichever words beside them; a prompt is too short for that.
         meaning: what it means, as the end of a sentence that begins with "the guest".
         hint: what to do.
         prompt: whether the phrase must be the last line, and all of it.
@@ -65,6 +66,7 @@ _SECURE_BOOT_HINT = (
 )
 _WINDOWS_HINT = "Windows lacks a driver for the target's disk, or its boot configuration names another one."
 _UNLOCK_HINT = "The disk is encrypted: the start goes on after its passphrase is typed."
+_DRACUT_SAYS = ("does not exist", "Could not boot", "Warning:")
 
 SIGNS: tuple[Sign, ...] = (
     Sign(
@@ -88,16 +90,30 @@ SIGNS: tuple[Sign, ...] = (
         details=("ALERT! … does not exist", "Gave up waiting for"),
     ),
     Sign(
-        ("rdsosreport.txt", "dracut:/#"),
+        ("rdsosreport.txt",),
         "stopped in dracut's emergency shell",
         _ROOT_HINT,
-        details=("does not exist", "Could not boot", "Warning:"),
+        details=_DRACUT_SAYS,
     ),
     Sign(
-        ("ERROR: Unable to find root device", "You are being dropped to a recovery shell", "mountroot>"),
+        ("dracut:/#",),
+        "stopped in dracut's emergency shell",
+        _ROOT_HINT,
+        prompt=True,
+        details=_DRACUT_SAYS,
+    ),
+    Sign(
+        ("ERROR: Unable to find root device", "You are being dropped to a recovery shell"),
         "stopped in the shell of its initramfs",
         _ROOT_HINT,
-        details=("Unable to find root device", "Mounting from"),
+        details=("Unable to find root device",),
+    ),
+    Sign(
+        ("mountroot>",),
+        "stopped and asks for its root file system",
+        _ROOT_HINT,
+        prompt=True,
+        details=("Mounting from",),
     ),
     Sign(
         ("You are in emergency mode", "Welcome to emergency mode"),

@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from hyper2kvm.boot.signs import (
@@ -26,6 +29,7 @@ from hyper2kvm.boot.signs import (
             "ERROR: Unable to find root device 'UUID=x'.\nYou are being dropped to a recovery shell",
             "shell of its initramfs",
         ),
+        ("VFS: not found\nmountroot> ", "asks for its root file system"),
         ("You are in emergency mode. After logging in, type", "emergency mode"),
         ('Welcome to emergency mode! After logging in, type "journalctl -xb"', "emergency mode"),
         ("You are in rescue mode. After logging in", "rescue mode"),
@@ -51,6 +55,28 @@ def test_what_guests_show_where_they_stop_is_known(shown, meaning):
     assert sign is not None
     assert meaning in sign.meaning
     assert sign.hint
+
+
+def systemd_says():
+    """What systemd shows of each unit that it and dracut bring (systemd, src/core/job.c)."""
+    folders = (Path("/usr/lib/systemd/system"), Path("/usr/lib/dracut/modules.d"))
+    for unit in (path for folder in folders for path in folder.rglob("*.*") if path.is_file()):
+        described = re.search(r"^Description=(.*)$", unit.read_text(errors="replace"), re.MULTILINE)
+        named = f"{unit.name} - {described[1]}" if described else unit.name
+        yield from (
+            f"Starting {named}...",
+            f"Mounted {named}.",
+            f"Reached target {named}.",
+            f"[  OK  ] Finished {named}.",
+        )
+
+
+def test_nothing_that_systemd_starts_is_a_sign():
+    """A guest may be slow at any of them."""
+    said = list(systemd_says())
+    assert any("Remount Root" in line for line in said)
+    assert any("dracut-initqueue" in line for line in said)
+    assert [line for line in said if find_sign(f"booting\n{line}")] == []
 
 
 @pytest.mark.parametrize(
