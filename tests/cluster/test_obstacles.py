@@ -66,10 +66,16 @@ def test_a_target_that_somebody_else_has_or_will_have_is_found_in_planning(
 
 def test_a_machine_that_kubevirt_would_refuse_is_found_in_planning(operator, kubevirt_cluster, project, tmp_path):
     project.source({"tiny.ova": tiny_guest(tmp_path / "guest").ova})
-    target = created("web01", instancetype={"name": "nowhere"})
-    project.apply(migration("tiny", "tiny.ova", target=target))
-    refused(project, "tiny", "VirtualMachineRefused", "nowhere")
-    failed_cleanly(project, "tiny", "VirtualMachineRefused", "nowhere")
+    preference = {"name": "large", "kind": "VirtualMachinePreference"}
+    large = {
+        "apiVersion": "instancetype.kubevirt.io/v1beta1",
+        "kind": preference["kind"],
+        "metadata": {"name": preference["name"]},
+        "spec": {"requirements": {"cpu": {"guest": 64}}},
+    }
+    project.apply(large, migration("tiny", "tiny.ova", target=created("web01", preference=preference)))
+    refused(project, "tiny", "VirtualMachineRefused", "preference requires 64 vCPU")
+    failed_cleanly(project, "tiny", "VirtualMachineRefused", kept=["virtualmachinepreference/large"])
 
 
 def refused(project: Project, name: str, reason: str, words: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from lab.cluster import namespace
 from lab.cluster.cluster import Cluster
+from lab.scenario.moments import reach
 from lab.scenario.objects import migration
 
 pytestmark = pytest.mark.cluster
@@ -33,7 +34,7 @@ def test_a_privileged_migration_works_as_an_ordinary_user_and_reaches_no_device_
 ):
     project.source({"tiny.qcow2": bootable_disk})
     project.apply(migration("tiny", "tiny.qcow2", job={"kvm": "Privileged"}))
-    pod = project.wait_stage("tiny", "Inspect")
+    pod = reach(project, "tiny", "Inspect")
     assert project.get("pod", pod)["spec"]["containers"][0]["securityContext"]["privileged"] is True
     folder = process(project.cluster, pod)
     status = dict(line.split(":\t", 1) for line in (folder / "status").read_text().splitlines() if ":\t" in line)

@@ -89,7 +89,7 @@ def test_disks_that_were_handed_off_outlive_a_failure_and_an_edit_finishes_the_h
     project.apply(migration("tiny", "tiny.ova", target=created("web01")))
     with held(project, "tiny", "Inspect"):
         project.apply(machine("web01"))
-    failed(project, "tiny", "VirtualMachineRefused", "web01")
+    failed(project, "tiny", "VirtualMachineExists", "web01")
     pods = project.pods("tiny", "convert")
     claims = {one["metadata"]["name"]: one["metadata"]["uid"] for one in project.items("persistentvolumeclaim")}
     project.patch("tiny", {"target": {"virtualMachine": {"name": "web02"}}})
@@ -106,7 +106,7 @@ def test_disks_that_were_handed_off_outlive_a_cancellation(operator, kubevirt_cl
     project.apply(migration("tiny", "tiny.ova", target=created("web01")))
     with held(project, "tiny", "Inspect"):
         project.apply(machine("web01"))
-    failed(project, "tiny", "VirtualMachineRefused")
+    failed(project, "tiny", "VirtualMachineExists")
     project.patch("tiny", {"cancel": True})
     project.wait_phase("tiny", "Cancelled")
     disks = [f"{kind}/tiny-disk{n}" for kind in ("persistentvolumeclaim", "datavolume") for n in (0, 1)]

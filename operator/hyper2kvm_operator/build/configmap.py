@@ -81,10 +81,7 @@ def _size(content: str) -> int:
 
 
 def _manifest(value: Json) -> Json:
+    """What is effective holds what the profiles say, and a pod has no profiles."""
     metadata = {name: value["metadata"][name] for name in ("name", "namespace")}
-    return {
-        "apiVersion": value["apiVersion"],
-        "kind": value["kind"],
-        "metadata": metadata,
-        "spec": value.get("spec", {}),
-    }
+    spec = {name: option for name, option in value.get("spec", {}).items() if name != "profiles"}
+    return {"apiVersion": value["apiVersion"], "kind": value["kind"], "metadata": metadata, "spec": spec}

@@ -98,6 +98,11 @@ BUILT = {
 }
 
 
+def test_a_pod_is_told_nothing_of_profiles_that_are_in_the_spec_already():
+    profiled = {**MANIFEST, "spec": {**MANIFEST["spec"], "profiles": ["fast"]}}
+    assert request_config(KEY, profiled) == request_config(KEY, MANIFEST)
+
+
 @pytest.mark.parametrize("name", BUILT)
 def test_objects_are_built_as_recorded(name):
     """With REGENERATE=1 in the environment the records are written anew: read their diff."""
