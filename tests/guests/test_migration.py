@@ -11,6 +11,7 @@ from lab.command import h2k, h2k_measured, h2k_until, h2k_while, manifest
 from lab.demo import local as demo
 from lab.guests.disks import appliance
 from lab.guests.encrypted import PASSPHRASE, SUBVOLUME, VOLUME
+from lab.guests.tiny import tiny_guest
 
 pytestmark = pytest.mark.guest
 
@@ -106,13 +107,14 @@ def test_an_encrypted_btrfs_boots_after_its_migration(luks_guest, tmp_path):
     assert PASSPHRASE not in ended.stdout + ended.stderr
 
 
-def test_a_dry_run_shows_every_change_and_writes_no_target(bios_guest, tmp_path):
-    file = manifest(tmp_path, "look", bios_guest.folder, bios_guest.ova.name)
+def test_a_dry_run_shows_every_change_and_writes_no_target(tmp_path):
+    guest = tiny_guest(tmp_path / "guest")
+    file = manifest(tmp_path, "look", guest.folder, guest.ova.name)
     ended = h2k("fix", "--dry-run", file, "--output", tmp_path, "--workspace", tmp_path / "w")
     assert ended.code == 0, ended.stderr
     for line in ("+UUID=", "-/dev/sda1 / ext4", "--- a/boot/grub/grub.cfg", "virtio_blk"):
         assert line in ended.stdout
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["look.yaml", "w"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["guest", "look.yaml", "w"]
     assert not list((tmp_path / "w" / "overlays").iterdir())
 
 
@@ -172,8 +174,9 @@ def test_a_vmx_with_a_snapshot_boots_though_its_migration_was_killed_in_every_st
     assert _edits(workspace) == _edits(tmp_path / "undisturbed")
 
 
-def test_one_run_at_a_time_and_ctrl_c_leaves_it_resumable(bios_guest, tmp_path):
-    file = manifest(tmp_path, "web01", bios_guest.folder, "vmx", validation={"boot": {"enabled": False}})
+def test_one_run_at_a_time_and_ctrl_c_leaves_it_resumable(tmp_path):
+    guest = tiny_guest(tmp_path / "guest")
+    file = manifest(tmp_path, "web01", guest.folder, "vmx", validation={"boot": {"enabled": False}})
     command = ("run", file, "--output", tmp_path)
     second = []
 
