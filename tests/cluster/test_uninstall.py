@@ -7,6 +7,7 @@ import pytest
 from hyper2kvm_api.errors import HostError
 from lab import product
 from lab.cluster.progress import wait_for
+from lab.scenario.moments import reach
 from lab.scenario.objects import migration
 from lab.scenario.project import KIND
 
@@ -22,7 +23,7 @@ def test_definitions_go_with_the_release_only_when_no_migration_needs_the_operat
     project.source({"tiny.qcow2": bootable_disk})
     operator.install("crds.keep=false")
     project.apply(migration("tiny", "tiny.qcow2"))
-    project.wait_stage("tiny", "Inspect")
+    reach(project, "tiny", "Inspect")
     with pytest.raises(HostError):
         operator.uninstall()
     assert f"{project.namespace}/tiny" in operator.kubectl("logs", f"job/{JOB}")
