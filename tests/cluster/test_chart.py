@@ -13,7 +13,7 @@ from hyper2kvm_api.errors import HostError
 from hyper2kvm_operator.build.imageserver import server_name
 from lab import product
 from lab.cluster.cluster import Cluster
-from lab.scenario.ending import finished_cleanly
+from lab.scenario.ending import failed, finished_cleanly
 from lab.scenario.installation import Installation
 from lab.scenario.moments import reach
 from lab.scenario.objects import migration
@@ -150,8 +150,10 @@ def used_image(project: Project, name: str) -> str:
     return project.pods(name, "convert")[-1]["spec"]["containers"][0]["image"]
 
 
-def test_fields_of_a_newer_version_are_left_alone(operator, project, tiny_disk, tmp_path):
-    """After a rollback that keeps the newer definitions: what this version does not know, it neither reads nor removes."""
+def test_fields_of_a_newer_version_are_refused_in_a_spec_and_left_alone_in_a_status(
+    operator, project, tiny_disk, tmp_path
+):
+    """After a rollback that keeps the newer definitions: what a user asks for is done, or told not to be."""
 
     def with_something(spec: Fields, status: Fields) -> None:
         for fields in (spec, status):
@@ -160,7 +162,11 @@ def test_fields_of_a_newer_version_are_left_alone(operator, project, tiny_disk, 
     project.source({"tiny.qcow2": tiny_disk})
     project.cluster.apply((chart_with(tmp_path, with_something) / CRD).read_text())
     try:
-        project.apply(migration("tiny", "tiny.qcow2", suspend=True, future={"better": True}))
+        project.apply(migration("newer", "tiny.qcow2", future={"better": True}))
+        failed(project, "newer", "UnknownField", "future")
+        assert project.get(KIND, "newer")["spec"]["future"] == {"better": True}
+        project.delete("newer")
+        project.apply(migration("tiny", "tiny.qcow2", suspend=True))
         project.cluster.wait(KIND, "tiny", "status.progress", "suspended", namespace=project.namespace)
         told = json.dumps({"status": {"future": {"wave": 3}}})
         project.kubectl("patch", KIND, "tiny", "--subresource=status", "--type=merge", f"--patch={told}")
@@ -204,7 +210,7 @@ def test_an_operator_of_some_namespaces_has_no_rights_in_others(operator, projec
         assert allowed(operator, "create", "jobs.batch", project.namespace)
         assert not allowed(operator, "create", "jobs.batch", "default")
         assert not allowed(operator, "list", "virtualmachinemigrations.hyper2kvm.io", "default")
-        finished_cleanly(project, "tiny")
+        finished_cleanly(project, "tiny", kept=[f"rolebinding/{product.DEPLOYMENT}"])
     finally:
         operator.install()
 
