@@ -485,8 +485,8 @@ REASONS: dict[Reason, ReasonText] = {
                 "Set spec.target.virtualMachine.name to a free name, or remove the other one.",
             ),
             Reason.VIRTUAL_MACHINE_REFUSED: (
-                "KubeVirt refused the VirtualMachine.",
-                "The message has KubeVirt's own words: correct spec.target.virtualMachine. Disks that are finished are kept.",
+                "KubeVirt refuses the VirtualMachine, or would never start it.",
+                "Correct spec.target.virtualMachine as the message says. Disks that are finished are kept.",
             ),
             Reason.IMAGE_PULL_FAILED: (
                 "The node could not fetch the conversion image.",

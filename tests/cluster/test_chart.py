@@ -236,6 +236,10 @@ def test_the_operator_may_not_read_secrets_nor_anything_by_wildcard(operator):
 UNUSED = {
     # KubeVirt is not part of this test: test_kubevirt.py uses these.
     *(("virtualmachines.kubevirt.io", verb) for verb in ("get", "list", "create")),
+    *(
+        (f"virtualmachine{kind}s.instancetype.kubevirt.io", "get")
+        for kind in ("instancetype", "clusterinstancetype", "preference", "clusterpreference")
+    ),
     # An object of a wanted name that is there already is looked at: whose is it?
     *((kind, "get") for kind in ("jobs.batch", "pods", "services", "datavolumes.cdi.kubevirt.io")),
     # Owner references that block deletion need it where the admission plugin OwnerReferencesPermissionEnforcement is on.

@@ -73,6 +73,9 @@ def test_a_machine_that_kubevirt_would_refuse_is_found_in_planning(operator, kub
         "metadata": {"name": preference["name"]},
         "spec": {"requirements": {"cpu": {"guest": 64}}},
     }
+    project.apply(migration("early", "tiny.ova", target=created("web01", preference=preference)))
+    refused(project, "early", "VirtualMachineRefused", "there is no VirtualMachinePreference large")
+    project.delete("early")
     project.apply(large, migration("tiny", "tiny.ova", target=created("web01", preference=preference)))
     refused(project, "tiny", "VirtualMachineRefused", "preference requires 64 vCPU")
     failed_cleanly(project, "tiny", "VirtualMachineRefused", kept=["virtualmachinepreference/large"])

@@ -59,6 +59,10 @@ class Resource:
 _CHILD = ("get", "list", "watch", "create", "patch", "delete")
 
 
+def _referenced(kind: str, *, namespaced: bool = True) -> Resource:
+    return Resource("instancetype.kubevirt.io/v1beta1", kind, f"{kind.lower()}s", ("get",), namespaced=namespaced)
+
+
 class Resources(Enum):
     """Every kind."""
 
@@ -83,3 +87,8 @@ class Resources(Enum):
     DATA_VOLUME = Resource("cdi.kubevirt.io/v1beta1", "DataVolume", "datavolumes", _CHILD)
     CDI_CONFIG = Resource("cdi.kubevirt.io/v1beta1", "CDIConfig", "cdiconfigs", ("get",), namespaced=False)
     VIRTUAL_MACHINE = Resource("kubevirt.io/v1", "VirtualMachine", "virtualmachines", ("get", "list", "create"))
+    INSTANCETYPE = _referenced("VirtualMachineInstancetype")
+    CLUSTER_INSTANCETYPE = _referenced("VirtualMachineClusterInstancetype", namespaced=False)
+    PREFERENCE = _referenced("VirtualMachinePreference")
+    CLUSTER_PREFERENCE = _referenced("VirtualMachineClusterPreference", namespaced=False)
+    """KubeVirt takes a machine that refers to one of these that is not there, and never starts it."""

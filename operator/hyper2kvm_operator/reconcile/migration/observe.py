@@ -13,6 +13,7 @@ from hyper2kvm_api.manifest import parse, parse_stored
 from hyper2kvm_api.merge import JsonObject, merge
 from hyper2kvm_api.migration import Phase, VirtualMachineMigrationSpec, VirtualMachineMigrationStatus
 from hyper2kvm_api.names import disk_suffix
+from hyper2kvm_api.options import VirtualMachineOptions
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_api.resolve import effective_spec, profile_names
 from hyper2kvm_operator.build import imageserver
@@ -61,6 +62,10 @@ class _Counting:
     values: Json
     edited: bool = False
 
+
+_INSTANCETYPES = (Resources.CLUSTER_INSTANCETYPE.value, Resources.INSTANCETYPE.value)
+_PREFERENCES = (Resources.CLUSTER_PREFERENCE.value, Resources.PREFERENCE.value)
+"""Kinds that a VirtualMachine may refer to, the one first that it means when it names none."""
 
 _NEEDING = (None, Phase.PENDING, Phase.PLANNING)
 """Phases in which something that the cluster has not fails a migration."""
@@ -229,7 +234,7 @@ class Observer:
             data_volumes=tuple(one["metadata"]["name"] for one in volumes if not _own(key, one)),
         )
         options = spec.target.virtual_machine
-        return found if not options.create else self._machines(key, machine_name(machine, options), found)
+        return found if not options.create else self._machines(key, options, machine_name(machine, options), found)
 
     def _there(self, kind: Resources, namespace: str, names: Sequence[str]) -> Iterator[KubeObject]:
         """The objects of these names, but for those that a deleted migration has left: they go as it went."""
@@ -238,7 +243,7 @@ class Observer:
             if found is not None and not self._cache.orphaned(found):
                 yield found
 
-    def _machines(self, key: MigrationKey, name: str, found: Neighbours) -> Neighbours:
+    def _machines(self, key: MigrationKey, options: VirtualMachineOptions, name: str, found: Neighbours) -> Neighbours:
         """With the VirtualMachines that are there, and those that other migrations are about to make."""
         namespaces: Sequence[str | None] = self._settings.watch_namespaces or [None]
         machines = (vm for one in namespaces for vm in self._client.each(Resources.VIRTUAL_MACHINE.value, one))
@@ -252,7 +257,19 @@ class Observer:
             virtual_machine=any(place == (key.namespace, name) for place, _ in others),
             reserved_by=names[name]["metadata"]["name"] if name in names else None,
             macs=(*there, *planned),
+            absent=tuple(self._absent(key.namespace, options)),
         )
+
+    def _absent(self, namespace: str, options: VirtualMachineOptions) -> Iterator[str]:
+        """The instance type and the preference that are not there. Of a kind that KubeVirt does not know it says so."""
+        for reference, kinds in ((options.instancetype, _INSTANCETYPES), (options.preference, _PREFERENCES)):
+            if reference is None:
+                continue
+            wanted = (reference.kind or kinds[0].kind).lower()
+            for kind in kinds:
+                place = namespace if kind.namespaced else None
+                if wanted in {kind.kind.lower(), kind.plural} and not self._client.get(kind, place, reference.name):
+                    yield f"{kind.kind} {reference.name}"
 
     def _coming(self, key: MigrationKey) -> Iterator[KubeObject]:
         """The other migrations at work that will make a VirtualMachine."""

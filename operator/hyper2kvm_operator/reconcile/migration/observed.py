@@ -177,6 +177,7 @@ class Neighbours:
         virtual_machine: whether a VirtualMachine with the wanted name exists.
         reserved_by: another migration that has the wanted VirtualMachine name.
         macs: MAC addresses that are in use or will be, with who has each.
+        absent: what the wanted VirtualMachine refers to and is not there: kind and name.
     """
 
     claims: tuple[ClaimState, ...] = ()
@@ -184,6 +185,7 @@ class Neighbours:
     virtual_machine: bool = False
     reserved_by: str | None = None
     macs: tuple[tuple[str, str], ...] = ()
+    absent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -162,6 +162,29 @@ def test_migrations_that_have_ended_have_taken_nothing():
     assert (o.neighbours.reserved_by, o.neighbours.macs) == (None, ())
 
 
+@pytest.mark.parametrize(
+    ("options", "absent"),
+    [
+        ({"instancetype": {"name": "u1.small"}}, ()),
+        ({"instancetype": {"name": "nowhere"}}, ("VirtualMachineClusterInstancetype nowhere",)),
+        (
+            {"instancetype": {"name": "u1.small", "kind": "VirtualMachineInstancetype"}},
+            ("VirtualMachineInstancetype u1.small",),
+        ),
+        ({"preference": {"name": "large", "kind": "virtualmachinepreferences"}}, ()),
+        ({"preference": {"name": "large"}}, ("VirtualMachineClusterPreference large",)),
+        ({"preference": {"name": "large", "kind": "Nothing"}}, ()),
+    ],
+)
+def test_what_a_machine_would_refer_to_is_looked_for(options, absent):
+    there = [
+        {"kind": "VirtualMachineClusterInstancetype", "metadata": {"name": "u1.small"}},
+        {"kind": "VirtualMachinePreference", "metadata": {"name": "large", "namespace": "moves"}},
+    ]
+    machine = {"create": True, "name": "web", **options}
+    assert planning(Storage(*there), target={"virtualMachine": machine}).neighbours.absent == absent
+
+
 def test_a_data_volume_of_somebody_else_is_found_and_ones_own_is_not():
     o = planning(Storage(), stored(Resources.DATA_VOLUME, "web01-disk0"))
     assert o.neighbours.data_volumes == ("web01-disk0",)

@@ -78,6 +78,12 @@ def test_a_dry_run_gets_no_volumes():
         (WITH_VM, Neighbours(reserved_by="other"), "VirtualMachineExists", "other"),
         (
             WITH_VM,
+            Neighbours(absent=("VirtualMachinePreference large",)),
+            "VirtualMachineRefused",
+            "there is no VirtualMachinePreference large",
+        ),
+        (
+            WITH_VM,
             Neighbours(macs=(("00:50:56:aa:bb:cc", "the VirtualMachine prod/db"),)),
             "MacAddressInUse",
             "prod/db",

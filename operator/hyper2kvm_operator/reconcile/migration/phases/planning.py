@@ -13,7 +13,7 @@ from hyper2kvm_api.migration import (
     VirtualMachineMigrationStatus,
 )
 from hyper2kvm_api.names import disk_suffix
-from hyper2kvm_api.options import Handoff
+from hyper2kvm_api.options import Handoff, VirtualMachineOptions
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_api.resolve import with_overrides
 from hyper2kvm_operator.build.configmap import request_config, request_name
@@ -79,15 +79,21 @@ def conflicts(
             yield ClusterError(Reason.CLAIM_EXISTS, f"the claim {claim.name} is not this migration's")
     for name in neighbours.data_volumes:
         yield ClusterError(Reason.CLAIM_EXISTS, f"the DataVolume {name} is not this migration's")
-    options = spec.target.virtual_machine
-    if not options.create:
-        return
+    if spec.target.virtual_machine.create:
+        yield from _machine_conflicts(spec.target.virtual_machine, machine, neighbours)
+
+
+def _machine_conflicts(
+    options: VirtualMachineOptions, machine: Machine, neighbours: Neighbours
+) -> Iterator[ClusterError]:
     name = machine_name(machine, options)
     if neighbours.virtual_machine:
         yield ClusterError(Reason.VIRTUAL_MACHINE_EXISTS, f"there is already a VirtualMachine {name}")
     if neighbours.reserved_by is not None:
         message = f"the migration {neighbours.reserved_by} creates a VirtualMachine {name}"
         yield ClusterError(Reason.VIRTUAL_MACHINE_EXISTS, message)
+    for absent in neighbours.absent:
+        yield ClusterError(Reason.VIRTUAL_MACHINE_REFUSED, f"spec.target.virtualMachine: there is no {absent}")
     networks = map_networks(machine.nics, options.networks)
     if networks.crowded:
         crowded = ", ".join(nic.id for nic in networks.crowded)
