@@ -196,7 +196,6 @@ def test_a_storm_of_changes_by_others_is_survived(operator, source):
     assert all(storm.changes[kind] > 10 for kind in ("annotations", "finalizers", "job", "claim"))
     assert storm.refusals == []
     assert finished_cleanly(source, "tiny")["attempts"] == 1
-    source.delete("tiny")
 
 
 def test_a_migration_that_is_applied_again_while_it_works_goes_on(operator, source):
