@@ -19,7 +19,8 @@ CRYPTTAB = f"{VOLUME} /dev/sda3 none luks\n"
 
 _DISK_MIB, _ESP_MIB, _BOOT_MIB = 1920, 64, 320
 _INITRAMFS_MODULES = "btrfs\ndm_crypt\naes_generic\nxts\n"
-_GRUB_MODULES = ("part_gpt", "fat", "ext2", "normal", "configfile", "linux", "search", "search_fs_file", "echo")
+_GRUB_MODULES = ("part_gpt", "fat", "ext2", "normal", "configfile", "linux", "search", "search_fs_file", "all_video")
+"""Without a video driver of GRUB's the kernel has no console to ask for the passphrase on."""
 _FIND_MENU = "search --file --set=root /grub/grub.cfg\nset prefix=($root)/grub\nconfigfile $prefix/grub.cfg\n"
 _MENU = """set timeout=1
 menuentry 'Debian GNU/Linux' {{
