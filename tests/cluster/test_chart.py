@@ -13,6 +13,7 @@ from hyper2kvm_api.errors import HostError
 from hyper2kvm_operator.build.imageserver import server_name
 from lab import product
 from lab.cluster.cluster import Cluster
+from lab.cluster.progress import wait_for
 from lab.scenario.ending import failed, finished_cleanly
 from lab.scenario.installation import Installation
 from lab.scenario.moments import reach
@@ -139,11 +140,11 @@ def test_an_upgrade_with_migrations_in_flight_and_a_rollback_lose_nothing(operat
     assert served(project)
 
 
-def served(project: Project) -> bool:
-    """Whether the API server takes the field that the earlier version has not."""
-    wanted = json.dumps(migration("judged", "tiny.qcow2", job=ANNOTATED))
+def served(project: Project, wanted: Fields | None = None) -> bool:
+    """Whether the API server takes a migration: one with the field that the earlier version has not, by default."""
+    judged = json.dumps(wanted or migration("judged", "tiny.qcow2", job=ANNOTATED))
     command = ("apply", "--server-side", "--dry-run=server", f"--namespace={project.namespace}", "--filename=-")
-    return project.cluster.kubectl.run(*command, stdin=wanted, check=False).code == 0
+    return project.cluster.kubectl.run(*command, stdin=judged, check=False).code == 0
 
 
 def used_image(project: Project, name: str) -> str:
@@ -160,9 +161,13 @@ def test_fields_of_a_newer_version_are_refused_in_a_spec_and_left_alone_in_a_sta
             fields["future"] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
     project.source({"tiny.qcow2": tiny_disk})
-    project.cluster.apply((chart_with(tmp_path, with_something) / CRD).read_text())
+    operator.scale(0)  # as in a rollback: a watch that goes on tells of objects as the older definitions see them
     try:
-        project.apply(migration("newer", "tiny.qcow2", future={"better": True}))
+        project.cluster.apply((chart_with(tmp_path, with_something) / CRD).read_text())
+        newer = migration("newer", "tiny.qcow2", future={"better": True})
+        wait_for("the newer definitions", lambda: None if served(project, newer) else "not there yet", deadline=60)
+        operator.scale(1)
+        project.apply(newer)
         failed(project, "newer", "UnknownField", "future")
         assert project.get(KIND, "newer")["spec"]["future"] == {"better": True}
         project.delete("newer")
@@ -176,6 +181,7 @@ def test_fields_of_a_newer_version_are_refused_in_a_spec_and_left_alone_in_a_sta
         finished_cleanly(project, "tiny")
     finally:
         project.cluster.apply((product.CHART / CRD).read_text())
+        operator.scale(1)
 
 
 def test_migrations_outlive_an_uninstallation(operator, cluster, project, tiny_disk):
