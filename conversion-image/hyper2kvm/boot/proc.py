@@ -8,7 +8,7 @@ import re
 import struct
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _MAX_NAME = 256
 
@@ -103,6 +103,16 @@ def block_devices(lines: Iterable[str]) -> dict[str, BlockDevice]:
         block = BlockDevice(name, mapped, tuple(below))
         made |= {name: block, number: block} | ({mapped: block} if mapped != "-" else {})
     return made
+
+
+def with_names(mounted: Iterable[MountLine], blocks: Mapping[str, BlockDevice]) -> tuple[MountLine, ...]:
+    """Mounts with the device mapper's names: btrfs calls a device as whoever scanned it last did, such as `/dev/dm-0`."""
+    return tuple(replace(mount, device=_mapped(mount.device, blocks)) for mount in mounted)
+
+
+def _mapped(device: str, blocks: Mapping[str, BlockDevice]) -> str:
+    block = blocks.get(device.removeprefix("/dev/"))
+    return f"/dev/mapper/{block.mapped}" if block is not None and block.mapped != "-" else device
 
 
 def root_device(mounted: Iterable[MountLine], blocks: Mapping[str, BlockDevice]) -> tuple[str, tuple[str, ...]]:

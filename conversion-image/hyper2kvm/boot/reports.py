@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from hyper2kvm.boot.proc import addresses4, addresses6, block_devices, clean, mounts, root_device
+from hyper2kvm.boot.proc import addresses4, addresses6, block_devices, clean, mounts, root_device, with_names
 from hyper2kvm.stages.documents import Probe, ProbedInterface, ProbedMount
 
 MAX_BYTES = 4 * 2**20
@@ -57,8 +57,9 @@ def _probe(texts: Texts) -> Probe | None:
     uptime = re.match(r"\d{1,10}(\.\d{1,3})?", _only(texts, "uptime"))
     if target not in _TARGETS or uptime is None:
         return None
-    mounted = mounts(texts.get("mount", ()))
-    root, below = root_device(mounted, block_devices(texts.get("block", ())))
+    blocks = block_devices(texts.get("block", ()))
+    mounted = with_names(mounts(texts.get("mount", ())), blocks)
+    root, below = root_device(mounted, blocks)
     return Probe(
         target=target,
         kernel=clean(_only(texts, "kernel")),

@@ -61,6 +61,12 @@ def test_the_devices_under_a_logical_volume_are_found():
     assert (found.root_device, found.root_below) == ("/dev/mapper/vg0-root", ("/dev/vda2", "/dev/vdb1"))
 
 
+def test_a_device_is_called_by_the_name_that_configurations_know():
+    found = parse_one(LINES.replace("ext4 /dev/mapper/vg0-root", "btrfs /dev/dm-0"))
+    assert found.root_device == "/dev/mapper/vg0-root"
+    assert found.mounts[0].device == "/dev/mapper/vg0-root"
+
+
 def test_a_root_without_a_name_is_found_by_its_number():
     mount = "mount 25 1 254:1 / / rw - ext4 /dev/root rw"
     found = parse_one(LINES.replace("mount 25 1 253:1 / / rw,relatime shared:1 - ext4 /dev/mapper/vg0-root rw", mount))
