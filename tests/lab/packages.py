@@ -44,6 +44,7 @@ TESTS = {
 
 BENCHMARKS = {
     "virt-v2v": "converts the same guest, for comparison",
+    "nbdkit": "gives virt-v2v the disk",
     "libnbd-bin": "nbdcopy copies the same disk, for comparison",
 }
 """Package → what it is for: the programs that `make bench` compares with."""
