@@ -1,6 +1,6 @@
 import pytest
 
-from hyper2kvm_operator.reconcile.migration.slots import held, next_to_start, slot
+from hyper2kvm_operator.reconcile.migration.slots import held, next_to_start, place_in_line, slot
 
 
 def migration(name, phase=None, *, created=0, **spec):
@@ -51,3 +51,11 @@ def test_one_that_is_deleted_takes_no_slot():
     going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     assert held(going)
     assert slot(FIRST, [FIRST, going], 1) == (True, 0)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "told"), [(0, "0 before"), (9, "9 before"), (10, "10 or more"), (57, "50 or more"), (596, "500 or more")]
+)
+def test_only_the_first_in_line_are_told_exactly(ahead, told):
+    """A line of a thousand moves several times a second, and each status that changes is looked at again."""
+    assert told in place_in_line(ahead)

@@ -33,6 +33,17 @@ def next_to_start(all_of_them: Sequence[KubeObject], limit: int) -> list[KubeObj
     return sorted((one for one in all_of_them if _waits(one)), key=_order)[:free]
 
 
+def place_in_line(ahead: int) -> str:
+    """How far from its turn who waits is, in words.
+
+    Only the first are told exactly: each status that is written is looked at again, and a line moves all the time.
+    """
+    if ahead < 10:
+        return f"waiting for a slot, {ahead} before this one"
+    size = 10 ** (len(str(ahead)) - 1)
+    return f"waiting for a slot, {ahead // size * size} or more before this one"
+
+
 def parked(migration: KubeObject) -> bool:
     """Whether it has started and is held: suspended, or resumed and without a slot yet."""
     return _phase(migration) in ACTIVE and _blocked(migration) in PARKED

@@ -5,7 +5,7 @@ from hyper2kvm_operator.build.metadata import Json
 from hyper2kvm_operator.kube.resources import SUSPENDED, Resources
 from hyper2kvm_operator.reconcile.migration.decision import Decision, Merge, blocked, line
 from hyper2kvm_operator.reconcile.migration.observed import JobOutcome, JobState, Observed
-from hyper2kvm_operator.reconcile.migration.slots import NO_SLOT, PARKED, PAUSED
+from hyper2kvm_operator.reconcile.migration.slots import NO_SLOT, PARKED, PAUSED, place_in_line
 
 _LOOK_AGAIN = 60.0
 """Seconds: a slot that becomes free wakes whom it is for; this only tells the others how they have moved up."""
@@ -23,7 +23,7 @@ def decide(o: Observed) -> Decision | None:
         actions = (_suspend(job),) if job is not None and not job.suspended else ()
         return Decision(_parked(o, PAUSED, "suspended").status, actions)
     if o.blocked is not None and o.blocked.reason in PARKED and not o.free_slot:
-        return _parked(o, NO_SLOT, f"waiting for a slot, {o.ahead} before this one")
+        return _parked(o, NO_SLOT, place_in_line(o.ahead))
     return None
 
 

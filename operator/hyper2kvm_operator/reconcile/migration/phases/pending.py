@@ -22,6 +22,7 @@ from hyper2kvm_operator.reconcile.migration.decision import (
 from hyper2kvm_operator.reconcile.migration.needs import handoff, lacking
 from hyper2kvm_operator.reconcile.migration.observed import JobOutcome, Observed
 from hyper2kvm_operator.reconcile.migration.phases.starting import remove
+from hyper2kvm_operator.reconcile.migration.slots import place_in_line
 
 _LOOK_AGAIN = 60.0
 """Seconds: a slot that becomes free wakes whom it is for; this only tells the others how they have moved up."""
@@ -41,7 +42,7 @@ def decide(o: Observed) -> Decision:
     if o.suspend:
         return Decision(_held(o, "suspended"))
     if not o.free_slot:
-        return Decision(_held(o, f"waiting for a slot, {o.ahead} before this one"), requeue=_LOOK_AGAIN)
+        return Decision(_held(o, place_in_line(o.ahead)), requeue=_LOOK_AGAIN)
     leftovers = _leftovers(o)
     if leftovers:
         return Decision(_held(o, "removing what an earlier attempt left"), leftovers, requeue=1.0)
