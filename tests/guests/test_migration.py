@@ -127,8 +127,8 @@ def _changed(event):
     return _stage("Fix", "Note")(event) and "change(s) made" in event["message"]
 
 
-def _edits(workspace):
-    return document(workspace, "fix")["edits"]
+def _edits(workspace, stage="fix"):
+    return document(workspace, stage)["edits"]
 
 
 def test_a_vmx_with_a_snapshot_boots_though_its_migration_was_killed_in_every_stage(bios_guest, tmp_path):
@@ -171,7 +171,7 @@ def test_a_vmx_with_a_snapshot_boots_though_its_migration_was_killed_in_every_st
     assert (again.code, [e["type"] for e in again.events if e["type"] == "StageStarted"]) == (0, [])
     look = h2k("fix", "--dry-run", file, "--output", tmp_path, "--workspace", tmp_path / "undisturbed")
     assert look.code == 0, look.stderr
-    assert _edits(workspace) == _edits(tmp_path / "undisturbed")
+    assert _edits(workspace) == _edits(tmp_path / "undisturbed", "fix-plan")
 
 
 def test_one_run_at_a_time_and_ctrl_c_leaves_it_resumable(tmp_path):

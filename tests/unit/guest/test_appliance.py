@@ -1,3 +1,4 @@
+import subprocess
 import threading
 from pathlib import Path
 
@@ -6,13 +7,17 @@ import pytest
 from hyper2kvm.guest import appliance
 
 
-def test_a_thread_that_ends_meanwhile_has_no_appliance(monkeypatch):
+def test_a_thread_that_has_ended_has_started_nothing():
     thread = threading.Thread(target=lambda: None)
     thread.start()
     thread.join()
-    gone = Path(f"/proc/self/task/{thread.native_id}/children")
-    monkeypatch.setattr(Path, "glob", lambda *_: [gone, Path("/proc/self/task/0/children")])
-    assert list(appliance._appliances()) == []
+    assert appliance._children(thread.native_id) == []
+
+
+def test_what_a_thread_has_started_is_its_own():
+    with subprocess.Popen(["sleep", "60"]) as started:
+        assert started.pid in appliance._children(threading.get_native_id())
+        started.kill()
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError, ProcessLookupError])
@@ -21,4 +26,4 @@ def test_what_ends_between_opening_and_reading_is_no_error(monkeypatch, error):
         raise error
 
     monkeypatch.setattr(Path, "read_bytes", read_bytes)
-    assert list(appliance._appliances()) == []
+    assert appliance._children(1) == []
