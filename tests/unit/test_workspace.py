@@ -14,6 +14,7 @@ from hyper2kvm.workspace import IDENTITY, Identity, Workspace, digest
 from hyper2kvm_api.errors import BusyError, HostError
 from hyper2kvm_api.event import Event, EventType
 from hyper2kvm_api.reasons import Reason
+from lab.smallvolume import small_volume
 
 NAMED = Identity(name="web01", namespace="moves")
 OTHER = Identity(name="web02", namespace="moves")
@@ -106,11 +107,8 @@ def test_a_folder_that_is_no_workspace_is_refused_and_left_alone(tmp_path):
 @pytest.fixture
 def full(tmp_path):
     """A workspace on a file system without room."""
-    folder = tmp_path / "full"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "h2k-test", str(folder)], check=True)
-    yield Workspace(folder / "web01.h2k")
-    subprocess.run(["umount", str(folder)], check=True)
+    with small_volume(tmp_path / "full", "4m") as folder:
+        yield Workspace(folder / "web01.h2k")
 
 
 def fill(folder):

@@ -5,44 +5,33 @@ Standard output has the document alone; what happens meanwhile is shown on stand
 
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import click
 import yaml
 
-from hyper2kvm.cli.options import mapped, migration_options
+from hyper2kvm.cli.options import Given, migration_options
 from hyper2kvm.cli.session import Session, pass_session
-from hyper2kvm.cli.working import working, workspace_of
+from hyper2kvm.cli.working import working
 from hyper2kvm.pipeline import examine, flat, look
-from hyper2kvm.prepare import read_request, start
+from hyper2kvm.prepare import start
 from hyper2kvm.stages.documents import Fixed
 from hyper2kvm.stages.opened import OpenedDisks
 from hyper2kvm_api.document import Document
 from hyper2kvm_api.migration import Mode
 from hyper2kvm_api.text import printable
 
-Folders = tuple[tuple[str, Path], ...]
-
 
 @click.command()
 @pass_session
 @migration_options
 @click.option("--effective", is_flag=True, help="Print the spec with its profiles merged in, and stop.")
-def plan(
-    session: Session,
-    files: tuple[Path, ...],
-    volumes: Folders,
-    secrets: Folders,
-    output: Path,
-    workspace: Path | None,
-    effective: bool,
-) -> None:
+def plan(session: Session, given: Given, effective: bool) -> None:
     """Show what `h2k run` would do: the machine, the disks and the options, as a plan that `h2k run` takes."""
-    request = read_request(files, mapped(volumes, secrets, output))
+    request = given.request()
     if effective:
         _print(request.plan or request.spec or request.source, as_json=session.json)
         return
-    place = workspace_of(request, output, workspace)
+    place = given.workspace(request)
     with working(session, place, sys.stderr) as at_work:
         work, _ = start(request, place, at_work.events)
     _print(work.plan, as_json=session.json)
@@ -51,17 +40,10 @@ def plan(
 @click.command()
 @pass_session
 @migration_options
-def inspect(
-    session: Session,
-    files: tuple[Path, ...],
-    volumes: Folders,
-    secrets: Folders,
-    output: Path,
-    workspace: Path | None,
-) -> None:
+def inspect(session: Session, given: Given) -> None:
     """Show what is inside the disks: operating system, kernels and their drivers, boot loader, network."""
-    request = read_request(files, mapped(volumes, secrets, output))
-    place = workspace_of(request, output, workspace)
+    request = given.request()
+    place = given.workspace(request)
     with working(session, place, sys.stderr) as at_work:
         work, fetched = start(request, place, at_work.events)
         flattened = flat(work, fetched)
@@ -74,21 +56,13 @@ def inspect(
 @pass_session
 @migration_options
 @click.option("--dry-run", is_flag=True, help="Only show the changes, as a unified diff with reasons.")
-def fix(
-    session: Session,
-    files: tuple[Path, ...],
-    volumes: Folders,
-    secrets: Folders,
-    output: Path,
-    workspace: Path | None,
-    dry_run: bool,
-) -> None:
+def fix(session: Session, given: Given, dry_run: bool) -> None:
     """Plan the changes that make the guest boot, and make them in the workspace (never in the source).
 
     `h2k run` with the same workspace goes on from there.
     """
-    request = read_request(files, mapped(volumes, secrets, output))
-    place = workspace_of(request, output, workspace)
+    request = given.request()
+    place = given.workspace(request)
     with working(session, place, sys.stderr) as at_work:
         work, fetched = start(request, place, at_work.events)
         if dry_run:

@@ -1,13 +1,17 @@
 """Options that several commands share."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
 from hyper2kvm.cli.session import json_option
-from hyper2kvm.prepare import Mapped
+from hyper2kvm.cli.working import workspace_of
+from hyper2kvm.prepare import Mapped, Request, read_request
+from hyper2kvm.workspace import Workspace
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -61,13 +65,40 @@ _OPTIONS = (
 )
 
 
+@dataclass(frozen=True)
+class Given:
+    """What the options say: which migration is meant, and where this machine holds what its manifests name."""
+
+    files: tuple[Path, ...]
+    mapped: Mapped
+    folder: Path | None
+
+    def request(self) -> Request:
+        """The migration, or the plan of one. Raises as `read_request`."""
+        return read_request(self.files, self.mapped)
+
+    def workspace(self, request: Request) -> Workspace:
+        """Its workspace, made where there is none. Raises HostError."""
+        return workspace_of(request, self.mapped.output, self.folder)
+
+
 def migration_options(command: Command) -> Command:
-    """Add the arguments that say which migration is meant and where things lie."""
+    """Add the arguments that say which migration is meant and where things lie. The command is called with a Given."""
+
+    @wraps(command)
+    def collected(
+        *arguments: object,
+        files: tuple[Path, ...],
+        volumes: tuple[tuple[str, Path], ...],
+        secrets: tuple[tuple[str, Path], ...],
+        output: Path,
+        workspace: Path | None,
+        **own: object,
+    ) -> object:
+        given = Given(files, Mapped(dict(volumes), dict(secrets), output), workspace)
+        return command(*arguments, given, **own)
+
+    made = cast("Command", collected)
     for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
-
-
-def mapped(volumes: tuple[tuple[str, Path], ...], secrets: tuple[tuple[str, Path], ...], output: Path) -> Mapped:
-    """What the options say of this machine."""
-    return Mapped(dict(volumes), dict(secrets), output)
+        made = option(made)
+    return made

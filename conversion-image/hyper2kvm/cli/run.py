@@ -1,19 +1,18 @@
 """`h2k run`: the whole pipeline."""
 
 import sys
-from pathlib import Path
 
 import click
 
 from hyper2kvm.cli.ending import as_failure
-from hyper2kvm.cli.options import mapped, migration_options
+from hyper2kvm.cli.options import Given, migration_options
 from hyper2kvm.cli.pod import leave, result_of, tell_report
 from hyper2kvm.cli.session import Session, pass_session
-from hyper2kvm.cli.working import Working, working, workspace_of
+from hyper2kvm.cli.working import Working, working
 from hyper2kvm.events import Events, failure_event, now
 from hyper2kvm.guest.description import Guest
 from hyper2kvm.pipeline import migrate
-from hyper2kvm.prepare import Request, read_request, start
+from hyper2kvm.prepare import Request, start
 from hyper2kvm.report.write import write_report
 from hyper2kvm.stages.documents import Converted, Fixed, Validated
 from hyper2kvm.workspace import Workspace
@@ -31,21 +30,14 @@ RESULT = "result"
 @click.command()
 @pass_session
 @migration_options
-def run(
-    session: Session,
-    files: tuple[Path, ...],
-    volumes: tuple[tuple[str, Path], ...],
-    secrets: tuple[tuple[str, Path], ...],
-    output: Path,
-    workspace: Path | None,
-) -> None:
+def run(session: Session, given: Given) -> None:
     """Migrate the virtual machine of FILES: a VirtualMachineMigration and its profiles, or what `h2k plan` printed.
 
     The source is only read. When the command is interrupted or killed, the same command continues where it stopped.
     """
     session.json |= not sys.stdout.isatty()
-    request = read_request(files, mapped(volumes, secrets, output))
-    place = workspace_of(request, output, workspace)
+    request = given.request()
+    place = given.workspace(request)
     with working(session, place, sys.stdout) as at_work:
         result, ending = _run(session, request, place, at_work)
     leave(result)

@@ -1,16 +1,15 @@
 """What `h2k run` says where the source is sound and what follows is not."""
 
 import hashlib
-import os
 import re
 import shutil
-import subprocess
 
 import pytest
 
 from lab.command import h2k, manifest
 from lab.debiantree import LINKS, files, release
 from lab.rawdisk import Part, RawDisk, unpacked
+from lab.smallvolume import resize, small_volume
 from unit.cli.test_bad_input import check_failed, digests
 
 pytestmark = pytest.mark.appliance
@@ -93,56 +92,48 @@ def test_a_key_that_does_not_fit_is_named_by_its_file_and_written_nowhere(tmp_pa
 
 
 @pytest.fixture
-def small_volume(tmp_path):
-    """A file system of this test alone, whose size is chosen when it is mounted."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    sized(folder, "8m")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+def small(tmp_path):
+    """A file system of this test alone."""
+    with small_volume(tmp_path / "small", "8m") as folder:
+        yield folder
 
 
-def sized(folder, size):
-    remount = ["-o", f"remount,size={size}"] if os.path.ismount(folder) else ["-o", f"size={size}"]
-    subprocess.run(["mount", "-t", "tmpfs", *remount, "h2k-test", str(folder)], check=True)
-
-
-def test_a_full_target_is_continued_when_there_is_space(tmp_path, source, small_volume):
+def test_a_full_target_is_continued_when_there_is_space(tmp_path, source, small):
     data = {"/data": hashlib.shake_128(b"data").digest(24 * MIB)}
     bootable_disk(source, tmp_path / "tree", data, {}, size=64)
     options = NO_BOOT | {"guest": {"whenUnsupported": "Copy"}}
     file = manifest(tmp_path, "web01", source, "disk.img", **options)
-    command = ("run", file, "--output", small_volume, "--workspace", tmp_path / "w")
+    command = ("run", file, "--output", small, "--workspace", tmp_path / "w")
     ended = h2k(*command)
     check_failed(ended, 6, "TargetFull", "continues where it stopped")
-    assert [entry.name for entry in small_volume.iterdir()] == [".web01-disk0.raw.partial"]
+    assert [entry.name for entry in small.iterdir()] == [".web01-disk0.raw.partial"]
     left, free = map(int, re.search(r"(\d+) bytes are still to be copied, (\d+) bytes are free", ended.stderr).groups())
     assert free < left < 24 * MIB
-    sized(small_volume, "80m")
+    resize(small, "80m")
     ended = h2k(*command)
     assert ended.code == 0, ended.stderr
     assert [event["stage"] for event in ended.events if event["type"] == "StageStarted"] == ["Convert", "Validate"]
-    assert (small_volume / "web01-disk0.raw").read_bytes() == (source / "disk.img").read_bytes()
+    assert (small / "web01-disk0.raw").read_bytes() == (source / "disk.img").read_bytes()
 
 
-def test_a_full_workspace_ends_the_repair_and_it_is_made_anew_when_there_is_space(tmp_path, source, small_volume):
+def test_a_full_workspace_ends_the_repair_and_it_is_made_anew_when_there_is_space(tmp_path, source, small):
     """The appliance sees an error of its disk; QEMU's way would be to stop it until somebody makes room."""
     bootable_disk(source, tmp_path / "tree", files(FSTAB), LINKS)
     before = digests(source)
     file = manifest(tmp_path, "web01", source, "disk.img", **NO_BOOT)
-    where = ("--output", tmp_path / "out", "--workspace", small_volume / "w")
+    where = ("--output", tmp_path / "out", "--workspace", small / "w")
     ended = h2k("inspect", file, *where)
     assert ended.code == 0, ended.stderr
     # Room for an empty overlay, and for less than a repair changes.
-    used = shutil.disk_usage(small_volume).used
-    sized(small_volume, f"{(used + EMPTY_OVERLAY + 96 * 1024) // 1024}k")
+    used = shutil.disk_usage(small).used
+    resize(small, f"{(used + EMPTY_OVERLAY + 96 * 1024) // 1024}k")
     ended = h2k("run", file, *where, deadline=200)
     check_failed(ended, 8, "WorkspaceFull", "continues where it stopped")
     assert [event["stage"] for event in ended.events if event["type"] == "StageStarted"] == ["Fix"]
-    assert list((small_volume / "w/overlays").iterdir()) == []
-    assert list((small_volume / "w/scratch").glob("*.qcow2")) == []
+    assert list((small / "w/overlays").iterdir()) == []
+    assert list((small / "w/scratch").glob("*.qcow2")) == []
     assert not (tmp_path / "out/web01-disk0.raw").exists()
-    sized(small_volume, "64m")
+    resize(small, "64m")
     ended = h2k("run", file, *where)
     assert ended.code == 0, ended.stderr
     assert next(event["stage"] for event in ended.events if event["type"] == "StageStarted") == "Fix"

@@ -13,6 +13,7 @@ import tarfile
 import pytest
 
 from lab.command import H2K, h2k, manifest
+from lab.smallvolume import resize, small_volume
 from unit.disk.images import convert, make_raw, qemu_img, snapshot
 from unit.sources.exports import vmx_folder
 
@@ -282,33 +283,30 @@ def test_one_run_at_a_time_has_a_workspace(sound):
 
 
 @pytest.fixture
-def small_volume(tmp_path):
+def small(tmp_path):
     """A file system of this test alone, too small for the disk."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "h2k-test", str(folder)], check=True)
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with small_volume(tmp_path / "small", "6m") as folder:
+        yield folder
 
 
-def test_a_full_file_system_that_holds_workspace_and_target(tmp_path, small_volume):
+def test_a_full_file_system_that_holds_workspace_and_target(tmp_path, small):
     """The default layout: what is kept in the workspace has no room either."""
     source = tmp_path / "source"
     source.mkdir()
     (source / "disk.img").write_bytes(os.urandom(16 << 20))
     before = digests(source)
     options = {"guest": {"whenUnsupported": "Copy"}, "validation": {"boot": {"enabled": False}}}
-    command = ("run", manifest(tmp_path, "web01", source, "disk.img", **options), "--output", small_volume)
+    command = ("run", manifest(tmp_path, "web01", source, "disk.img", **options), "--output", small)
     ended = h2k(*command)
     assert ended.code == 6, ended.stderr
     assert ended.stderr.startswith("error TargetFull")
     assert "continues where it stopped" in ended.stderr
-    assert not (small_volume / "web01-disk0.raw").exists()
-    subprocess.run(["mount", "-o", "remount,size=64m", str(small_volume)], check=True)
+    assert not (small / "web01-disk0.raw").exists()
+    resize(small, "64m")
     ended = h2k(*command)
     assert ended.code == 0, ended.stderr
     assert [event["stage"] for event in ended.events if event["type"] == "StageStarted"] == ["Convert", "Validate"]
-    assert (small_volume / "web01-disk0.raw").read_bytes() == (source / "disk.img").read_bytes()
+    assert (small / "web01-disk0.raw").read_bytes() == (source / "disk.img").read_bytes()
     assert digests(source) == before
 
 

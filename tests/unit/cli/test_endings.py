@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from hyper2kvm.cli import app
+from hyper2kvm.cli import app, options
 from hyper2kvm.cli import run as run_command
 from hyper2kvm.history import History
 from hyper2kvm.workspace import Workspace
@@ -17,6 +17,7 @@ from hyper2kvm_api.event import Event
 from hyper2kvm_api.manifest import documents
 from hyper2kvm_api.reasons import EXIT_INTERRUPTED, EXIT_RETRY, Reason
 from lab.command import H2K, h2k
+from lab.smallvolume import resize, small_volume
 from unit.cli.tiny import MIB, tiny
 
 COMMANDS = {
@@ -124,11 +125,8 @@ def test_the_failure_of_an_inspection_is_named_in_the_report(tmp_path):
 @pytest.fixture
 def full(tmp_path):
     """A file system that has room for the workspace and not for the target."""
-    folder = tmp_path / "full"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "h2k-test", str(folder)], check=True)
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with small_volume(tmp_path / "full", "12m") as folder:
+        yield folder
 
 
 def test_a_full_disk_is_told_as_such_with_a_report_and_goes_on_when_there_is_room(tmp_path, full):
@@ -141,7 +139,7 @@ def test_a_full_disk_is_told_as_such_with_a_report_and_goes_on_when_there_is_roo
     assert "TargetFull" in (workspace / "report.html").read_text()
     assert [event.type for event in History(workspace).events()][-1] == "Failed"
     assert not [path for path in workspace.rglob("*") if path.name.endswith(".new") or path.name == "room"]
-    subprocess.run(["mount", "-o", "remount,size=80m", str(full)], check=True)
+    resize(full, "80m")
     assert h2k("run", file, "--output", full).code == 0
 
 
@@ -199,7 +197,7 @@ def test_a_defect_is_told_as_one_and_its_traceback_is_kept(tmp_path, command, mo
 
 
 def test_a_defect_before_there_is_a_workspace_shows_its_traceback(tmp_path, command, monkeypatch):
-    monkeypatch.setattr(run_command, "read_request", failing(RuntimeError("boom")))
+    monkeypatch.setattr(options, "read_request", failing(RuntimeError("boom")))
     code, _, err = command("run", tiny(tmp_path))
     assert code == 1
     assert "in run\n" in err

@@ -22,6 +22,7 @@ from hyper2kvm_api.errors import SourceError, TargetError
 from hyper2kvm_api.event import EventType
 from hyper2kvm_api.options import DiskFormat
 from hyper2kvm_api.reasons import Reason
+from lab.smallvolume import resize, small_volume
 from unit.disk.copying import FORMATS, MIB, SIZE, compare, copy, copy_and_die, make_disk, planned
 
 formats = pytest.mark.parametrize(("format_", "compression"), FORMATS)
@@ -176,18 +177,15 @@ def test_an_empty_disk(tmp_path, format_, compression):
 
 
 @pytest.fixture
-def small_volume(tmp_path):
+def small(tmp_path):
     """A file system of 4 MiB of this test alone."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "h2k-test", str(folder)], check=True)
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with small_volume(tmp_path / "small", "4m") as folder:
+        yield folder
 
 
 @formats
-def test_a_full_target_is_continued_after_space_is_made(source, tmp_path, small_volume, format_, compression):
-    disk = planned(small_volume / "disk.out", format_, compression)
+def test_a_full_target_is_continued_after_space_is_made(source, tmp_path, small, format_, compression):
+    disk = planned(small / "disk.out", format_, compression)
     warnings = Events()
     with pytest.raises(TargetError) as raised:
         copy(source, disk, tmp_path, events=warnings)
@@ -197,7 +195,7 @@ def test_a_full_target_is_continued_after_space_is_made(source, tmp_path, small_
     assert 0 < left < before
     assert not Path(disk.target).exists()
     assert [warning.reason for warning in warnings.warnings] == ["TargetMayFill"]
-    subprocess.run(["mount", "-o", "remount,size=64m", str(small_volume)], check=True)
+    resize(small, "64m")
     copied = copy(source, disk, tmp_path)
     assert copied.copied_now < copied.data
     compare(source, copied.written, format_)

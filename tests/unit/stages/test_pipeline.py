@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 
 import pytest
 
@@ -12,6 +11,7 @@ from hyper2kvm.stages.documents import Converted, Flattened, Validated
 from hyper2kvm_api.errors import SourceError, TargetError, ValidationError
 from hyper2kvm_api.event import EventType
 from hyper2kvm_api.reasons import Reason
+from lab.smallvolume import resize, small_volume
 from unit.stages.cases import STAGES, Case, digests
 
 
@@ -177,10 +177,8 @@ def test_no_copy_is_made_before_convert(unproven):
 @pytest.fixture
 def small(tmp_path):
     """A migration whose targets and workspace are on one file system that is too small for them."""
-    (tmp_path / "out").mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "h2k-test", str(tmp_path / "out")], check=True)
-    yield Case(tmp_path)
-    subprocess.run(["umount", str(tmp_path / "out")], check=True)
+    with small_volume(tmp_path / "out", "6m"):
+        yield Case(tmp_path)
 
 
 def test_a_full_file_system_of_targets_and_workspace_is_a_full_target(small):
@@ -189,7 +187,7 @@ def test_a_full_file_system_of_targets_and_workspace_is_a_full_target(small):
     assert caught.value.reason is Reason.TARGET_FULL
     assert (caught.value.stage, caught.value.disk is not None) == ("Convert", True)
     assert [path for path in small.targets if path.exists()] == []
-    subprocess.run(["mount", "-o", "remount,size=64m", str(small.out)], check=True)
+    resize(small.out, "64m")
     small.run()
     assert small.started == ["Convert", "Validate"]
     copied = small.workspace.read(Converted, "convert").disks
