@@ -1,6 +1,5 @@
 """Publication: proven targets get their final names, and from then on nothing here writes them again."""
 
-import errno
 import hashlib
 import os
 from pathlib import Path
@@ -12,13 +11,12 @@ from hyper2kvm.guest.description import Guest
 from hyper2kvm.sources.description import Fetched
 from hyper2kvm.stages.documents import Converted, Published
 from hyper2kvm.stages.work import Work
-from hyper2kvm.workspace import digest, sync_folder
+from hyper2kvm.workspace import FULL, digest, sync_folder
 from hyper2kvm_api.errors import TargetError
 from hyper2kvm_api.plan import Plan
 from hyper2kvm_api.reasons import Reason
 
 _DOCUMENT = "published"
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def earlier(work: Work, fetched: Fetched) -> Published | None:
@@ -135,7 +133,7 @@ def _write(path: Path, text: str) -> None:
     except FileExistsError:
         raise TargetError(Reason.TARGET_EXISTS, f"{path}, the libvirt domain, exists already", file=str(path)) from None
     except OSError as error:
-        reason = Reason.TARGET_FULL if error.errno in _FULL else Reason.TARGET_UNWRITABLE
+        reason = Reason.TARGET_FULL if error.errno in FULL else Reason.TARGET_UNWRITABLE
         raise TargetError(reason, f"{path}: {error.strerror}", file=str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -9,13 +9,12 @@ from typing import Protocol, TypeAlias
 from hyper2kvm.disk.chunks import Sizes
 from hyper2kvm.disk.journal import Claim
 from hyper2kvm.disk.targets.storage import Storage
+from hyper2kvm.workspace import FULL
 from hyper2kvm_api.errors import TargetError
 from hyper2kvm_api.reasons import Reason
 
 Claims: TypeAlias = Callable[[], Iterable[Claim]]
 """Gives all written chunks in the order of the disk, as often as it is called."""
-
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class Target(Protocol):
 
 def target_error(error: OSError, storage: Storage, needed: int) -> TargetError:
     """What an error of the target's storage means to a user. `needed` are bytes that are still to be copied."""
-    if error.errno not in _FULL:
+    if error.errno not in FULL:
         return TargetError(Reason.TARGET_UNWRITABLE, f"{storage.path}: {os.strerror(error.errno or errno.EIO)}")
     return TargetError(
         Reason.TARGET_FULL,
