@@ -1,10 +1,10 @@
-"""decide: from what is observed to what is done. Pure; a table of phases, each in a module of its own."""
+"""decide: from what is observed to what is done. Pure; tables of phases, each in a module of its own."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from hyper2kvm_api.errors import SpecError
-from hyper2kvm_api.migration import Phase, VirtualMachineMigrationStatus
+from hyper2kvm_api.migration import Phase, VirtualMachineMigrationSpec, VirtualMachineMigrationStatus
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_operator.reconcile.migration.decision import (
     ACTIVE,
@@ -27,16 +27,21 @@ from hyper2kvm_operator.reconcile.migration.phases import (
     provisioning,
 )
 
-PHASES: Mapping[Phase, Callable[[Observed], Decision]] = {
+WORK: Mapping[Phase, Callable[[Observed, VirtualMachineMigrationSpec], Decision]] = {
     Phase.PENDING: pending.decide,
     Phase.PLANNING: planning.decide,
     Phase.PROVISIONING: provisioning.decide,
     Phase.CONVERTING: converting.decide,
     Phase.HANDING_OFF: handing_off.decide,
+}
+"""Phases that follow the effective spec."""
+
+ENDS: Mapping[Phase, Callable[[Observed], Decision]] = {
     Phase.SUCCEEDED: ending.succeeded,
     Phase.FAILED: ending.failed,
     Phase.CANCELLED: ending.cancelled,
 }
+"""Phases that stand whether there is one or not."""
 
 
 def decide(o: Observed) -> Decision:
@@ -51,14 +56,14 @@ def _decided(o: Observed) -> Decision:
     phase = o.status.phase or Phase.PENDING
     if o.cancel and phase not in {Phase.SUCCEEDED, Phase.CANCELLED}:
         return ending.cancel(o)
-    if phase in FINAL:
-        return PHASES[phase](o)
+    if phase in ENDS:
+        return ENDS[phase](o)
     if isinstance(o.spec, SpecError):
         return _unresolved(o, o.spec, phase)
     if _restarts(o, phase):
         return pending.again(o)
     paused = pausing.decide(o) if phase in ACTIVE else None
-    return paused or PHASES[phase](o)
+    return paused or WORK[phase](o, o.spec)
 
 
 def _unresolved(o: Observed, error: SpecError, phase: Phase) -> Decision:

@@ -6,6 +6,10 @@ from hyper2kvm_api.migration import Phase
 from hyper2kvm_operator.kube.client import KubeObject
 from hyper2kvm_operator.reconcile.migration.decision import ACTIVE
 
+LINE_MOVES = 60.0
+"""Seconds between looks of who waits: a slot that becomes free wakes whom it is for; this only tells the others how they
+have moved up."""
+
 PAUSED = "Suspended"
 NO_SLOT = "WaitingForSlot"
 QUEUED = "Queued"

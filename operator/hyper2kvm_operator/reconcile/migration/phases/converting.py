@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from hyper2kvm_api.errors import SpecError
 from hyper2kvm_api.migration import (
     MAX_WARNINGS,
     BootStatus,
@@ -26,7 +25,6 @@ from hyper2kvm_operator.reconcile.migration.decision import (
     Occurrence,
     enter,
     failed,
-    failed_by,
     with_condition,
 )
 from hyper2kvm_operator.reconcile.migration.observed import Abilities, JobOutcome, JobState, Observed
@@ -45,25 +43,23 @@ from hyper2kvm_operator.reconcile.migration.troubles import SETTLE, job_failure,
 _RATE_UNIT = 1024 * 1024
 
 
-def decide(o: Observed) -> Decision:
+def decide(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
     """Start the convert Job, follow it, and read its verdict."""
-    if isinstance(o.spec, SpecError):
-        return failed_by(o, o.spec)
     job = o.convert_job
     if job is None:
-        return Decision(still_lost(o), _start(o, o.spec), requeue=LOOK_AGAIN)
+        return Decision(still_lost(o), _start(o, spec), requeue=LOOK_AGAIN)
     if job.outcome is JobOutcome.RUNNING:
-        if _waits_for_deleted(o, o.spec, job):
+        if _waits_for_deleted(o, spec, job):
             return _provisioned_again(o, job)
         return not_started(o, job, "Converted") or _running(o, job)
     waiting = untold_end(o, job)
     if waiting is not None:
         return waiting
-    if _outdated(o, o.spec, job):
+    if _outdated(o, spec, job):
         return Decision(o.status, (remove(job),), requeue=1.0)
-    if job.outcome is JobOutcome.SUCCEEDED and not _holds(o, o.spec, job):
+    if job.outcome is JobOutcome.SUCCEEDED and not _holds(o, spec, job):
         return _provisioned_again(o, job)
-    return _ended(o, o.spec, job)
+    return _ended(o, spec, job)
 
 
 def kvm_mode(spec: VirtualMachineMigrationSpec, default: KvmMode, abilities: Abilities) -> Kvm:

@@ -58,7 +58,9 @@ def cancelled(o: Observed) -> Decision:
     leftovers = _leftovers(o)
     if leftovers or o.cancel:
         return Decision(o.status, leftovers, requeue=_LOOK_AGAIN if leftovers else None)
-    return pending.decide(o)
+    if isinstance(o.spec, SpecError):
+        return failed_by(o, o.spec)
+    return pending.decide(o, o.spec)
 
 
 def cancel(o: Observed) -> Decision:

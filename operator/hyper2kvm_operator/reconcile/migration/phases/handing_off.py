@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from hyper2kvm_api.errors import SpecError
 from hyper2kvm_api.migration import DiskStatus, Failure, Phase, VirtualMachineMigrationSpec
 from hyper2kvm_api.options import Handoff
 from hyper2kvm_api.reasons import Reason
@@ -20,7 +19,6 @@ from hyper2kvm_operator.reconcile.migration.decision import (
     Occurrence,
     enter,
     failed,
-    failed_by,
     failure_for,
     line,
     seconds_since,
@@ -28,7 +26,7 @@ from hyper2kvm_operator.reconcile.migration.decision import (
     with_condition,
 )
 from hyper2kvm_operator.reconcile.migration.needs import handoff
-from hyper2kvm_operator.reconcile.migration.observed import DataVolumeState, Observed, PodState
+from hyper2kvm_operator.reconcile.migration.observed import DataVolumeState, Observed
 from hyper2kvm_operator.reconcile.migration.phases.provisioning import claims, target_volumes
 from hyper2kvm_operator.reconcile.migration.phases.wantedmachine import disks, wanted_machine
 from hyper2kvm_operator.reconcile.migration.troubles import meaning, patience
@@ -41,14 +39,12 @@ _STANDSTILL = 3
 CONDITION = "HandedOff"
 
 
-def decide(o: Observed) -> Decision:
+def decide(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
     """Hand the disks off, then make the VirtualMachine, then end. A failure leaves no server and no half import."""
-    if isinstance(o.spec, SpecError):
-        return failed_by(o, o.spec)
-    kind = handoff(o.spec)
+    kind = handoff(spec)
     if kind is Handoff.NONE:
-        return _finished(o, o.spec, "the finished images stay on their claims")
-    decision = _adopt(o, o.spec) if kind is Handoff.ADOPT else _import(o, o.spec)
+        return _finished(o, spec, "the finished images stay on their claims")
+    decision = _adopt(o, spec) if kind is Handoff.ADOPT else _import(o, spec)
     return decision if decision.status.failure is None else decision.also(*_given_up(o, kind))
 
 
@@ -88,13 +84,15 @@ def _import(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
     if _all_succeeded(o):
         released = _released(o, Resources.DATA_VOLUME)
         return released.also(*stop_server(o)) if released else _virtual_machine(o, spec, data_volumes=True)
-    if o.serve_pod is not None and o.serve_pod.ended:
-        gone = Delete(Resources.POD.value, o.serve_pod.name, o.serve_pod.uid)
+    server = o.serve_pod
+    if server is not None and server.ended:
+        gone = Delete(Resources.POD.value, server.name, server.uid)
         return Decision(o.status.replaced(progress="starting another image server"), (gone,), requeue=1.0)
-    if o.serve_pod is not None and not o.serve_pod.running and o.serve_pod.trouble is not None:
-        return _server_stuck(o, o.serve_pod)
+    if server is not None and not server.running and server.trouble is not None:
+        message = f"{server.name}: {server.trouble.message}"
+        return waiting(o, meaning(server.trouble), message, CONDITION, patience=patience(server.trouble))
     # An importer that finds no server counts as one that failed; the image may have to be pulled first.
-    serving = o.serve_pod is not None and o.serve_pod.running
+    serving = server is not None and server.running
     return _in_progress(o, [*_server(o, spec), *(_imports(o, spec) if serving else ())])
 
 
@@ -130,14 +128,6 @@ def _imports(o: Observed, spec: VirtualMachineMigrationSpec) -> list[Action]:
         )
         actions.append(Ensure(Resources.DATA_VOLUME.value, value))
     return actions
-
-
-def _server_stuck(o: Observed, pod: PodState) -> Decision:
-    trouble = pod.trouble
-    if trouble is None:
-        return _in_progress(o, [])
-    message = f"{pod.name}: {trouble.message}"
-    return waiting(o, meaning(trouble), message, CONDITION, patience=patience(trouble))
 
 
 def stop_server(o: Observed) -> tuple[Action, ...]:

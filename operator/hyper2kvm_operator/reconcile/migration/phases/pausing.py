@@ -5,10 +5,7 @@ from hyper2kvm_operator.build.metadata import Json
 from hyper2kvm_operator.kube.resources import SUSPENDED, Resources
 from hyper2kvm_operator.reconcile.migration.decision import Decision, Merge, blocked, line
 from hyper2kvm_operator.reconcile.migration.observed import JobOutcome, JobState, Observed
-from hyper2kvm_operator.reconcile.migration.slots import NO_SLOT, PARKED, PAUSED, place_in_line
-
-_LOOK_AGAIN = 60.0
-"""Seconds: a slot that becomes free wakes whom it is for; this only tells the others how they have moved up."""
+from hyper2kvm_operator.reconcile.migration.slots import LINE_MOVES, NO_SLOT, PARKED, PAUSED, place_in_line
 
 
 def decide(o: Observed) -> Decision | None:
@@ -38,7 +35,7 @@ def _job(o: Observed) -> JobState | None:
 
 def _parked(o: Observed, reason: str, message: str) -> Decision:
     status = o.status.replaced(progress=line(message), blocked=blocked(o, reason, message))
-    return Decision(status, requeue=_LOOK_AGAIN if reason == NO_SLOT else None)
+    return Decision(status, requeue=LINE_MOVES if reason == NO_SLOT else None)
 
 
 def _suspend(job: JobState) -> Merge:

@@ -22,32 +22,27 @@ from hyper2kvm_operator.reconcile.migration.decision import (
 from hyper2kvm_operator.reconcile.migration.needs import handoff, lacking
 from hyper2kvm_operator.reconcile.migration.observed import JobOutcome, Observed
 from hyper2kvm_operator.reconcile.migration.phases.starting import remove
-from hyper2kvm_operator.reconcile.migration.slots import place_in_line
-
-_LOOK_AGAIN = 60.0
-"""Seconds: a slot that becomes free wakes whom it is for; this only tells the others how they have moved up."""
+from hyper2kvm_operator.reconcile.migration.slots import LINE_MOVES, place_in_line
 
 _MAX_SPEC = 65536
 """Characters of `status.effectiveSpec`."""
 
 
-def decide(o: Observed) -> Decision:
+def decide(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
     """Check what can be checked without a pod, and wait for a slot."""
-    if isinstance(o.spec, SpecError):
-        return failed_by(o, o.spec)
-    effective = yaml.safe_dump(o.spec.to_object(), sort_keys=False)
-    error = _impossible(o, o.spec, effective)
+    effective = yaml.safe_dump(spec.to_object(), sort_keys=False)
+    error = _impossible(o, spec, effective)
     if error is not None:
         return failed_by(o, error)
     if o.suspend:
         return Decision(_held(o, "suspended"))
     if not o.free_slot:
-        return Decision(_held(o, place_in_line(o.ahead)), requeue=_LOOK_AGAIN)
+        return Decision(_held(o, place_in_line(o.ahead)), requeue=LINE_MOVES)
     leftovers = _leftovers(o)
     if leftovers:
         return Decision(_held(o, "removing what an earlier attempt left"), leftovers, requeue=1.0)
     if any(disk.handed_off for disk in o.status.disks):
-        return _hand_off_again(o, o.spec, effective)
+        return _hand_off_again(o, spec, effective)
     status = enter(
         o,
         Phase.PLANNING,

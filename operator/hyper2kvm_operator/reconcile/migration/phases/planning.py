@@ -42,14 +42,12 @@ from hyper2kvm_operator.reconcile.migration.troubles import job_failure
 _LOOK_AGAIN = 10.0
 
 
-def decide(o: Observed) -> Decision:
+def decide(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
     """Start the plan Job, wait for it, and check what it found."""
-    if isinstance(o.spec, SpecError):
-        return failed_by(o, o.spec)
     if o.plan_job is None:
         return Decision(still_lost(o), requeue=_LOOK_AGAIN).also(
             Apply(Resources.CONFIG_MAP.value, request_config(o.key, o.migration)),
-            Ensure(Resources.JOB.value, plan_job(o.key, o.spec, o.settings, request_name(o.key))),
+            Ensure(Resources.JOB.value, plan_job(o.key, spec, o.settings, request_name(o.key))),
         )
     if o.plan_job.outcome is JobOutcome.RUNNING:
         return not_started(o, o.plan_job, "Planned") or Decision(still_lost(o), requeue=_LOOK_AGAIN)
@@ -61,13 +59,13 @@ def decide(o: Observed) -> Decision:
     if o.machine is None:
         return lost(o, o.plan_job, "Planned")
     try:
-        machine = with_overrides(o.machine, o.spec.machine, f"{o.key.namespace}/{o.key.name}")
+        machine = with_overrides(o.machine, spec.machine, f"{o.key.namespace}/{o.key.name}")
     except SpecError as refused:
         return failed_by(o, refused)
-    concerns = list(conflicts(o.spec, machine, o.neighbours or Neighbours(), o.key.uid))
-    if o.spec.mode is Mode.PLAN:
-        return _planned(o, o.spec, machine, [*lacking(o.spec, o.abilities), *concerns])
-    return failed_by(o, concerns[0]) if concerns else _planned(o, o.spec, machine, [])
+    concerns = list(conflicts(spec, machine, o.neighbours or Neighbours(), o.key.uid))
+    if spec.mode is Mode.PLAN:
+        return _planned(o, spec, machine, [*lacking(spec, o.abilities), *concerns])
+    return failed_by(o, concerns[0]) if concerns else _planned(o, spec, machine, [])
 
 
 def conflicts(

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from hyper2kvm_api.errors import SpecError
 from hyper2kvm_api.machine import Machine
 from hyper2kvm_api.migration import Phase, VirtualMachineMigrationSpec
 from hyper2kvm_api.names import disk_suffix
@@ -19,7 +18,6 @@ from hyper2kvm_operator.reconcile.migration.decision import (
     Delete,
     Ensure,
     enter,
-    failed_by,
     line,
     with_condition,
 )
@@ -27,14 +25,12 @@ from hyper2kvm_operator.reconcile.migration.needs import handoff
 from hyper2kvm_operator.reconcile.migration.observed import ClaimState, Observed
 
 
-def decide(o: Observed) -> Decision:
+def decide(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
     """Make what the convert Job needs. Claims need not be bound: the Job's pod is their first consumer."""
-    if isinstance(o.spec, SpecError):
-        return failed_by(o, o.spec)
     machine = o.status.machine
     if machine is None:
         return Decision(enter(o, Phase.PENDING, "planning again"), requeue=0.0)
-    wanted = [*claims(o, o.spec, machine), workspace_claim(o.key, o.spec.job.workspace)]
+    wanted = [*claims(o, spec, machine), workspace_claim(o.key, spec.job.workspace)]
     unfit = _unfit(o.claims, wanted, o.key.child(WORKSPACE))
     if unfit:
         message = f"replacing {', '.join(claim.name for claim in unfit)}, made for an earlier spec"
