@@ -6,7 +6,6 @@ from collections import Counter
 
 import pytest
 
-from lab.guests.tiny import tiny_guest
 from lab.scenario.ending import finished_cleanly
 from lab.scenario.images import disk_image, dull_guest
 from lab.scenario.moments import copied, held, kill_in, reach, stages
@@ -134,9 +133,9 @@ def copied_again(project: Project, name: str) -> int:
 
 
 def test_a_pod_that_is_killed_while_it_repairs_the_guest_is_followed_by_one_that_begins_afresh(
-    operator, kubevirt_cluster, project, tmp_path
+    operator, kubevirt_cluster, project, machine_ova
 ):
-    project.source({"tiny.ova": tiny_guest(tmp_path / "guest").ova})
+    project.source({"tiny.ova": machine_ova})
     target = {**IMPORTED, "virtualMachine": {"create": True, "name": "web01", "networks": [{"ignore": {}}]}}
     project.apply(migration("tiny", "tiny.ova", guest={"whenUnsupported": "Fail"}, target=target))
     kill_in(project, "tiny", "Fix")

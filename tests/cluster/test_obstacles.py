@@ -2,7 +2,6 @@
 
 import pytest
 
-from lab.guests.tiny import tiny_guest
 from lab.scenario.ending import failed, failed_cleanly, finished_cleanly
 from lab.scenario.images import disk_image
 from lab.scenario.objects import Json, migration
@@ -44,10 +43,10 @@ def created(name: str, **options: Json | str) -> Json:
 
 
 def test_a_target_that_somebody_else_has_or_will_have_is_found_in_planning(
-    operator, kubevirt_cluster, project, tmp_path
+    operator, kubevirt_cluster, project, machine_ova
 ):
     """By name, of a machine that is there or that another migration is about to create; and by MAC address."""
-    project.source({"tiny.ova": tiny_guest(tmp_path / "guest").ova})
+    project.source({"tiny.ova": machine_ova})
     project.apply(migration("first", "tiny.ova", target=created("web01")))
     project.wait_phase("first", "Converting")
     project.apply(migration("meanwhile", "tiny.ova", target=created("web01")))
@@ -58,14 +57,14 @@ def test_a_target_that_somebody_else_has_or_will_have_is_found_in_planning(
         migration("twin", "tiny.ova", target=created("web02")),
     )
     refused(project, "afterwards", "VirtualMachineExists", "web01")
-    refused(project, "twin", "MacAddressInUse", "00:50:56:9a:30:01")
+    refused(project, "twin", "MacAddressInUse", "is the address of the VirtualMachine")
     for name in ("meanwhile", "afterwards", "twin"):
         project.delete(name)
     finished_cleanly(project, "first", kept=["virtualmachine/web01"])
 
 
-def test_a_machine_that_kubevirt_would_refuse_is_found_in_planning(operator, kubevirt_cluster, project, tmp_path):
-    project.source({"tiny.ova": tiny_guest(tmp_path / "guest").ova})
+def test_a_machine_that_kubevirt_would_refuse_is_found_in_planning(operator, kubevirt_cluster, project, machine_ova):
+    project.source({"tiny.ova": machine_ova})
     preference = {"name": "large", "kind": "VirtualMachinePreference"}
     large = {
         "apiVersion": "instancetype.kubevirt.io/v1beta1",

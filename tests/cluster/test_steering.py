@@ -2,7 +2,6 @@
 
 import pytest
 
-from lab.guests.tiny import tiny_guest
 from lab.scenario.ending import failed, failed_cleanly, finished_cleanly
 from lab.scenario.moments import held
 from lab.scenario.objects import Json, migration
@@ -69,8 +68,8 @@ def test_an_edit_of_a_failed_migration_gets_volumes_that_fit_it(operator, projec
     finished_cleanly(project, "tiny")
 
 
-def test_of_two_that_are_applied_together_one_gets_the_machine(operator, kubevirt_cluster, project, tmp_path):
-    project.source({"tiny.ova": tiny_guest(tmp_path / "guest").ova})
+def test_of_two_that_are_applied_together_one_gets_the_machine(operator, kubevirt_cluster, project, machine_ova):
+    project.source({"tiny.ova": machine_ova})
     project.apply(*(migration(name, "tiny.ova", target=created("web01")) for name in ("one", "two")))
     ended = {name: project.wait_end(name)["phase"] for name in ("one", "two")}
     assert sorted(ended.values()) == ["Failed", "Succeeded"]
@@ -82,10 +81,10 @@ def test_of_two_that_are_applied_together_one_gets_the_machine(operator, kubevir
 
 
 def test_disks_that_were_handed_off_outlive_a_failure_and_an_edit_finishes_the_handoff(
-    operator, kubevirt_cluster, project, tmp_path
+    operator, kubevirt_cluster, project, machine_ova
 ):
     """Somebody takes the machine's name while the disks are copied."""
-    project.source({"tiny.ova": tiny_guest(tmp_path / "guest").ova})
+    project.source({"tiny.ova": machine_ova})
     project.apply(migration("tiny", "tiny.ova", target=created("web01")))
     with held(project, "tiny", "Inspect"):
         project.apply(machine("web01"))
@@ -101,8 +100,8 @@ def test_disks_that_were_handed_off_outlive_a_failure_and_an_edit_finishes_the_h
     finished_cleanly(project, "tiny", kept=["virtualmachine/web01", "virtualmachine/web02"])
 
 
-def test_disks_that_were_handed_off_outlive_a_cancellation(operator, kubevirt_cluster, project, tmp_path):
-    project.source({"tiny.ova": tiny_guest(tmp_path / "guest").ova})
+def test_disks_that_were_handed_off_outlive_a_cancellation(operator, kubevirt_cluster, project, machine_ova):
+    project.source({"tiny.ova": machine_ova})
     project.apply(migration("tiny", "tiny.ova", target=created("web01")))
     with held(project, "tiny", "Inspect"):
         project.apply(machine("web01"))

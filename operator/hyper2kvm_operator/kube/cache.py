@@ -28,7 +28,7 @@ _READ_OF_OTHERS = {
     "spec": ("suspend", "cancel"),
     "status": ("phase", "blocked", "virtualMachineName"),
 }
-"""The fields of a migration that others look at; of its machine's adapters also the addresses."""
+"""The fields of a migration that others look at."""
 
 
 @dataclass(frozen=True)
@@ -171,13 +171,10 @@ def _entry(resource: Resource, value: KubeObject, seen: float) -> _Entry:
 
 
 def _overview(migration: KubeObject) -> KubeObject:
-    made: KubeObject = {
+    return {
         part: {name: migration[part][name] for name in names if name in migration.get(part, {})}
         for part, names in _READ_OF_OTHERS.items()
     }
-    nics = migration.get("status", {}).get("machine", {}).get("nics", [])
-    made["status"]["machine"] = {"nics": [{"mac": nic["mac"]} for nic in nics if nic.get("mac")]}
-    return made
 
 
 def _place(value: KubeObject) -> Place:

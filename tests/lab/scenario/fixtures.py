@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from lab.cluster.cluster import Cluster
+from lab.guests.tiny import tiny_guest
 from lab.scenario.images import disk_image
 from lab.scenario.installation import Installation
 from lab.scenario.project import Project
@@ -31,6 +32,13 @@ def project(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Projec
     cluster.kubectl.make_namespace(made.namespace)
     yield made
     cluster.kubectl("delete", "namespace", made.namespace, "--wait=false", "--ignore-not-found")
+
+
+@pytest.fixture
+def machine_ova(tmp_path: Path) -> Path:
+    """The OVA of a machine with a Debian that is never started, and with a MAC address that no other test's has."""
+    address = "00:50:56:" + ":".join(f"{byte:02x}" for byte in uuid4().bytes[:3])
+    return tiny_guest(tmp_path / "guest", mac=address).ova
 
 
 @pytest.fixture(scope="session")

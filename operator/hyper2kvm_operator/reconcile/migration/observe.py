@@ -18,7 +18,7 @@ from hyper2kvm_api.reasons import Reason
 from hyper2kvm_api.resolve import effective_spec, profile_names
 from hyper2kvm_operator.build import imageserver
 from hyper2kvm_operator.build.metadata import Json, MigrationKey
-from hyper2kvm_operator.build.virtualmachine import machine_name
+from hyper2kvm_operator.build.virtualmachine import machine_name, map_networks
 from hyper2kvm_operator.kube.cache import Cache
 from hyper2kvm_operator.kube.client import KubeClient, KubeObject
 from hyper2kvm_operator.kube.resources import ROLE_LABEL, Resources
@@ -152,9 +152,8 @@ class Observer:
         if status.phase not in _FROZEN or not status.effective_spec:
             return written
         wishes = {name: migration["spec"].get(name) or False for name in _WISHES}
-        values = {**yaml.safe_load(status.effective_spec), **wishes}
         try:
-            frozen = parse_stored(VirtualMachineMigrationSpec, values, "status.effectiveSpec")
+            frozen = _frozen(status, wishes)
         except SpecError as error:
             return _Counting(error, migration["spec"])
         changed = migration["metadata"]["generation"] != status.observed_generation
@@ -274,9 +273,21 @@ class Observer:
     def _coming(self, key: MigrationKey) -> Iterator[KubeObject]:
         """The other migrations at work that will make a VirtualMachine."""
         for other in self._cache.migrations():
-            status = other.get("status", {})
+            status = other["status"]
             if status.get("phase") in ACTIVE and "virtualMachineName" in status and other["metadata"]["uid"] != key.uid:
-                yield other
+                whole = self._cache.get(Resources.MIGRATION.value, *_place(other))
+                if whole is not None:
+                    yield whole
+
+
+def _frozen(status: VirtualMachineMigrationStatus, wishes: Json | None = None) -> VirtualMachineMigrationSpec:
+    """The spec that was effective when planning began, with what is wished now.
+
+    Raises:
+        SpecError: it is one that this version does not understand.
+    """
+    values = {**yaml.safe_load(status.effective_spec or "{}"), **(wishes or {})}
+    return parse_stored(VirtualMachineMigrationSpec, values, "status.effectiveSpec")
 
 
 def _means_another(
@@ -329,9 +340,14 @@ def macs(virtual_machine: KubeObject) -> list[str]:
 
 
 def planned_macs(migration: KubeObject) -> list[str]:
-    """The MAC addresses that a migration's machine will have, in lower case."""
-    nics = migration["status"].get("machine", {}).get("nics", [])
-    return [nic["mac"].lower() for nic in nics if nic.get("mac")]
+    """The MAC addresses that a migration's machine will have, in lower case: those of adapters that it does not ignore."""
+    try:
+        status = stored_status(migration)
+        mappings = _frozen(status).target.virtual_machine.networks if status.effective_spec else ()
+    except SpecError:
+        return []
+    nics = status.machine.nics if status.machine else ()
+    return [one.nic.mac.lower() for one in map_networks(nics, mappings).attached if one.nic.mac]
 
 
 def _own(key: MigrationKey, value: KubeObject) -> bool:

@@ -156,6 +156,17 @@ def test_names_and_addresses_that_other_migrations_have_taken_are_known():
     assert o.neighbours.macs == ((MAC, "the migration moves/other"),)
 
 
+def test_addresses_of_adapters_that_another_migration_ignores_are_free():
+    other = migration("other", **with_networks({"ignore": {}}))
+    status = {"phase": "Converting", "virtualMachineName": "other", "machine": MACHINE.to_object()}
+    other["status"] = {**status, "effectiveSpec": effective(other)}
+    assert planning(Storage(), other, **VM).neighbours.macs == ()
+
+
+def with_networks(*networks):
+    return {"target": {"virtualMachine": {**VM["target"]["virtualMachine"], "networks": [*networks]}}}
+
+
 def test_migrations_that_have_ended_have_taken_nothing():
     status = {"phase": "Failed", "virtualMachineName": "web", "machine": MACHINE.to_object()}
     o = planning(Storage(), migration("other", status=status), **VM)
