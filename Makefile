@@ -31,8 +31,8 @@ test: bootstrap lint ## everything: lint, unit, contract, appliance, guests, clu
 	$(PYTEST) -n 2 -m "appliance or guest"
 	$(CLUSTER) prepare --kubevirt
 	$(PYTHON) -m lab.product
-	@$(CLUSTER) status >/dev/null || trap '$(CLUSTER) down' EXIT; set -x; \
-	$(CLUSTER) up --kubevirt && $(PYTEST) -n 2 -m "cluster and not alone" && $(PYTEST) -m "cluster and alone"
+	@$(CLUSTER) status >/dev/null || trap '$(CLUSTER) down' EXIT; set -ex; $(CLUSTER) up; \
+	$(PYTEST) --apart -m "cluster and alone" & apart=$$!; $(PYTEST) -n 3 -m "cluster and not alone" || ended=$$?; wait $$apart; exit $${ended:-0}
 
 .PHONY: lint
 lint: bootstrap ## ruff, mypy, the contracts between packages, drift of generated files

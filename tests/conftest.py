@@ -32,6 +32,10 @@ _SHARED = ("tests/guests/appliance/", "tests/cluster/test_handoff.py", "tests/cl
 _RANK = {mark: rank for rank, mark in enumerate(LIMITS)}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--apart", action="store_true", help="bring up a cluster of these tests' own, and remove it")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("timeout") is None:

@@ -187,8 +187,8 @@ def test_an_api_server_that_is_away_for_30_seconds_is_waited_for(operator, sourc
 
 
 def test_a_storm_of_changes_by_others_is_survived(operator, source):
-    """Of the migration, its status, its finalizer, its Jobs and claims, at the same time and as fast as they go."""
-    source.apply(migration("tiny", "tiny.qcow2", target=IMPORTED))
+    """Of the migration, its status, its finalizer, its Jobs and claims, at the same time and many times a second."""
+    source.apply(migration("tiny", "data.qcow2", target=IMPORTED))
     with Storm(source, "tiny") as storm:
         source.wait_phase("tiny", "Succeeded")
     assert storm.changes["status"] > 100

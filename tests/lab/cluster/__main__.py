@@ -12,7 +12,7 @@ from lab.cluster import addons, cgroups, lifecycle, namespace, traces  # noqa: E
 from lab.cluster.addons import Addon  # noqa: E402
 from lab.cluster.binaries import HELM, KUBERNETES, ensure_built  # noqa: E402
 from lab.cluster.kubectl import Kubectl  # noqa: E402
-from lab.cluster.layout import RUN, SPARE, Layout  # noqa: E402
+from lab.cluster.layout import APART, RUN, SPARE, Layout  # noqa: E402
 from lab.cluster.progress import exit_code, say  # noqa: E402
 
 
@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
         command = commands.add_parser(name, help=text)
         command.add_argument("--kubevirt", action="store_true", help="with KubeVirt")
         command.add_argument("--without-cdi", action="store_true", help="without CDI")
-    commands.add_parser("down", help="remove the cluster, and one that a killed test left, with every trace")
+    commands.add_parser("down", help="remove the cluster, and those that killed tests left, with every trace")
     commands.add_parser("status", help="say whether it runs")
     commands.add_parser("kubectl", help="kubectl with the cluster's kubeconfig")
     commands.add_parser("helm", help="helm with the cluster's kubeconfig")
@@ -36,8 +36,9 @@ def main(arguments: list[str]) -> int:
     elif options.command == "prepare":
         lifecycle.prepare(_addons(options))
     elif options.command == "down":
-        if traces.remaining(SPARE):
-            lifecycle.down(SPARE)
+        for layout in (SPARE, APART):
+            if traces.remaining(layout):
+                lifecycle.down(layout)
         lifecycle.down(RUN)
     else:
         return _status(RUN)

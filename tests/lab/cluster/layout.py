@@ -11,20 +11,21 @@ CACHE = Path(os.environ.get("HYPER2KVM_CACHE", "~/.cache/hyper2kvm")).expanduser
 NODE = "lab"
 """The only node's name."""
 
+_TEST_NETWORK = IPv4Network("198.18.0.0/15")
+"""Kept for tests by RFC 2544: no LAN and no container engine uses its addresses."""
+
 
 @dataclass(frozen=True)
 class Layout:
     """One cluster on this machine.
 
-    Addresses are of 198.18.0.0/15, which RFC 2544 keeps for test networks: no LAN and no container engine uses them.
-
     Attributes:
         name: tells two clusters on one machine apart; at most 10 characters, as network links are named after it.
-        octet: second octet of its addresses, 18 or 19.
+        number: which quarter of the test network is its own, 0 to 3.
     """
 
     name: str = "run"
-    octet: int = 18
+    number: int = 0
 
     @property
     def folder(self) -> Path:
@@ -89,7 +90,7 @@ class Layout:
     @property
     def network(self) -> IPv4Network:
         """All addresses of the cluster. The host has one route to them."""
-        return IPv4Network(f"198.{self.octet}.0.0/16")
+        return list(_TEST_NETWORK.subnets(new_prefix=17))[self.number]
 
     @property
     def host_address(self) -> IPv4Address:
@@ -104,12 +105,12 @@ class Layout:
     @property
     def pods(self) -> IPv4Network:
         """Addresses of pods."""
-        return list(self.network.subnets(new_prefix=18))[1]
+        return list(self.network.subnets(new_prefix=19))[1]
 
     @property
     def services(self) -> IPv4Network:
         """Addresses of Services. The first is the API server's."""
-        return list(self.network.subnets(new_prefix=18))[2]
+        return list(self.network.subnets(new_prefix=19))[2]
 
     @property
     def api_server(self) -> str:
@@ -120,5 +121,8 @@ class Layout:
 RUN = Layout()
 """The cluster of demonstrations and tests."""
 
-SPARE = Layout("spare", 19)
-"""A second one beside it, for who measures or tests how clusters come and go."""
+APART = Layout("apart", 1)
+"""A second one beside it, for tests of what others would suffer from."""
+
+SPARE = Layout("spare", 2)
+"""A third one, for who measures or tests how clusters come and go."""

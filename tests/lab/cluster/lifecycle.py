@@ -56,8 +56,8 @@ def up(layout: Layout, addons: Collection[Addon]) -> None:
             kubectl.apply(storage_class.manifest())
         for addon in addons:
             addon.install(kubectl)
-        for addon in addons:
-            addon.wait(kubectl)
+    for addon in addons:
+        addon.wait(kubectl)
     say(f"the cluster is up: export KUBECONFIG={layout.kubeconfig}")
 
 

@@ -46,10 +46,13 @@ def reach(project: Project, name: str, moment: str | Moment, *, deadline: float 
     """
     wanted = began(moment) if isinstance(moment, str) else moment
     until = time.monotonic() + deadline
+    before = None
     while time.monotonic() < until:
         folders = _folders(project, f"{name}-convert-*")
-        if folders and any(wanted(event) for event in _events(folders[-1])):
+        written = _written(folders[-1]) if folders else None
+        if folders and written != before and any(wanted(event) for event in _events(folders[-1])):
             return folders[-1].name.split("_")[1]
+        before = written
         time.sleep(_PAUSE)
     raise not_reached(project.namespace, name, (str(moment),), project.status(name))
 
@@ -110,8 +113,17 @@ def _folders(project: Project, pod: str) -> list[Path]:
     return sorted(found, key=lambda folder: folder.stat().st_mtime)
 
 
+def _written(folder: Path) -> tuple[Path, dict[str, int]]:
+    """How much a pod has told until now."""
+    return folder, {log.name: log.stat().st_size for log in _logs(folder)}
+
+
+def _logs(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"{CONTAINER}/*.log"))
+
+
 def _events(folder: Path) -> Iterator[Json]:
-    for log in sorted(folder.glob(f"{CONTAINER}/*.log")):
+    for log in _logs(folder):
         for line in _lines(log):
             if line.startswith("{"):
                 yield json.loads(line)

@@ -38,8 +38,8 @@ class Storm:
 
     def __enter__(self) -> Self:
         changes: list[tuple[str, float, Callable[[client.ApiClient], object]]] = [
-            ("annotations", 0.02, lambda api: self._migration(api, {"metadata": {"annotations": _stamp()}})),
-            ("status", 0.02, lambda api: self._status(api, {"status": {"progress": str(_stamp())}})),
+            ("annotations", 0.05, lambda api: self._migration(api, {"metadata": {"annotations": _stamp()}})),
+            ("status", 0.05, lambda api: self._status(api, {"status": {"progress": str(_stamp())}})),
             ("finalizers", 0.2, lambda api: self._migration(api, {"metadata": {"finalizers": None}})),
             *(("job", 0.1, self._job(f"{self._name}-{role}")) for role in ("plan", "convert")),
             *(("claim", 0.1, self._claim(f"{self._name}-{what}")) for what in ("disk0", "workspace")),

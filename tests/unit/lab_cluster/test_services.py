@@ -49,7 +49,7 @@ def test_configuration_files_are_well_formed(template, parse):
 
 def test_pods_get_their_addresses_and_their_dns_from_the_layout():
     plugins = json.loads(configuration.render("10-lab.conflist", LAYOUT, ""))["plugins"]
-    assert plugins[0]["ipam"]["ranges"] == [[{"subnet": "198.18.64.0/18"}]]
+    assert plugins[0]["ipam"]["ranges"] == [[{"subnet": "198.18.32.0/19"}]]
     assert yaml.safe_load(configuration.render("kubelet.yaml", LAYOUT, ""))["clusterDNS"] == ["198.18.0.2"]
 
 
@@ -69,7 +69,7 @@ def test_the_host_keeps_one_link_and_one_route():
         ["route", "add"],
     ]
     assert "4711" in commands[0]
-    assert commands[-1][3] == "198.18.0.0/16"
+    assert commands[-1][3] == "198.18.0.0/17"
 
 
 def test_the_node_has_no_default_route():
