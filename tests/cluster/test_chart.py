@@ -16,7 +16,7 @@ from lab.cluster.cluster import Cluster
 from lab.cluster.progress import wait_for
 from lab.scenario.ending import failed, finished_cleanly
 from lab.scenario.installation import Installation
-from lab.scenario.moments import reach
+from lab.scenario.moments import held
 from lab.scenario.objects import migration
 from lab.scenario.project import KIND, Project
 
@@ -118,22 +118,22 @@ def older_images(cluster: Cluster) -> tuple[str, ...]:
 ANNOTATED = {"annotations": {"example.com/note": "kept"}}
 
 
-def test_an_upgrade_with_migrations_in_flight_and_a_rollback_lose_nothing(operator, project, bootable_disk, tmp_path):
+def test_an_upgrade_with_migrations_in_flight_and_a_rollback_lose_nothing(operator, project, tiny_disk, tmp_path):
     """Of the definitions, the operator and the conversion at once."""
-    project.source({"tiny.qcow2": bootable_disk})
+    project.source({"tiny.qcow2": tiny_disk})
     operator.install(*older_images(project.cluster), chart=chart_with(tmp_path, without_something))
     assert (operator.image, served(project)) == ("localhost/hyper2kvm-operator:older", False)
     project.apply(migration("tiny", "tiny.qcow2"))
-    reach(project, "tiny", "Inspect")
-    operator.install()
-    assert (operator.image, served(project)) == (product.image("operator"), True)
-    project.apply(migration("other", "tiny.qcow2", job=ANNOTATED))
+    with held(project, "tiny"):
+        operator.install()
+        assert (operator.image, served(project)) == (product.image("operator"), True)
+        project.apply(migration("other", "tiny.qcow2", job=ANNOTATED))
     project.wait_phase("tiny", "Succeeded")
     assert used_image(project, "tiny") == "localhost/hyper2kvm-conversion:older"
-    reach(project, "other", "Inspect")
-    assert used_image(project, "other") == product.image("conversion")
-    assert project.get("job", "other-convert")["metadata"]["annotations"]["example.com/note"] == "kept"
-    operator.helm("rollback", product.RELEASE, "--wait", "--timeout=120s")
+    with held(project, "other"):
+        assert used_image(project, "other") == product.image("conversion")
+        assert project.get("job", "other-convert")["metadata"]["annotations"]["example.com/note"] == "kept"
+        operator.helm("rollback", product.RELEASE, "--wait", "--timeout=120s")
     assert (operator.image, served(project)) == ("localhost/hyper2kvm-operator:older", False)
     finished_cleanly(project, "tiny", "other")
     operator.install()
@@ -254,13 +254,13 @@ UNUSED = {
 """Rights that the operator needs in cases that need not happen here."""
 
 
-def test_the_operator_does_what_it_may_and_may_what_it_does(operator, project: Project, bootable_disk):
+def test_the_operator_does_what_it_may_and_may_what_it_does(operator, project: Project, tiny_disk):
     """All that the operator did on this cluster since it was brought up, by the API server's audit log.
 
     Nothing may be denied to it from here on: before, its rights changed under it with the chart's values.
     """
     began = dt.datetime.now(dt.UTC)
-    project.source({"tiny.qcow2": bootable_disk})
+    project.source({"tiny.qcow2": tiny_disk})
     cleanup = dict.fromkeys(("jobs", "workspace", "artifacts"), "OnSuccess")
     imported = {"disks": {"format": "qcow2"}}
     project.apply(
@@ -268,9 +268,9 @@ def test_the_operator_does_what_it_may_and_may_what_it_does(operator, project: P
         migration("imported", "tiny.qcow2", target=imported, cleanup=cleanup),
         migration("stopped", "tiny.qcow2", target=imported),
     )
-    reach(project, "stopped", "Inspect")
-    project.patch("stopped", {"suspend": True})
-    project.cluster.wait("job", "stopped-convert", "spec.suspend", "True", namespace=project.namespace)
+    with held(project, "stopped"):
+        project.patch("stopped", {"suspend": True})
+        project.cluster.wait("job", "stopped-convert", "spec.suspend", "True", namespace=project.namespace)
     project.patch("stopped", {"suspend": False})
     project.cluster.wait(
         "datavolume",

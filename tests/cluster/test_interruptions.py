@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from lab.guests.tiny import tiny_guest
 from lab.scenario.ending import finished_cleanly
 from lab.scenario.images import disk_image, dull_guest
 from lab.scenario.moments import copied, held, kill_in, reach, stages
@@ -25,9 +26,16 @@ WORKING = {"Planning", "Provisioning", "Converting", "HandingOff"}
 
 
 @pytest.fixture
-def source(operator, project: Project, bootable_disk, tiny_disk) -> Project:
-    """Two sources: with one the work stops for a while in Inspect, with the other it is soon done."""
-    project.source({"tiny.qcow2": bootable_disk, "data.qcow2": tiny_disk})
+def source(operator, project: Project, tiny_disk) -> Project:
+    """A source with which the work is soon done."""
+    project.source({"tiny.qcow2": tiny_disk})
+    return project
+
+
+@pytest.fixture
+def slow_source(operator, project: Project, bootable_disk) -> Project:
+    """One with which the work is in an appliance for a while, in Inspect."""
+    project.source({"tiny.qcow2": bootable_disk})
     return project
 
 
@@ -61,7 +69,7 @@ def test_an_operator_that_dies_after_each_of_its_writes_still_ends(operator, sou
     settings = operator.settings()
     operator.scale(0)
     try:
-        source.apply(migration("tiny", "data.qcow2", target=IMPORTED))
+        source.apply(migration("tiny", "tiny.qcow2", target=IMPORTED))
         kubeconfig = source.cluster.kubeconfig
         deaths = live_and_die(kubeconfig, settings, source.namespace, "tiny", deadline=400)
     finally:
@@ -74,8 +82,8 @@ def test_an_operator_that_dies_after_each_of_its_writes_still_ends(operator, sou
 @pytest.mark.alone
 def test_an_operator_that_was_away_catches_up(operator, source):
     source.apply(migration("tiny", "tiny.qcow2"))
-    reach(source, "tiny", "Inspect")
-    operator.scale(0)
+    with held(source, "tiny"):
+        operator.scale(0)
     source.kubectl("wait", "--for=condition=Complete", "job/tiny-convert", "--timeout=180s", deadline=190)
     source.apply(migration("late", "nowhere.qcow2"))
     operator.scale(1)
@@ -87,10 +95,10 @@ def test_an_operator_that_was_away_catches_up(operator, source):
 @pytest.mark.alone
 def test_a_migration_that_is_deleted_while_the_operator_is_away_goes_when_it_is_back(operator, source):
     source.apply(migration("tiny", "tiny.qcow2"))
-    reach(source, "tiny", "Inspect")
-    operator.scale(0)
-    source.kubectl("delete", KIND, "tiny", "--wait=false")
-    assert source.phase("tiny") == "Converting"
+    with held(source, "tiny"):
+        operator.scale(0)
+        source.kubectl("delete", KIND, "tiny", "--wait=false")
+        assert source.phase("tiny") == "Converting"
     operator.scale(1)
     source.cluster.wait_gone(KIND, "tiny", namespace=source.namespace)
     assert source.leftovers() == []
@@ -133,9 +141,9 @@ def copied_again(project: Project, name: str) -> int:
 
 
 def test_a_pod_that_is_killed_while_it_repairs_the_guest_is_followed_by_one_that_begins_afresh(
-    operator, kubevirt_cluster, project, machine_ova
+    operator, kubevirt_cluster, project, tmp_path
 ):
-    project.source({"tiny.ova": machine_ova})
+    project.source({"tiny.ova": tiny_guest(tmp_path / "guest").ova})
     target = {**IMPORTED, "virtualMachine": {"create": True, "name": "web01", "networks": [{"ignore": {}}]}}
     project.apply(migration("tiny", "tiny.ova", guest={"whenUnsupported": "Fail"}, target=target))
     kill_in(project, "tiny", "Fix")
@@ -167,8 +175,8 @@ def skipped(project: Project, name: str) -> set[str]:
 @pytest.mark.alone
 def test_a_kubelet_that_is_restarted_does_not_stop_a_conversion(operator, source):
     source.apply(migration("tiny", "tiny.qcow2"))
-    pod = reach(source, "tiny", "Inspect")
-    source.cluster.restart_kubelet()
+    with held(source, "tiny") as pod:
+        source.cluster.restart_kubelet()
     source.wait_phase("tiny", "Succeeded")
     assert [one["metadata"]["name"] for one in source.pods("tiny", "convert")] == [pod]
     assert finished_cleanly(source, "tiny")["attempts"] == 1
@@ -178,9 +186,9 @@ def test_a_kubelet_that_is_restarted_does_not_stop_a_conversion(operator, source
 def test_an_api_server_that_is_away_for_30_seconds_is_waited_for(operator, source):
     """It hangs, and later its port is closed."""
     source.apply(migration("tiny", "tiny.qcow2"))
-    reach(source, "tiny", "Inspect")
     before = operator.process()
-    source.cluster.pause_apiserver(30)
+    with held(source, "tiny"):
+        source.cluster.pause_apiserver(30)
     source.cluster.stop_apiserver(8)
     finished_cleanly(source, "tiny")
     assert operator.process() == before
@@ -188,7 +196,7 @@ def test_an_api_server_that_is_away_for_30_seconds_is_waited_for(operator, sourc
 
 def test_a_storm_of_changes_by_others_is_survived(operator, source):
     """Of the migration, its status, its finalizer, its Jobs and claims, at the same time and many times a second."""
-    source.apply(migration("tiny", "data.qcow2", target=IMPORTED))
+    source.apply(migration("tiny", "tiny.qcow2", target=IMPORTED))
     with Storm(source, "tiny") as storm:
         source.wait_phase("tiny", "Succeeded")
     assert storm.changes["status"] > 100
@@ -202,8 +210,8 @@ def test_a_migration_that_is_applied_again_while_it_works_goes_on(operator, sour
     source.apply(wanted)
     source.wait_phase("tiny", "Planning")
     source.apply(wanted)
-    pod = reach(source, "tiny", "Inspect")
-    source.apply(wanted, wanted)
+    with held(source, "tiny") as pod:
+        source.apply(wanted, wanted)
     source.wait_phase("tiny", "Succeeded")
     assert [one["metadata"]["name"] for one in source.pods("tiny", "convert")] == [pod]
     told = Counter(reason for reason, _ in source.events("tiny"))
@@ -211,37 +219,37 @@ def test_a_migration_that_is_applied_again_while_it_works_goes_on(operator, sour
     assert finished_cleanly(source, "tiny")["attempts"] == 1
 
 
-def test_a_suspended_migration_holds_no_pod_and_goes_on_when_it_is_resumed(operator, source):
-    source.apply(migration("tiny", "tiny.qcow2"))
-    reach(source, "tiny", "Inspect")
-    source.patch("tiny", {"suspend": True})
-    source.cluster.wait(KIND, "tiny", "status.progress", "suspended", namespace=source.namespace)
-    wait_for_no_pod(source)
-    assert source.get("job", "tiny-convert")["spec"]["suspend"] is True
-    source.patch("tiny", {"suspend": False})
-    finished_cleanly(source, "tiny")
+def test_a_suspended_migration_holds_no_pod_and_goes_on_when_it_is_resumed(slow_source):
+    slow_source.apply(migration("tiny", "tiny.qcow2"))
+    reach(slow_source, "tiny", "Inspect")
+    slow_source.patch("tiny", {"suspend": True})
+    slow_source.cluster.wait(KIND, "tiny", "status.progress", "suspended", namespace=slow_source.namespace)
+    wait_for_no_pod(slow_source)
+    assert slow_source.get("job", "tiny-convert")["spec"]["suspend"] is True
+    slow_source.patch("tiny", {"suspend": False})
+    finished_cleanly(slow_source, "tiny")
 
 
 def wait_for_no_pod(project: Project) -> None:
     project.kubectl("wait", "--for=delete", "pod", "--selector=hyper2kvm.io/role=convert", "--timeout=90s", deadline=95)
 
 
-def test_a_cancelled_migration_leaves_nothing_and_may_start_again(operator, source):
-    source.apply(migration("tiny", "tiny.qcow2"))
-    reach(source, "tiny", "Inspect")
-    source.patch("tiny", {"cancel": True})
-    source.wait_phase("tiny", "Cancelled")
+def test_a_cancelled_migration_leaves_nothing_and_may_start_again(slow_source):
+    slow_source.apply(migration("tiny", "tiny.qcow2"))
+    reach(slow_source, "tiny", "Inspect")
+    slow_source.patch("tiny", {"cancel": True})
+    slow_source.wait_phase("tiny", "Cancelled")
     documents = {f"configmap/tiny-{one}" for one in ("request", "plan", "report")}
-    assert source.leftovers({f"{KIND}/tiny", *documents}) == []
-    assert source.source_is_unchanged()
-    source.patch("tiny", {"cancel": False})
-    finished_cleanly(source, "tiny")
+    assert slow_source.leftovers({f"{KIND}/tiny", *documents}) == []
+    assert slow_source.source_is_unchanged()
+    slow_source.patch("tiny", {"cancel": False})
+    finished_cleanly(slow_source, "tiny")
 
 
 @pytest.mark.parametrize("phase", ["Pending", "Planning", "Converting", "HandingOff"])
 def test_a_migration_that_is_deleted_in_the_middle_leaves_nothing(operator, source, phase):
     suspended = {"suspend": True} if phase == "Pending" else {}
-    source.apply(migration("tiny", "data.qcow2", target=IMPORTED, **suspended))
+    source.apply(migration("tiny", "tiny.qcow2", target=IMPORTED, **suspended))
     source.wait_phase("tiny", phase)
     source.delete("tiny")
     assert source.leftovers() == []
@@ -250,17 +258,18 @@ def test_a_migration_that_is_deleted_in_the_middle_leaves_nothing(operator, sour
 
 def test_a_namespace_that_is_deleted_in_the_middle_goes(operator, cluster, source):
     source.apply(migration("tiny", "tiny.qcow2"))
-    reach(source, "tiny", "Inspect")
-    held = [claim["spec"]["volumeName"] for claim in source.items("persistentvolumeclaim")]
-    assert len(held) == 3
-    assert source.source_is_unchanged()
-    cluster.kubectl("delete", "namespace", source.namespace, "--timeout=150s", deadline=160)
-    for volume in held:
+    with held(source, "tiny"):
+        volumes = [claim["spec"]["volumeName"] for claim in source.items("persistentvolumeclaim")]
+        assert len(volumes) == 3
+        assert source.source_is_unchanged()
+        cluster.kubectl("delete", "namespace", source.namespace, "--wait=false")
+    cluster.wait_gone("namespace", source.namespace, deadline=150)
+    for volume in volumes:
         cluster.wait_gone("persistentvolume", volume, deadline=60)
 
 
 def test_two_migrations_of_one_source_do_not_meet(operator, source):
-    source.apply(migration("one", "data.qcow2"), migration("two", "data.qcow2"))
+    source.apply(migration("one", "tiny.qcow2"), migration("two", "tiny.qcow2"))
     finished_cleanly(source, "one", "two")
 
 
@@ -270,7 +279,7 @@ def test_no_more_migrations_work_at_once_than_are_allowed(operator, source):
     operator.install("maxConcurrent=3")
     names = [f"vm{number:02}" for number in range(20)]
     try:
-        source.apply(*(migration(name, "data.qcow2") for name in names))
+        source.apply(*(migration(name, "tiny.qcow2") for name in names))
         most, killed, seen = 0, False, Counter[str]()
         while seen["Succeeded"] + seen["Failed"] < len(names):
             seen = Counter(phases(source))

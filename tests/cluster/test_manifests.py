@@ -10,6 +10,7 @@ from hyper2kvm_api.generated import main
 from lab import product
 from lab.cluster.binaries import KUBERNETES
 from lab.documentation import Page, pages
+from lab.guests.tiny import tiny_guest
 from lab.manifest import GENERATED
 from lab.product import REPOSITORY
 from lab.scenario.ending import finished_cleanly
@@ -41,8 +42,8 @@ def test_objects_of_the_documentation_are_accepted(operator, project, page):
         project.cluster.kubectl("apply", "--server-side", "--dry-run=server", "--filename=-", stdin=applied)
 
 
-def test_the_dry_run_shows_what_would_be_changed_in_a_guest(operator, project, machine_ova):
-    project.source({"debian12-bios.ova": machine_ova})
+def test_the_dry_run_shows_what_would_be_changed_in_a_guest(operator, project, tmp_path):
+    project.source({"debian12-bios.ova": tiny_guest(tmp_path / "guest").ova})
     project.kubectl("apply", f"--filename={REPOSITORY / 'manifests/examples/dry-run.yaml'}")
     status = project.wait_phase("look", "Succeeded")
     report = project.get("configmap", status["report"])["data"]["report.json"]

@@ -86,7 +86,7 @@ def test_disks_that_were_handed_off_outlive_a_failure_and_an_edit_finishes_the_h
     """Somebody takes the machine's name while the disks are copied."""
     project.source({"tiny.ova": machine_ova})
     project.apply(migration("tiny", "tiny.ova", target=created("web01")))
-    with held(project, "tiny", "Inspect"):
+    with held(project, "tiny"):
         project.apply(machine("web01"))
     failed(project, "tiny", "VirtualMachineExists", "web01")
     pods = project.pods("tiny", "convert")
@@ -103,7 +103,7 @@ def test_disks_that_were_handed_off_outlive_a_failure_and_an_edit_finishes_the_h
 def test_disks_that_were_handed_off_outlive_a_cancellation(operator, kubevirt_cluster, project, machine_ova):
     project.source({"tiny.ova": machine_ova})
     project.apply(migration("tiny", "tiny.ova", target=created("web01")))
-    with held(project, "tiny", "Inspect"):
+    with held(project, "tiny"):
         project.apply(machine("web01"))
     failed(project, "tiny", "VirtualMachineExists")
     project.patch("tiny", {"cancel": True})

@@ -7,7 +7,7 @@ import pytest
 from hyper2kvm_api.errors import HostError
 from lab import product
 from lab.cluster.progress import wait_for
-from lab.scenario.moments import reach
+from lab.scenario.moments import held
 from lab.scenario.objects import migration
 from lab.scenario.project import KIND
 
@@ -18,13 +18,12 @@ JOB = f"{product.DEPLOYMENT}-uninstall"
 
 
 def test_definitions_go_with_the_release_only_when_no_migration_needs_the_operator(
-    operator, cluster, project, bootable_disk
+    operator, cluster, project, tiny_disk
 ):
-    project.source({"tiny.qcow2": bootable_disk})
+    project.source({"tiny.qcow2": tiny_disk})
     operator.install("crds.keep=false")
     project.apply(migration("tiny", "tiny.qcow2"))
-    reach(project, "tiny", "Inspect")
-    with pytest.raises(HostError):
+    with held(project, "tiny"), pytest.raises(HostError):
         operator.uninstall()
     assert f"{project.namespace}/tiny" in operator.kubectl("logs", f"job/{JOB}")
     # Nothing has happened, and Helm takes the release up again.
@@ -35,8 +34,8 @@ def test_definitions_go_with_the_release_only_when_no_migration_needs_the_operat
     assert operator.settings().workers == 4
     project.delete("tiny")
     # Namespaces of other tests may be going still. What is over elsewhere, such as a demonstration's, is in nobody's way.
-    held = ("get", KIND, "-A", "--output=jsonpath={.items[*].metadata.finalizers}")
-    wait_for("the end of all work", lambda: cluster.kubectl(*held).strip() or None, deadline=120)
+    finalizers = ("get", KIND, "-A", "--output=jsonpath={.items[*].metadata.finalizers}")
+    wait_for("the end of all work", lambda: cluster.kubectl(*finalizers).strip() or None, deadline=120)
     operator.uninstall()
     try:
         cluster.wait_gone("customresourcedefinition", CRD)

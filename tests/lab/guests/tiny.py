@@ -55,12 +55,8 @@ _MODULES = ("virtio_pci", "virtio_blk", "virtio_scsi", "virtio_net", "vmw_pvscsi
 _INITRAMFS = ("vmw_pvscsi", "vmxnet3", "ext4")
 
 
-def tiny_guest(folder: Path, *, mac: str = MAC) -> SampleGuest:
+def tiny_guest(folder: Path) -> SampleGuest:
     """Make the guest in a new folder: raw disks, a VMX with a snapshot, an OVA. Takes about three seconds.
-
-    Args:
-        folder: does not exist yet.
-        mac: its adapter's address, which one machine of a cluster may have.
 
     Raises:
         RuntimeError: no Debian kernel is installed here.
@@ -71,7 +67,7 @@ def tiny_guest(folder: Path, *, mac: str = MAC) -> SampleGuest:
         firmware="bios",
         interface=INTERFACE,
         address=ADDRESS,
-        mac=mac,
+        mac=MAC,
         files={SYSTEM_FILE: _digest(data(SYSTEM_FILE, 2)), DATA_FILE: _digest(data(DATA_FILE, 4))},
         marker=MARKER,
         folder=folder,

@@ -8,8 +8,7 @@ from uuid import uuid4
 import pytest
 
 from lab.cluster.cluster import Cluster
-from lab.guests.tiny import tiny_guest
-from lab.scenario.images import disk_image
+from lab.scenario.images import disk_image, dull_guest
 from lab.scenario.installation import Installation
 from lab.scenario.project import Project
 
@@ -36,9 +35,9 @@ def project(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Projec
 
 @pytest.fixture
 def machine_ova(tmp_path: Path) -> Path:
-    """The OVA of a machine with a Debian that is never started, and with a MAC address that no other test's has."""
+    """The OVA of a machine without a system, with a MAC address that no other test's has."""
     address = "00:50:56:" + ":".join(f"{byte:02x}" for byte in uuid4().bytes[:3])
-    return tiny_guest(tmp_path / "guest", mac=address).ova
+    return dull_guest(tmp_path / "guest", data=8, mac=address).ova
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ def disk_image(path: Path, *, size: int, data: int, boot_record: bool = False) -
     return path
 
 
-def dull_guest(folder: Path, *, data: int) -> SampleGuest:
+def dull_guest(folder: Path, *, data: int, mac: str = "00:50:56:9a:40:01") -> SampleGuest:
     """A guest without a system, as OVA with a manifest, in a new folder; `data` MiB are what its first disk holds."""
     folder.mkdir()
     guest = SampleGuest(
@@ -35,7 +35,7 @@ def dull_guest(folder: Path, *, data: int) -> SampleGuest:
         firmware="bios",
         interface="ens192",
         address="192.0.2.40/24",
-        mac="00:50:56:9a:40:01",
+        mac=mac,
         files={},
         marker="",
         folder=folder,

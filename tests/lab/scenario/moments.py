@@ -58,12 +58,19 @@ def reach(project: Project, name: str, moment: str | Moment, *, deadline: float 
 
 
 @contextmanager
-def held(project: Project, name: str, moment: str | Moment) -> Iterator[str]:
-    """The name of the convert pod, whose processes are stopped at a moment and go on when the context ends."""
+def held(project: Project, name: str, moment: str | Moment = "Fetch") -> Iterator[str]:
+    """The name of the convert pod, whose processes are stopped at a moment and go on when the context ends.
+
+    Args:
+        project: where the migration is.
+        name: its name.
+        moment: when; as soon as there is work to stop, by default.
+    """
     pod = reach(project, name, moment)
     uid = _folders(project, pod)[-1].name.split("_")[2]
     _signal(project, uid, signal.SIGSTOP)
     try:
+        assert not {event["type"] for event in events(project, pod)} & {"Succeeded", "Failed"}
         yield pod
     finally:
         _signal(project, uid, signal.SIGCONT)
