@@ -11,7 +11,7 @@ from hyper2kvm_api.reasons import Reason
 from hyper2kvm_operator.kube.client import KubeClient, KubeObject
 from hyper2kvm_operator.kube.errors import RefusedError, UnreachableError
 from hyper2kvm_operator.kube.resources import Resources
-from hyper2kvm_operator.reconcile.migration.observe import read_status
+from hyper2kvm_operator.reconcile.migration.read import read_status
 
 _KIND = Resources.MIGRATION.value
 

@@ -13,7 +13,8 @@ from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.metrics import Metrics
 from hyper2kvm_operator.reconcile.migration.abilities import AbilityReader
 from hyper2kvm_operator.reconcile.migration.decision import FINAL
-from hyper2kvm_operator.reconcile.migration.observe import Observer, read_status
+from hyper2kvm_operator.reconcile.migration.observe import Observer
+from hyper2kvm_operator.reconcile.migration.read import read_status
 from hyper2kvm_operator.reconcile.migration.reconcile import MigrationReconciler
 from hyper2kvm_operator.reconcile.resync import WATCHED
 from hyper2kvm_operator.settings import Settings

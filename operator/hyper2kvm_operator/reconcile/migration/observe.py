@@ -1,34 +1,33 @@
 """Observes one migration: the cache for what watches tell, requests for the rest, only as the phase needs them."""
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from functools import partial
 
-import yaml
-
 from hyper2kvm_api.errors import SpecError
-from hyper2kvm_api.machine import Machine
-from hyper2kvm_api.manifest import parse, parse_stored
-from hyper2kvm_api.merge import JsonObject, merge
 from hyper2kvm_api.migration import Phase, VirtualMachineMigrationSpec, VirtualMachineMigrationStatus
-from hyper2kvm_api.names import disk_suffix
-from hyper2kvm_api.options import VirtualMachineOptions
-from hyper2kvm_api.reasons import Reason
-from hyper2kvm_api.resolve import effective_spec, profile_names
 from hyper2kvm_operator.build import imageserver
-from hyper2kvm_operator.build.metadata import Json, MigrationKey
-from hyper2kvm_operator.build.virtualmachine import machine_name, map_networks
+from hyper2kvm_operator.build.metadata import MigrationKey
 from hyper2kvm_operator.kube.cache import Cache
 from hyper2kvm_operator.kube.client import KubeClient, KubeObject
 from hyper2kvm_operator.kube.resources import ROLE_LABEL, Resources
 from hyper2kvm_operator.reconcile.migration.abilities import AbilityReader
 from hyper2kvm_operator.reconcile.migration.apply import FINALIZER
 from hyper2kvm_operator.reconcile.migration.decision import ACTIVE
+from hyper2kvm_operator.reconcile.migration.effective import counting
 from hyper2kvm_operator.reconcile.migration.needs import lacking
-from hyper2kvm_operator.reconcile.migration.observed import Abilities, JobOutcome, JobState, Neighbours, Observed
+from hyper2kvm_operator.reconcile.migration.neighbours import NeighbourReader
+from hyper2kvm_operator.reconcile.migration.observed import Abilities, JobOutcome, JobState, Observed
 from hyper2kvm_operator.reconcile.migration.progress import Progress, read_machine, read_progress, read_report
-from hyper2kvm_operator.reconcile.migration.read import alive, read_claim, read_data_volume, read_job, read_pod
+from hyper2kvm_operator.reconcile.migration.read import (
+    alive,
+    own,
+    read_claim,
+    read_data_volume,
+    read_job,
+    read_pod,
+    stored_status,
+)
 from hyper2kvm_operator.reconcile.migration.slots import parked, slot
 from hyper2kvm_operator.reconcile.migration.told import LogReader, Told
 from hyper2kvm_operator.settings import Settings
@@ -38,34 +37,8 @@ _LAST_LINES = 200
 """Lines that are read of a log: while its pod runs, and after its end, when the report is among them."""
 
 _STARTED = {*ACTIVE, Phase.SUCCEEDED, Phase.FAILED}
-_FROZEN = {*ACTIVE, Phase.SUCCEEDED}
-"""Phases in which the spec counts that was effective when planning began."""
 
-_WISHES = ("suspend", "cancel")
-"""Fields of the spec that always count as they are written."""
-
-_EMPTY = VirtualMachineMigrationStatus()
 _NOTHING_TOLD = Told()
-
-
-@dataclass(frozen=True)
-class _Counting:
-    """The spec that counts.
-
-    Attributes:
-        spec: it, or why there is none.
-        values: the same as JSON values.
-        edited: whether what is written now means another one.
-    """
-
-    spec: VirtualMachineMigrationSpec | SpecError
-    values: Json
-    edited: bool = False
-
-
-_INSTANCETYPES = (Resources.CLUSTER_INSTANCETYPE.value, Resources.INSTANCETYPE.value)
-_PREFERENCES = (Resources.CLUSTER_PREFERENCE.value, Resources.PREFERENCE.value)
-"""Kinds that a VirtualMachine may refer to, the one first that it means when it names none."""
 
 _NEEDING = (None, Phase.PENDING, Phase.PLANNING)
 """Phases in which something that the cluster has not fails a migration."""
@@ -80,6 +53,7 @@ class Observer:
         self._abilities = abilities
         self._settings = settings
         self._logs = LogReader(client)
+        self._neighbours = NeighbourReader(client, cache, settings)
 
     def observe(self, migration: KubeObject, now: dt.datetime) -> Observed:
         """Everything that decides what happens next to one migration.
@@ -91,7 +65,7 @@ class Observer:
         metadata = migration["metadata"]
         key = MigrationKey(metadata["namespace"], metadata["name"], metadata["uid"])
         status = stored_status(migration)
-        counting = self._spec(migration, status)
+        counts = counting(migration, status, self._cache)
         leaving = "deletionTimestamp" in metadata or bool(migration["spec"].get("cancel"))
         pods = self._cache.children(Resources.POD.value, key.uid)
         jobs = {job["metadata"]["labels"].get(ROLE_LABEL): job for job in self._children(key, Resources.JOB)}
@@ -112,16 +86,16 @@ class Observer:
             finalizer=FINALIZER in metadata.get("finalizers", []),
             cancel=bool(migration["spec"].get("cancel")),
             suspend=bool(migration["spec"].get("suspend")),
-            spec=counting.spec,
-            edited=counting.edited,
-            migration={**migration, "spec": counting.values},
+            spec=counts.spec,
+            edited=counts.edited,
+            migration={**migration, "spec": counts.values},
             status=status.replaced(blocked=None),
             blocked=status.blocked,
             settings=self._settings,
             now=now,
             free_slot=free,
             ahead=ahead,
-            abilities=self._abilities.read(partial(_suffice, counting.spec, status.phase)),
+            abilities=self._abilities.read(partial(_suffice, counts.spec, status.phase)),
             plan_job=plan_job,
             convert_job=convert_job,
             claims=tuple(read_claim(claim, warnings) for claim in claims),
@@ -130,7 +104,7 @@ class Observer:
             certificate=handing_off and self._certificate(key),
             pods=sum(alive(pod) for pod in pods),
             virtual_machine=self._virtual_machine(key, status) if handing_off else None,
-            neighbours=self._neighbours(key, counting.spec, machine) if machine else None,
+            neighbours=self._neighbours.read(key, counts.spec, machine) if machine else None,
             progress=progress,
             machine=machine,
             report=report,
@@ -145,36 +119,6 @@ class Observer:
 
     def _children(self, key: MigrationKey, kind: Resources) -> list[KubeObject]:
         return self._cache.children(kind.value, key.uid)
-
-    def _spec(self, migration: KubeObject, status: VirtualMachineMigrationStatus) -> _Counting:
-        """The spec that counts: once planning has begun the one that was effective then."""
-        written = self._written(migration)
-        if status.phase not in _FROZEN or not status.effective_spec:
-            return written
-        wishes = {name: migration["spec"].get(name) or False for name in _WISHES}
-        try:
-            frozen = _frozen(status, wishes)
-        except SpecError as error:
-            return _Counting(error, migration["spec"])
-        changed = migration["metadata"]["generation"] != status.observed_generation
-        edited = changed and _means_another(migration, written.spec, frozen)
-        return _Counting(frozen, frozen.to_object(), edited)
-
-    def _written(self, migration: KubeObject) -> _Counting:
-        try:
-            spec = effective_spec(migration, self._profiles(migration))
-        except SpecError as error:
-            return _Counting(error, migration["spec"])
-        return _Counting(spec, spec.to_object())
-
-    def _profiles(self, migration: KubeObject) -> list[JsonObject]:
-        found: list[JsonObject] = []
-        for name in profile_names(migration):
-            profile = self._cache.get(Resources.PROFILE.value, migration["metadata"]["namespace"], name)
-            if profile is None:
-                raise SpecError(Reason.PROFILE_NOT_FOUND, f"spec.profiles: there is no MigrationProfile {name!r}")
-            found.append(profile)
-        return found
 
     def _warnings(
         self,
@@ -218,92 +162,7 @@ class Observer:
         if status.virtual_machine_name is None:
             return None
         found = self._client.get(Resources.VIRTUAL_MACHINE.value, key.namespace, status.virtual_machine_name)
-        return str(found["metadata"]["uid"]) if found is not None and _own(key, found) else None
-
-    def _neighbours(
-        self, key: MigrationKey, spec: VirtualMachineMigrationSpec | SpecError, machine: Machine
-    ) -> Neighbours:
-        if isinstance(spec, SpecError):
-            return Neighbours()
-        wanted = [key.child(disk_suffix(index)) for index in range(len(machine.disks))]
-        claims = self._there(Resources.CLAIM, key.namespace, wanted)
-        volumes = self._there(Resources.DATA_VOLUME, key.namespace, wanted)
-        found = Neighbours(
-            claims=tuple(read_claim(claim, ()) for claim in claims),
-            data_volumes=tuple(one["metadata"]["name"] for one in volumes if not _own(key, one)),
-        )
-        options = spec.target.virtual_machine
-        return found if not options.create else self._machines(key, options, machine_name(machine, options), found)
-
-    def _there(self, kind: Resources, namespace: str, names: Sequence[str]) -> Iterator[KubeObject]:
-        """The objects of these names, but for those that a deleted migration has left: they go as it went."""
-        for name in names:
-            found = self._client.get(kind.value, namespace, name)
-            if found is not None and not self._cache.orphaned(found):
-                yield found
-
-    def _machines(self, key: MigrationKey, options: VirtualMachineOptions, name: str, found: Neighbours) -> Neighbours:
-        """With the VirtualMachines that are there, and those that other migrations are about to make."""
-        namespaces: Sequence[str | None] = self._settings.watch_namespaces or [None]
-        machines = (vm for one in namespaces for vm in self._client.each(Resources.VIRTUAL_MACHINE.value, one))
-        others = [(_place(vm), macs(vm)) for vm in machines if not _own(key, vm)]
-        coming = list(self._coming(key))
-        there = [(mac, f"the VirtualMachine {'/'.join(place)}") for place, used in others for mac in used]
-        planned = [(mac, f"the migration {'/'.join(_place(one))}") for one in coming for mac in planned_macs(one)]
-        names = {one["status"]["virtualMachineName"]: one for one in coming if _place(one)[0] == key.namespace}
-        return replace(
-            found,
-            virtual_machine=any(place == (key.namespace, name) for place, _ in others),
-            reserved_by=names[name]["metadata"]["name"] if name in names else None,
-            macs=(*there, *planned),
-            absent=tuple(self._absent(key.namespace, options)),
-        )
-
-    def _absent(self, namespace: str, options: VirtualMachineOptions) -> Iterator[str]:
-        """The instance type and the preference that are not there. Of a kind that KubeVirt does not know it says so."""
-        for reference, kinds in ((options.instancetype, _INSTANCETYPES), (options.preference, _PREFERENCES)):
-            if reference is None:
-                continue
-            wanted = (reference.kind or kinds[0].kind).lower()
-            for kind in kinds:
-                place = namespace if kind.namespaced else None
-                if wanted in {kind.kind.lower(), kind.plural} and not self._client.get(kind, place, reference.name):
-                    yield f"{kind.kind} {reference.name}"
-
-    def _coming(self, key: MigrationKey) -> Iterator[KubeObject]:
-        """The other migrations at work that will make a VirtualMachine."""
-        for other in self._cache.migrations():
-            status = other["status"]
-            if status.get("phase") in ACTIVE and "virtualMachineName" in status and other["metadata"]["uid"] != key.uid:
-                whole = self._cache.get(Resources.MIGRATION.value, *_place(other))
-                if whole is not None:
-                    yield whole
-
-
-def _frozen(status: VirtualMachineMigrationStatus, wishes: Json | None = None) -> VirtualMachineMigrationSpec:
-    """The spec that was effective when planning began, with what is wished now.
-
-    Raises:
-        SpecError: it is one that this version does not understand.
-    """
-    values = {**yaml.safe_load(status.effective_spec or "{}"), **(wishes or {})}
-    return parse_stored(VirtualMachineMigrationSpec, values, "status.effectiveSpec")
-
-
-def _means_another(
-    migration: KubeObject, written: VirtualMachineMigrationSpec | SpecError, frozen: VirtualMachineMigrationSpec
-) -> bool:
-    """Whether what is written now means another spec than the one that counts.
-
-    Where it means none, a profile may have gone, which changes nothing: what the migration itself states is compared.
-    """
-    if not isinstance(written, SpecError):
-        return written != frozen
-    own = {name: value for name, value in migration["spec"].items() if name not in _WISHES}
-    try:
-        return parse(VirtualMachineMigrationSpec, merge([frozen.to_object(), own]), "spec") != frozen
-    except SpecError:
-        return True
+        return str(found["metadata"]["uid"]) if found is not None and own(key, found) else None
 
 
 def _converted(
@@ -313,49 +172,6 @@ def _converted(
     if told.text is None or status.phase is not Phase.CONVERTING or job is None:
         return None, ()
     return read_progress(told.text), read_report(told.text) if job.outcome is not JobOutcome.RUNNING else ()
-
-
-def stored_status(migration: KubeObject) -> VirtualMachineMigrationStatus:
-    """A migration's status; an empty one when it has none.
-
-    Raises:
-        SpecError: it is one that this version does not understand.
-    """
-    return parse_stored(VirtualMachineMigrationStatus, migration.get("status", {}), "status")
-
-
-def read_status(migration: KubeObject) -> VirtualMachineMigrationStatus:
-    """A migration's status to show; an empty one also for one that this version does not understand."""
-    try:
-        return stored_status(migration)
-    except SpecError:
-        return _EMPTY
-
-
-def macs(virtual_machine: KubeObject) -> list[str]:
-    """The MAC addresses that a VirtualMachine states, in lower case."""
-    domain = virtual_machine["spec"].get("template", {}).get("spec", {}).get("domain", {})
-    interfaces = domain.get("devices", {}).get("interfaces", [])
-    return [interface["macAddress"].lower().replace("-", ":") for interface in interfaces if "macAddress" in interface]
-
-
-def planned_macs(migration: KubeObject) -> list[str]:
-    """The MAC addresses that a migration's machine will have, in lower case: those of adapters that it does not ignore."""
-    try:
-        status = stored_status(migration)
-        mappings = _frozen(status).target.virtual_machine.networks if status.effective_spec else ()
-    except SpecError:
-        return []
-    nics = status.machine.nics if status.machine else ()
-    return [one.nic.mac.lower() for one in map_networks(nics, mappings).attached if one.nic.mac]
-
-
-def _own(key: MigrationKey, value: KubeObject) -> bool:
-    return bool(value["metadata"].get("labels", {}).items() >= key.labels.items())
-
-
-def _place(value: KubeObject) -> tuple[str, str]:
-    return value["metadata"]["namespace"], value["metadata"]["name"]
 
 
 def _suffice(spec: VirtualMachineMigrationSpec | SpecError, phase: Phase | None, found: Abilities) -> bool:

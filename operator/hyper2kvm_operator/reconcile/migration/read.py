@@ -5,10 +5,14 @@ from collections.abc import Sequence
 
 import pydantic
 
+from hyper2kvm_api.errors import SpecError
+from hyper2kvm_api.manifest import parse_stored
+from hyper2kvm_api.migration import VirtualMachineMigrationStatus
 from hyper2kvm_api.options import VolumeMode
 from hyper2kvm_api.result import Result
 from hyper2kvm_api.scalars import quantity_bytes
 from hyper2kvm_operator.build.job import PLAN_DIGEST
+from hyper2kvm_operator.build.metadata import MigrationKey
 from hyper2kvm_operator.build.pod import CONTAINER
 from hyper2kvm_operator.kube.client import KubeObject
 from hyper2kvm_operator.kube.resources import MIGRATION_LABEL, SUSPENDED
@@ -23,6 +27,8 @@ from hyper2kvm_operator.reconcile.migration.observed import (
 
 _QUIET = {"ContainerCreating", "PodInitializing"}
 """Reasons of waiting that are no trouble."""
+
+_EMPTY = VirtualMachineMigrationStatus()
 
 
 def moment(text: str) -> dt.datetime:
@@ -149,3 +155,25 @@ def _result(message: str) -> Result | None:
         return Result.model_validate_json(message)
     except pydantic.ValidationError:
         return None
+
+
+def stored_status(migration: KubeObject) -> VirtualMachineMigrationStatus:
+    """A migration's status; an empty one when it has none.
+
+    Raises:
+        SpecError: it is one that this version does not understand.
+    """
+    return parse_stored(VirtualMachineMigrationStatus, migration.get("status", {}), "status")
+
+
+def read_status(migration: KubeObject) -> VirtualMachineMigrationStatus:
+    """A migration's status to show; an empty one also for one that this version does not understand."""
+    try:
+        return stored_status(migration)
+    except SpecError:
+        return _EMPTY
+
+
+def own(key: MigrationKey, value: KubeObject) -> bool:
+    """Whether an object was made for a migration."""
+    return bool(value["metadata"].get("labels", {}).items() >= key.labels.items())

@@ -11,7 +11,8 @@ from hyper2kvm_operator.kube.cache import Cache
 from hyper2kvm_operator.kube.errors import RefusedError, UnreachableError
 from hyper2kvm_operator.kube.resources import ROLE_LABEL, SUSPENDED, Resources
 from hyper2kvm_operator.reconcile.migration.abilities import AbilityReader
-from hyper2kvm_operator.reconcile.migration.observe import Observer, read_status
+from hyper2kvm_operator.reconcile.migration.observe import Observer
+from hyper2kvm_operator.reconcile.migration.read import read_status
 from hyper2kvm_operator.settings import Settings
 from unit.operator.objects import Storage, migration, stored
 from unit.operator.situations import MACHINE

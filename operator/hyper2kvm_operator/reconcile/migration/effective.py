@@ -1,0 +1,97 @@
+"""Which spec of a migration counts: what is written with its profiles, or what was effective when planning began."""
+
+from dataclasses import dataclass
+
+import yaml
+
+from hyper2kvm_api.errors import SpecError
+from hyper2kvm_api.manifest import parse, parse_stored
+from hyper2kvm_api.merge import JsonObject, merge
+from hyper2kvm_api.migration import Phase, VirtualMachineMigrationSpec, VirtualMachineMigrationStatus
+from hyper2kvm_api.reasons import Reason
+from hyper2kvm_api.resolve import effective_spec, profile_names
+from hyper2kvm_operator.build.metadata import Json
+from hyper2kvm_operator.kube.cache import Cache
+from hyper2kvm_operator.kube.client import KubeObject
+from hyper2kvm_operator.kube.resources import Resources
+from hyper2kvm_operator.reconcile.migration.decision import ACTIVE
+
+_FROZEN = {*ACTIVE, Phase.SUCCEEDED}
+"""Phases in which the spec counts that was effective when planning began."""
+
+_WISHES = ("suspend", "cancel")
+"""Fields of the spec that always count as they are written."""
+
+
+@dataclass(frozen=True)
+class Counting:
+    """The spec that counts.
+
+    Attributes:
+        spec: it, or why there is none.
+        values: the same as JSON values.
+        edited: whether what is written now means another one.
+    """
+
+    spec: VirtualMachineMigrationSpec | SpecError
+    values: Json
+    edited: bool = False
+
+
+def counting(migration: KubeObject, status: VirtualMachineMigrationStatus, cache: Cache) -> Counting:
+    """The spec that counts; the cache knows the profiles."""
+    written = _written(migration, cache)
+    if status.phase not in _FROZEN or not status.effective_spec:
+        return written
+    wishes = {name: migration["spec"].get(name) or False for name in _WISHES}
+    try:
+        frozen = frozen_spec(status, wishes)
+    except SpecError as error:
+        return Counting(error, migration["spec"])
+    changed = migration["metadata"]["generation"] != status.observed_generation
+    edited = changed and _means_another(migration, written.spec, frozen)
+    return Counting(frozen, frozen.to_object(), edited)
+
+
+def frozen_spec(status: VirtualMachineMigrationStatus, wishes: Json | None = None) -> VirtualMachineMigrationSpec:
+    """The spec that was effective when planning began, with what is wished now.
+
+    Raises:
+        SpecError: it is one that this version does not understand.
+    """
+    values = {**yaml.safe_load(status.effective_spec or "{}"), **(wishes or {})}
+    return parse_stored(VirtualMachineMigrationSpec, values, "status.effectiveSpec")
+
+
+def _written(migration: KubeObject, cache: Cache) -> Counting:
+    try:
+        spec = effective_spec(migration, _profiles(migration, cache))
+    except SpecError as error:
+        return Counting(error, migration["spec"])
+    return Counting(spec, spec.to_object())
+
+
+def _profiles(migration: KubeObject, cache: Cache) -> list[JsonObject]:
+    found: list[JsonObject] = []
+    for name in profile_names(migration):
+        profile = cache.get(Resources.PROFILE.value, migration["metadata"]["namespace"], name)
+        if profile is None:
+            raise SpecError(Reason.PROFILE_NOT_FOUND, f"spec.profiles: there is no MigrationProfile {name!r}")
+        found.append(profile)
+    return found
+
+
+def _means_another(
+    migration: KubeObject, written: VirtualMachineMigrationSpec | SpecError, frozen: VirtualMachineMigrationSpec
+) -> bool:
+    """Whether what is written now means another spec than the one that counts.
+
+    Where it means none, a profile may have gone, which changes nothing: what the migration itself states is compared.
+    """
+    if not isinstance(written, SpecError):
+        return written != frozen
+    own = {name: value for name, value in migration["spec"].items() if name not in _WISHES}
+    try:
+        return parse(VirtualMachineMigrationSpec, merge([frozen.to_object(), own]), "spec") != frozen
+    except SpecError:
+        return True
