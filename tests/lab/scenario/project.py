@@ -178,11 +178,16 @@ class Project:
             patience: seconds.
         """
         began = time.monotonic()
-        kinds = [] if of else self._kinds()
+        every = _OWN if of else tuple(self._kinds())
+        kinds = every
         while True:
-            found = set(self._labelled(of) if of else self._everything(kinds)) - set(kept)
-            if not found or time.monotonic() - began > patience:
+            found = set(self._labelled(of, kinds) if of else self._everything(kinds)) - set(kept)
+            if not found and kinds == every:
+                return []
+            if found and time.monotonic() - began > patience:
                 return sorted(found)
+            # To list every kind is dear: what is on its way out is looked for alone, and in the end everything again.
+            kinds = tuple(sorted({one.partition("/")[0] for one in found if "/" in one})) or every
             time.sleep(_PAUSE)
 
     def image(self, claim_name: str, file: str = "disk.img") -> Path:
@@ -201,9 +206,9 @@ class Project:
         except (RefusedError, UnreachableError) as error:
             raise HostError(Reason.PROGRAM_FAILED, str(error), hint="Look at the log of kube-apiserver.") from error
 
-    def _labelled(self, name: str) -> list[str]:
+    def _labelled(self, name: str, kinds: Iterable[str]) -> list[str]:
         selector = f"--selector={MANAGED_BY}={MANAGER},{NAME_LABEL}={name}"
-        return _named(self.kubectl("get", ",".join(_OWN), selector, "--output=name"))
+        return _named(self.kubectl("get", ",".join(kinds), selector, "--output=name"))
 
     def _kinds(self) -> list[str]:
         """Every kind of object that a namespace may hold, but Events."""
