@@ -102,6 +102,6 @@ def _insert(
         if any(device.type == LUKS for device in guest.devices):
             passphrases = unlock(appliance.handle, overlays.ids, read_keys(keys)).passphrases
         appliance.mount(root, writable=True)
-        edits = probe_edits(appliance, token)
+        edits = probe_edits(appliance, token, emulated=accelerator == "tcg")
         apply(edits, appliance)
         return Inserted(True, passphrases), permissive(edits)

@@ -21,6 +21,14 @@ _SELINUX = "/etc/selinux/config"
 _ENFORCING = re.compile(rb"^[ \t]*SELINUX[ \t]*=[ \t]*enforcing[ \t]*$", re.IGNORECASE | re.MULTILINE)
 _PERMISSIVE = ("Files that the boot check adds have no SELinux label, and an enforcing guest would not run them.",)
 
+# systemd-system.conf(5). Before systemd 252 the first one is that of devices too, and the second is not known.
+_PATIENCE = Edit(
+    EditKind.WRITE,
+    "/etc/systemd/system.conf.d/zz-h2k-boot-check.conf",
+    ("Emulated, a sound guest may miss the 90 seconds that systemd gives devices and units.",),
+    content=b"[Manager]\nDefaultTimeoutStartSec=300s\nDefaultDeviceTimeoutSec=300s\n",
+)
+
 _UNIT_TEXT = """\
 [Unit]
 Description=Report of the boot check
@@ -38,7 +46,7 @@ StandardError=null
 """
 
 
-def probe_edits(guest: GuestFiles, token: str) -> tuple[Edit, ...]:
+def probe_edits(guest: GuestFiles, token: str, *, emulated: bool) -> tuple[Edit, ...]:
     """What puts the probe into a guest that systemd starts.
 
     A guest with enforcing SELinux is made permissive for the check: see `permissive`.
@@ -46,6 +54,7 @@ def probe_edits(guest: GuestFiles, token: str) -> tuple[Edit, ...]:
     Args:
         guest: the guest's files.
         token: letters and digits; marks the reports of this start.
+        emulated: whether it will be slower than any real machine; systemd is given more patience then.
     """
     after = " ".join(f"{target}.target" for target in TARGETS)
     unit = _UNIT_TEXT.format(after=after, script=SCRIPT, token=token)
@@ -57,6 +66,7 @@ def probe_edits(guest: GuestFiles, token: str) -> tuple[Edit, ...]:
             Edit(EditKind.LINK, f"{_UNITS}/{target}.target.wants/{UNIT}", _REASON, target=f"../{UNIT}")
             for target in TARGETS
         ),
+        *([_PATIENCE] if emulated else []),
         *_selinux(guest),
     )
 

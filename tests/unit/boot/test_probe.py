@@ -75,7 +75,7 @@ def test_the_script_is_plain_posix_shell():
 
 
 def test_the_unit_is_wanted_where_guests_end():
-    edits = {edit.path: edit for edit in probe_edits(MemoryGuest(), MARK)}
+    edits = {edit.path: edit for edit in probe_edits(MemoryGuest(), MARK, emulated=False)}
     unit = edits[f"/etc/systemd/system/{UNIT}"].content.decode()
     assert f"ExecStart=/bin/sh {SCRIPT} {MARK}\n" in unit
     assert "DefaultDependencies=no\n" in unit
@@ -88,12 +88,25 @@ def test_the_unit_is_wanted_where_guests_end():
 @pytest.mark.parametrize("line", ["SELINUX=enforcing", "SELINUX = Enforcing"])
 def test_an_enforcing_guest_is_made_permissive_for_the_check(line):
     guest = MemoryGuest({"/etc/selinux/config": f"# SELINUX= can be\n{line}\nSELINUXTYPE=targeted\n"})
-    edits = probe_edits(guest, MARK)
+    edits = probe_edits(guest, MARK, emulated=False)
     assert permissive(edits)
     assert edits[-1].content == b"# SELINUX= can be\nSELINUX=permissive\nSELINUXTYPE=targeted\n"
 
 
 @pytest.mark.parametrize("config", ["SELINUX=disabled\n", "SELINUX=permissive\n", "#SELINUX=enforcing\n"])
 def test_other_guests_keep_their_selinux(config):
-    assert not permissive(probe_edits(MemoryGuest({"/etc/selinux/config": config}), MARK))
-    assert not permissive(probe_edits(MemoryGuest(), MARK))
+    assert not permissive(probe_edits(MemoryGuest({"/etc/selinux/config": config}), MARK, emulated=False))
+    assert not permissive(probe_edits(MemoryGuest(), MARK, emulated=False))
+
+
+def test_an_emulated_guest_is_given_more_patience():
+    def patience(*, emulated):
+        return [
+            edit.content
+            for edit in probe_edits(MemoryGuest(), MARK, emulated=emulated)
+            if edit.path.startswith("/etc/systemd/system.conf.d/")
+        ]
+
+    assert patience(emulated=False) == []
+    (text,) = patience(emulated=True)
+    assert b"DefaultTimeoutStartSec=300s" in text
