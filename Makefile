@@ -32,7 +32,7 @@ test: bootstrap lint ## everything: lint, unit, contract, appliance, guests, clu
 	$(CLUSTER) prepare --kubevirt
 	$(PYTHON) -m lab.product
 	@$(CLUSTER) status >/dev/null || trap '$(CLUSTER) down' EXIT; set -ex; $(CLUSTER) up; \
-	$(PYTEST) --apart -m "cluster and alone" & apart=$$!; $(PYTEST) -n 3 -m "cluster and not alone" || ended=$$?; wait $$apart; exit $${ended:-0}
+	$(PYTEST) --apart -m "cluster and alone" & apart=$$!; $(PYTEST) -n 2 -m "cluster and not alone" || ended=$$?; wait $$apart; exit $${ended:-0}
 
 .PHONY: lint
 lint: bootstrap ## ruff, mypy, the contracts between packages, drift of generated files

@@ -6,6 +6,9 @@ from pathlib import Path
 _ROOT = Path("/sys/fs/cgroup")
 _SECONDS = 10.0
 
+_SHARES = {"cpu.shares": "4096", "cpu.weight": "400"}
+"""Four times what one program of the node may claim of busy cores: pods in which a guest is emulated are not to starve."""
+
 
 def hierarchies(root: Path = _ROOT) -> list[Path]:
     """Roots of the hierarchies: all mounted controllers of v1, or v2's single one."""
@@ -23,6 +26,9 @@ def create(name: str, root: Path = _ROOT) -> None:
             # A group of cpuset's v1 hierarchy starts empty, and no process may enter it then (cgroup-v1/cpusets.rst).
             if hierarchy.name == "cpuset":
                 (group / setting).write_text((hierarchy / setting).read_text())
+        for setting, shares in _SHARES.items():
+            if (group / setting).exists():
+                (group / setting).write_text(shares)
 
 
 def remove(name: str, root: Path = _ROOT) -> None:

@@ -19,7 +19,8 @@ from hyper2kvm_operator.reconcile.migration.reconcile import MigrationReconciler
 from hyper2kvm_operator.reconcile.resync import WATCHED
 from hyper2kvm_operator.settings import Settings
 
-_PAUSE = 0.3
+_PAUSE = 1.0
+"""Seconds between two looks where nothing is to be done: each is a whole operator's start."""
 
 
 class DeathError(Exception):
