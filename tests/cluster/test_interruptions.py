@@ -18,7 +18,7 @@ from lab.scenario.storm import Storm
 pytestmark = pytest.mark.cluster
 
 MIB = 1 << 20
-LARGE = 768
+LARGE = 384
 """MiB of data: CONVERT takes some seconds."""
 
 IMPORTED = {"disks": {"format": "qcow2"}}
@@ -109,7 +109,7 @@ def test_a_pod_that_is_killed_while_it_verifies_the_source_is_followed_by_one_th
     operator, project, tmp_path
 ):
     """Fetch reads all of an OVA with a manifest."""
-    project.source({"large.ova": dull_guest(tmp_path / "guest", data=LARGE // 3).ova}, size="512Mi")
+    project.source({"large.ova": dull_guest(tmp_path / "guest", data=256).ova}, size="512Mi")
     project.apply(migration("large", "large.ova"))
     killed = kill_in(project, "large", "Fetch")
     project.wait_phase("large", "Succeeded")
@@ -123,7 +123,7 @@ def test_a_pod_that_is_killed_while_it_verifies_the_source_is_followed_by_one_th
 def test_a_pod_that_is_killed_while_it_copies_is_followed_by_one_that_goes_on_in_the_middle(
     operator, project, large_disk
 ):
-    project.source({"large.qcow2": large_disk}, size="1Gi")
+    project.source({"large.qcow2": large_disk}, size="512Mi")
     project.apply(migration("large", "large.qcow2"))
     kill_in(project, "large", "Convert", moment=copied(64 * MIB))
     project.wait_phase("large", "Succeeded")
@@ -155,7 +155,7 @@ def test_a_pod_that_is_killed_while_it_repairs_the_guest_is_followed_by_one_that
 
 
 def test_an_evicted_pod_goes_on_where_it_stopped(operator, project, large_disk):
-    project.source({"large.qcow2": large_disk}, size="1Gi")
+    project.source({"large.qcow2": large_disk}, size="512Mi")
     project.apply(migration("large", "large.qcow2"))
     with held(project, "large", copied(64 * MIB)) as pod:
         eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}}
