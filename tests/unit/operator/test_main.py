@@ -19,6 +19,7 @@ from hyper2kvm_operator.settings import Settings
     ids=["no cluster", "no image"],
 )
 def test_what_it_lacks_is_told_in_a_line(monkeypatch, tmp_path, capsys, image, reason, category):
+    monkeypatch.delenv("HYPER2KVM_CACHE", raising=False)  # the lab's own, and no setting of the operator's
     monkeypatch.setenv("HYPER2KVM_CONVERSION_IMAGE", image)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     assert main() == category.exit_code
