@@ -14,6 +14,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2400)]
 
 def test_the_demonstration_shows_a_guest_under_kubevirt(operator, kubevirt_cluster, project, tmp_path, capsys):
     """As `make demo` does, from the example of the documentation."""
+    demo.clear(kubevirt_cluster)
     shown = demo.migrate(project, ensure_guest("debian12-bios"), tmp_path / "out")
     assert shown.screen.read_bytes().startswith(b"\x89PNG")
     assert "data:image/png;base64," in shown.report.read_text()

@@ -53,10 +53,19 @@ def _demonstrate() -> int:
     cluster = Cluster()
     cluster.up(addons.CDI, addons.KUBEVIRT)
     product.install(cluster, f"kvm={'Auto' if accelerator.proven() == 'kvm' else 'None'}")
-    cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=180s", deadline=200)
+    clear(cluster)
     cluster.kubectl.make_namespace(NAMESPACE)
     migrate(Project(cluster, NAMESPACE), guest, FOLDER)
     return 0
+
+
+def clear(cluster: Cluster) -> None:
+    """Remove what an earlier demonstration has left: its machine has the name and the addresses of the next one's.
+
+    Raises:
+        HostError: ProgramFailed when it does not go.
+    """
+    cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=180s", deadline=200)
 
 
 def migrate(project: Project, guest: SampleGuest, folder: Path) -> Shown:
