@@ -77,7 +77,7 @@ class Observer:
         told = _NOTHING_TOLD if leaving else self._told(key, status, plan_job, convert_job)
         machine = read_machine(told.text) if told.text and status.phase is Phase.PLANNING else None
         progress, report = _converted(told, status, convert_job)
-        serving = next((p for p in pods if p["metadata"]["labels"].get(ROLE_LABEL) == imageserver.ROLE), None)
+        serving = next((pod for pod in pods if _serves(pod)), None)
         handing_off = status.phase is Phase.HANDING_OFF
         return Observed(
             key=key,
@@ -163,6 +163,12 @@ class Observer:
             return None
         found = self._client.get(Resources.VIRTUAL_MACHINE.value, key.namespace, status.virtual_machine_name)
         return str(found["metadata"]["uid"]) if found is not None and own(key, found) else None
+
+
+def _serves(pod: KubeObject) -> bool:
+    """Whether a pod is the image server, and stays it."""
+    metadata = pod["metadata"]
+    return metadata["labels"].get(ROLE_LABEL) == imageserver.ROLE and "deletionTimestamp" not in metadata
 
 
 def _converted(

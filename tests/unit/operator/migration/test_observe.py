@@ -261,3 +261,13 @@ def test_a_storage_class_that_was_made_after_the_last_look_is_found_before_its_w
     looks.observe(value, NOW)
     storage.put({"kind": "StorageClass", "metadata": {"name": "fast", "creationTimestamp": "2026-01-01T00:00:00Z"}})
     assert "fast" in looks.observe(value, NOW).abilities.storage_classes
+
+
+@pytest.mark.parametrize("going", [False, True])
+def test_an_image_server_that_is_going_serves_nobody(going):
+    server = stored(Resources.POD, "serve-web01", owner="uid-web01", status={"phase": "Running"})
+    server["metadata"]["labels"][ROLE_LABEL] = "serve"
+    if going:
+        server["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:01Z"
+    value = migration(status={"phase": "HandingOff", "observedGeneration": 1})
+    assert (look(value, cached=(server,)).serve_pod is None) is going
