@@ -161,8 +161,8 @@ class KubeClient:
             content_type="application/apply-patch+yaml",
         )
 
-    def delete(self, resource: Resource, namespace: str | None, name: str, *, uid: str | None = None) -> bool:
-        """Delete an object and, in the background, what it owns; whether there was one.
+    def delete(self, resource: Resource, namespace: str | None, name: str, *, uid: str | None = None) -> None:
+        """Delete an object and, in the background, what it owns. Nothing happens when it is gone.
 
         With `uid`: RefusedError with Conflict when another object has taken the name.
         """
@@ -174,8 +174,6 @@ class KubeClient:
         except RefusedError as error:
             if error.status != 404:
                 raise
-            return False
-        return True
 
     def log(self, namespace: str, pod: str, *, container: str, tail: int) -> str | None:
         """The last lines of a container's log, or None when there is none yet.

@@ -102,7 +102,7 @@ class Storage:
         found = self.get(resource, namespace, name)
         if found is not None and uid not in {None, found["metadata"]["uid"]}:
             raise RefusedError(409, "Conflict", "another object has the name", "DELETE")
-        return self.objects[resource.kind].pop((namespace, name), None) is not None
+        self.objects[resource.kind].pop((namespace, name), None)
 
     def log(self, namespace, pod, *, container, tail):
         self.log_reads += 1

@@ -141,13 +141,9 @@ def _check_own(
 
 
 def _issue(client: KubeClient, key: MigrationKey, host: str) -> None:
-    """The Secret cannot be read: when only one of the pair was made before a crash, both are made anew.
-
-    So is the pod then, which may have mounted the Secret that was there.
-    """
+    """The Secret cannot be read: when only one of the pair was made before a crash, both are made anew."""
     name = imageserver.server_name(key)
-    if client.delete(Resources.SECRET.value, key.namespace, name):
-        client.delete(Resources.POD.value, key.namespace, name)
+    client.delete(Resources.SECRET.value, key.namespace, name)
     made = issue(host)
     secret, trusted = imageserver.credentials(
         key, user=made.user, password=made.password, certificate=made.certificate, private_key=made.private_key

@@ -2,13 +2,12 @@
 
 import pytest
 
-from hyper2kvm_operator.build.imageserver import server_name
 from hyper2kvm_operator.build.metadata import new_object
 from hyper2kvm_operator.kube.cache import Cache
 from hyper2kvm_operator.kube.errors import RefusedError
 from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.reconcile.migration.apply import ActionRefusedError, carry_out
-from hyper2kvm_operator.reconcile.migration.decision import Apply, Delete, Ensure, IssueCertificate, Merge, Rehearse
+from hyper2kvm_operator.reconcile.migration.decision import Apply, Delete, Ensure, Merge, Rehearse
 from unit.operator.objects import Storage, migration, stored
 from unit.operator.situations import KEY
 
@@ -91,13 +90,3 @@ def test_what_changed_meanwhile_is_looked_at_again():
     with pytest.raises(RefusedError) as caught:
         do(Storage(), Merge(Resources.JOB.value, "web01-convert", {"spec": {"suspend": True}}))
     assert caught.value.stale
-
-
-@pytest.mark.parametrize("crashed", [False, True], ids=["first", "after a crash between the two"])
-def test_a_server_that_may_have_mounted_credentials_that_are_made_anew_goes(crashed):
-    """It would go on with the old ones, and who imports from it is refused until the node looks at the Secret again."""
-    name = server_name(KEY)
-    storage = Storage(stored(Resources.POD, name), *([stored(Resources.SECRET, name)] if crashed else []))
-    do(storage, IssueCertificate(f"{name}.moves.svc"))
-    assert storage.names(Resources.SECRET) == storage.names(CONFIG) == [name]
-    assert storage.names(Resources.POD) == ([] if crashed else [name])

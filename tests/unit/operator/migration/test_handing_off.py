@@ -125,6 +125,15 @@ def test_an_import_serves_the_images_and_removes_the_server_afterwards():
     assert decide(later(o, released, 1)).status.phase is Phase.SUCCEEDED
 
 
+@pytest.mark.parametrize("found", [pod(), pod(running=True), pod(trouble=Trouble("FailedMount", "secret not found"))])
+def test_a_server_that_was_made_before_its_credentials_is_replaced(found):
+    """After a crash between the two: it may have mounted a Secret that is made anew now."""
+    decision = decide(observed(Phase.HANDING_OFF, make_spec(**IMPORT), serve_pod=found))
+    assert [kind for kind, _ in kinds(decision, Delete)] == ["Pod"]
+    assert isinstance(decision.actions[1], IssueCertificate)
+    assert kinds(decision, Ensure) == [("Service", SERVER)]
+
+
 SERVER = server_name(KEY)
 SERVING = {"serve_pod": pod(running=True), "certificate": True}
 SERVERS_PARTS = ["Secret", "ConfigMap", "Service", "Pod"]

@@ -88,11 +88,11 @@ def _import(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
     if server is not None and server.ended:
         gone = Delete(Resources.POD.value, server.name, server.uid)
         return Decision(o.status.replaced(progress="starting another image server"), (gone,), requeue=1.0)
-    if server is not None and not server.running and server.trouble is not None:
+    if server is not None and o.certificate and not server.running and server.trouble is not None:
         message = f"{server.name}: {server.trouble.message}"
         return waiting(o, meaning(server.trouble), message, CONDITION, patience=patience(server.trouble))
     # An importer that finds no server counts as one that failed; the image may have to be pulled first.
-    serving = server is not None and server.running
+    serving = server is not None and server.running and o.certificate
     return _in_progress(o, [*_server(o, spec), *(_imports(o, spec) if serving else ())])
 
 
@@ -102,6 +102,9 @@ def _server(o: Observed, spec: VirtualMachineMigrationSpec) -> list[Action]:
     if o.serve_pod is None:
         claimed = [target.claim for target in target_volumes(o, spec)]
         actions.append(Ensure(Resources.POD.value, imageserver.pod(o.key, spec, o.settings, claimed)))
+    elif not o.certificate:
+        # A crash came between the two. The pod may have mounted a Secret that is made anew, and would go on with the old.
+        actions.append(Delete(Resources.POD.value, o.serve_pod.name, o.serve_pod.uid))
     if not o.certificate:
         actions.append(IssueCertificate(imageserver.server_host(o.key, o.settings)))
         actions.append(Ensure(Resources.SERVICE.value, imageserver.service(o.key)))
