@@ -74,7 +74,7 @@ def test_an_operator_that_dies_after_each_of_its_writes_still_ends(operator, sou
         deaths = live_and_die(kubeconfig, settings, source.namespace, "tiny", deadline=400)
     finally:
         operator.scale(1)
-    assert len(deaths) > 12, sorted(deaths)
+    assert len(deaths) > 15, sorted(deaths)
     assert {*WORKING, "Succeeded"} <= {death.split()[-1] for death in deaths}
     finished_cleanly(source, "tiny")
 

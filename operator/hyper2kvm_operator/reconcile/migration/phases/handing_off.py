@@ -106,8 +106,9 @@ def _server(o: Observed, spec: VirtualMachineMigrationSpec) -> list[Action]:
         # A crash came between the two. The pod may have mounted a Secret that is made anew, and would go on with the old.
         actions.append(Delete(Resources.POD.value, o.serve_pod.name, o.serve_pod.uid))
     if not o.certificate:
-        actions.append(IssueCertificate(imageserver.server_host(o.key, o.settings)))
         actions.append(Ensure(Resources.SERVICE.value, imageserver.service(o.key)))
+        # Last: where there is a certificate, nothing of the server is looked for any more.
+        actions.append(IssueCertificate(imageserver.server_host(o.key, o.settings)))
     return actions
 
 
