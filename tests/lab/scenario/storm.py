@@ -17,6 +17,11 @@ _MERGE = "application/merge-patch+json"
 _NO_REFUSAL = {404, 409}
 """What is not there, now or yet; and what the server has tried to change five times, as others did."""
 
+_PEACE = 1.0
+"""Seconds between two changes of a claim. The scheduler and CDI write claims by the version that they have read: where
+the time from the one to the other is never a quiet one, as on a busy machine with ten changes a second, no pod is ever
+given its volume, whoever has made it."""
+
 
 class Storm:
     """As a context manager.
@@ -42,7 +47,7 @@ class Storm:
             ("status", 0.05, lambda api: self._status(api, {"status": {"progress": str(_stamp())}})),
             ("finalizers", 0.2, lambda api: self._migration(api, {"metadata": {"finalizers": None}})),
             *(("job", 0.1, self._job(f"{self._name}-{role}")) for role in ("plan", "convert")),
-            *(("claim", 0.1, self._claim(f"{self._name}-{what}")) for what in ("disk0", "workspace")),
+            *(("claim", _PEACE, self._claim(f"{self._name}-{what}")) for what in ("disk0", "workspace")),
         ]
         self._threads = [threading.Thread(target=self._repeat, args=change) for change in changes]
         for thread in self._threads:
