@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hyper2kvm.accelerator import CPU, QEMU, Accelerator
+from hyper2kvm.accelerator import CPUS, QEMU, Accelerator
 from hyper2kvm.boot.firmware import Flash
 from hyper2kvm_api.machine import Machine
 from hyper2kvm_api.options import NicModel, TargetBus
@@ -131,7 +131,7 @@ def arguments(machine: BootHardware, files: BootFiles, accelerator: Accelerator)
         *(QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
         *("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"),
         *("-machine", f"q35,accel={accelerator}{smm}{pflash}"),
-        *("-cpu", CPU, "-smp", str(machine.cpus), "-m", f"size={machine.memory // 2**20}M"),
+        *("-cpu", CPUS[accelerator], "-smp", str(machine.cpus), "-m", f"size={machine.memory // 2**20}M"),
         *(("-uuid", machine.uuid) if machine.uuid else ()),
         *("-boot", "strict=on"),
         *_flash(machine),

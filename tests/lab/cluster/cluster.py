@@ -91,8 +91,17 @@ class Cluster:
         Raises:
             HostError: ProgramFailed.
         """
-        path = "--output=jsonpath={.items[*].metadata.name}"
-        return self.kubectl("get", kind, f"--namespace={namespace}", f"--selector={selector}", path).split()
+        return [one["metadata"]["name"] for one in self.items(kind, namespace, selector)]
+
+    def items(
+        self, kind: str, namespace: str | None = None, selector: str = "", fields: str = ""
+    ) -> list[dict[str, Any]]:
+        """The objects of a kind, in one namespace or in all.
+
+        Raises:
+            HostError: ProgramFailed.
+        """
+        return self.kubectl.api.items(kind, namespace, selector=selector, fields=fields)
 
     def wait(
         self, kind: str, name: str, path: str, value: str, *, namespace: str = "default", deadline: float = 120

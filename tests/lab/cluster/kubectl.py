@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hyper2kvm.run import Completed, run
+from lab.cluster.api import Api
 from lab.cluster.binaries import KUBERNETES
 
 
@@ -18,6 +19,11 @@ class Kubectl:
     """
 
     kubeconfig: Path
+
+    @property
+    def api(self) -> Api:
+        """What is on the cluster, for whoever looks often."""
+        return Api(self.kubeconfig)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -76,21 +82,13 @@ class Kubectl:
         """One object, or None when there is none, or not yet such a kind.
 
         Raises:
-            HostError: as `run`, for any other refusal.
+            HostError: ProgramFailed for any other refusal.
         """
-        arguments = ("get", kind, name, f"--namespace={namespace}", "--output=json")
-        answer = self.run(*arguments, check=False)
-        if answer.code != 0 and ("NotFound" in answer.stderr or "doesn't have a resource type" in answer.stderr):
-            return None
-        if answer.code != 0:
-            answer = self.run(*arguments)
-        found: dict[str, Any] = json.loads(answer.stdout)
-        return found
+        return self.api.get(kind, name, namespace)
 
     def unready(self, namespace: str) -> str:
         """The pods of a namespace that are not ready, each with what holds it up; empty when all are."""
-        pods = json.loads(self("get", "pods", f"--namespace={namespace}", "--output=json"))["items"]
-        states = {pod["metadata"]["name"]: _held_up(pod["status"]) for pod in pods}
+        states = {pod["metadata"]["name"]: _held_up(pod["status"]) for pod in self.api.items("pod", namespace)}
         return ", ".join(f"{name} ({state})" for name, state in states.items() if state)
 
     def field(self, kind: str, name: str, path: str, namespace: str = "default") -> str:

@@ -114,10 +114,16 @@ def _identity(entry: dict[str, str | int]) -> tuple[int, int]:
 
 
 def detach(device: Path) -> None:
-    """Detach a loop device and those on top of it: the kubelet puts one on every block device that it gives to a pod."""
+    """Detach a loop device and those on top of it: the kubelet puts one on every block device that it gives to a pod.
+
+    Raises:
+        HostError: ProgramFailed when it is in use. One that somebody else has detached meanwhile is what is wanted.
+    """
     for above in devices_of(device):
         detach(above)
-    run(["losetup", "--detach", str(device)], deadline=30)
+    command = ["losetup", "--detach", str(device)]
+    if run(command, deadline=30, check=False).code != 0 and device in attachments():
+        run(command, deadline=30)
 
 
 def detach_all(folder: Path) -> None:

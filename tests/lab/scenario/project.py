@@ -4,18 +4,13 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 from pathlib import Path
-
-from kubernetes import config
 
 from hyper2kvm.run import run
 from hyper2kvm_api.errors import HostError
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_operator.build.metadata import MigrationKey
-from hyper2kvm_operator.kube.client import KubeClient
-from hyper2kvm_operator.kube.errors import RefusedError, UnreachableError
-from hyper2kvm_operator.kube.resources import MANAGED_BY, MANAGER, NAME_LABEL, Resources
+from hyper2kvm_operator.kube.resources import MANAGED_BY, MANAGER, NAME_LABEL
 from lab.cluster.cluster import Cluster
 from lab.scenario.objects import SOURCE, Json, claim
 
@@ -93,8 +88,7 @@ class Project:
 
     def items(self, kind: str, selector: str = "") -> list[Json]:
         """The objects of a kind."""
-        found: list[Json] = json.loads(self.kubectl("get", kind, f"--selector={selector}", "--output=json"))["items"]
-        return found
+        return self.cluster.items(kind, self.namespace, selector)
 
     def key(self, name: str) -> MigrationKey:
         """What the names of a migration's objects are made from."""
@@ -102,7 +96,7 @@ class Project:
 
     def status(self, name: str) -> Json:
         """A migration's status; empty when there is none."""
-        status: Json = self._migration(name).get("status", {})
+        status: Json = (self.get(KIND, name) or {}).get("status", {})
         return status
 
     def phase(self, name: str) -> str:
@@ -117,7 +111,7 @@ class Project:
         """
         began = time.monotonic()
         while True:
-            found = self._migration(name)
+            found = self.get(KIND, name) or {}
             status: Json = found.get("status", {})
             seen = bool(found) and status.get("observedGeneration") == found["metadata"]["generation"]
             if seen and status.get("phase") in phases:
@@ -155,9 +149,10 @@ class Project:
 
     def events(self, name: str) -> list[tuple[str, str]]:
         """Reason and message of the Events on a migration."""
-        path = f"--field-selector=involvedObject.name={name},involvedObject.kind=VirtualMachineMigration"
-        found = json.loads(self.kubectl("get", "event", path, "--output=json"))["items"]
-        return [(event["reason"], event["message"]) for event in found]
+        about = f"involvedObject.name={name},involvedObject.kind=VirtualMachineMigration"
+        return [
+            (event["reason"], event["message"]) for event in self.cluster.items("event", self.namespace, fields=about)
+        ]
 
     def delete(self, *names: str, deadline: float = 120) -> None:
         """Delete migrations and wait until they are gone.
@@ -181,7 +176,7 @@ class Project:
         every = _OWN if of else tuple(self._kinds())
         kinds = every
         while True:
-            found = set(self._labelled(of, kinds) if of else self._everything(kinds)) - set(kept)
+            found = (self._labelled(of, kinds) if of else self._everything(kinds)) - set(kept)
             if not found and kinds == every:
                 return []
             if found and time.monotonic() - began > patience:
@@ -195,32 +190,19 @@ class Project:
         place = self.cluster.host_folder_for(claim_name, self.namespace)
         return place if place.is_block_device() else place / file
 
-    @cached_property
-    def _client(self) -> KubeClient:
-        return KubeClient(config.new_client_from_config(str(self.cluster.kubeconfig)))
-
-    def _migration(self, name: str) -> Json:
-        """A migration; empty when there is none. Tests ask for nothing so often: starting kubectl takes a third of a core."""
-        try:
-            return self._client.get(Resources.MIGRATION.value, self.namespace, name) or {}
-        except (RefusedError, UnreachableError) as error:
-            raise HostError(Reason.PROGRAM_FAILED, str(error), hint="Look at the log of kube-apiserver.") from error
-
-    def _labelled(self, name: str, kinds: Iterable[str]) -> list[str]:
-        selector = f"--selector={MANAGED_BY}={MANAGER},{NAME_LABEL}={name}"
-        return _named(self.kubectl("get", ",".join(kinds), selector, "--output=name"))
+    def _labelled(self, name: str, kinds: Iterable[str]) -> set[str]:
+        """Every object of these kinds that is labelled as a migration's, as `kind/name`."""
+        selector = f"{MANAGED_BY}={MANAGER},{NAME_LABEL}={name}"
+        return {_named(kind, one) for kind in kinds for one in self.items(kind, selector)}
 
     def _kinds(self) -> list[str]:
         """Every kind of object that a namespace may hold, but Events."""
-        select = ("--namespaced", "--verbs=list,delete", "--cached=false", "--output=name")
-        listed = self.cluster.kubectl("api-resources", *select).split()
-        return [kind for kind in listed if kind.split(".")[0] != "events"]
+        return [kind for kind in self.cluster.kubectl.api.kinds() if kind.partition(".")[0] != "event"]
 
     def _everything(self, kinds: Iterable[str]) -> set[str]:
         """Every object of these kinds in the namespace, and the volumes of claims that are gone."""
-        found = set(_named(self.kubectl("get", ",".join(kinds), "--ignore-not-found", "--output=name")))
-        volumes = json.loads(self.cluster.kubectl("get", "persistentvolume", "--output=json"))["items"]
-        holders = [volume["spec"].get("claimRef", {}) for volume in volumes]
+        found = {_named(kind, one) for kind in kinds for one in self.items(kind)}
+        holders = [volume["spec"].get("claimRef", {}) for volume in self.cluster.items("persistentvolume")]
         claims = {holder["name"] for holder in holders if holder.get("namespace") == self.namespace}
         lost = {f"persistentvolume of {name}" for name in claims if f"persistentvolumeclaim/{name}" not in found}
         return (found | lost) - {*_GIVEN, f"persistentvolumeclaim/{SOURCE}"}
@@ -234,10 +216,9 @@ class Project:
         return {str(path.relative_to(folder)): _digest(path) for path in files}
 
 
-def _named(listed: str) -> list[str]:
-    """`kind/name` of each line of kubectl's, whose kinds have groups."""
-    pairs = [line.partition("/") for line in listed.split()]
-    return [f"{kind.partition('.')[0]}/{name}" for kind, _, name in pairs]
+def _named(kind: str, value: Json) -> str:
+    """`kind/name`; the kind without its group."""
+    return f"{kind.partition('.')[0]}/{value['metadata']['name']}"
 
 
 def _digest(path: Path) -> str:

@@ -67,6 +67,12 @@ def test_cpus_are_bounded():
     assert hardware(make_machine(), (), None, memory=GIB).cpus == 1
 
 
+@pytest.mark.parametrize(("accelerator", "cpu"), [("kvm", "max"), ("tcg", "max,-erms,-fsrm")])
+def test_an_emulated_processor_does_not_promise_fast_strings(accelerator, cpu):
+    given = arguments(hardware(make_machine(), (), None, memory=GIB), FILES, accelerator)
+    assert given[given.index("-cpu") + 1] == cpu
+
+
 def test_every_adapter_has_its_mac_and_a_network_of_its_own():
     nics = (Nic(id="a", mac=MAC), Nic(id="b", mac="52:54:00:AA:BB:02"))
     given = arguments(hardware(make_machine(nics=nics), (), None, memory=GIB), FILES, "kvm")
