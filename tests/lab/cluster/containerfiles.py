@@ -15,8 +15,9 @@ from lab.cluster.progress import run_long, say
 _STORAGE = CACHE / "cluster" / "buildah"
 """Layers of earlier builds: an unchanged instruction is not run again."""
 
-_STORAGE_LIMIT = 8 << 30
-"""Bytes of layers; both images of one version take about 4 GiB, and each further version 200 MiB."""
+_STORAGE_LIMIT = 9 << 29
+"""Bytes of layers; both images of one version take about 4 GiB, and each further version 200 MiB. All caches together
+stay under 20 GB."""
 
 _REMEMBERED = Path("/var/lib/containers")
 """Where buildah keeps what it knows of blobs in registries. No option puts it elsewhere (containers/image, blobinfocache)."""
