@@ -71,15 +71,24 @@ def qcow2_with_data_file(folder):
     return "disk.qcow2"
 
 
-def truncated_qcow2(folder):
-    image = convert(raw(folder), folder / "disk.qcow2", "qcow2")
-    os.truncate(image, image.stat().st_size - 131072)
-    return image.name
+def truncated(name, qemu, lost=131072, part=None, **options):
+    """An image that lacks its last bytes; where it has several files, one of them does."""
+
+    def make(folder):
+        image = convert(raw(folder), folder / name, qemu, **options)
+        cut = folder / (part or name)
+        os.truncate(cut, cut.stat().st_size - lost)
+        return image.name
+
+    return make
 
 
-def empty_file(folder):
-    (folder / "disk.img").touch()
-    return "disk.img"
+def empty(name):
+    def make(folder):
+        (folder / name).touch()
+        return name
+
+    return make
 
 
 def truncated_vmdk(folder):
@@ -179,12 +188,6 @@ def wrong_magic(folder):
     return "disk.qcow2"
 
 
-def qcow2_cut_by_one_byte(folder):
-    image = convert(raw(folder), folder / "disk.qcow2", "qcow2")
-    os.truncate(image, image.stat().st_size - 1)
-    return image.name
-
-
 @pytest.mark.parametrize(
     ("make", "code", "reason", "hint"),
     [
@@ -198,10 +201,25 @@ def qcow2_cut_by_one_byte(folder):
         (vmdk_naming("disk-flat.vmdk"), 4, "ExtentMissing", "Copy all files"),
         (backed_qcow2, 4, "ImageReferenceUnsafe", "Flatten"),
         (qcow2_with_data_file, 4, "ImageReferenceUnsafe", "Flatten"),
-        (truncated_qcow2, 4, "ImageTruncated", "copy it again"),
-        (qcow2_cut_by_one_byte, 4, "ImageTruncated", "copy it again"),
+        (truncated("disk.qcow2", "qcow2"), 4, "ImageTruncated", "copy it again"),
+        (truncated("disk.qcow2", "qcow2", lost=1), 4, "ImageTruncated", "copy it again"),
+        (truncated("disk.vhd", "vpc", force_size="on"), 4, "ImageTruncated", "copy it again"),
+        (truncated("disk.vhdx", "vhdx"), 4, "ImageTruncated", "copy it again"),
+        (truncated("disk.vdi", "vdi"), 4, "ImageTruncated", "copy it again"),
         (truncated_vmdk, 4, "ImageTruncated", "copy it again"),
-        (empty_file, 4, "ImageTruncated", "copy it again"),
+        (truncated("disk.vmdk", "vmdk", subformat="streamOptimized"), 4, "ImageTruncated", "copy it again"),
+        (
+            truncated("disk.vmdk", "vmdk", part="disk-flat.vmdk", subformat="monolithicFlat"),
+            4,
+            "ImageTruncated",
+            "copy it again",
+        ),
+        (empty("disk.img"), 4, "ImageTruncated", "copy it again"),
+        (empty("disk.qcow2"), 4, "ImageTruncated", "copy it again"),
+        (empty("disk.vhd"), 4, "ImageTruncated", "copy it again"),
+        (empty("disk.vhdx"), 4, "ImageTruncated", "copy it again"),
+        (empty("disk.vdi"), 4, "ImageTruncated", "copy it again"),
+        (empty("disk.vmdk"), 4, "ImageTruncated", "copy it again"),
         (wrong_magic, 4, "ImageFormatMismatch", "spec.source.files.format"),
         (changed_parent, 4, "ParentChanged", "consolidate the snapshots"),
         (wrong_digest, 3, "ManifestDigestMismatch", "compare the digests"),
@@ -298,9 +316,7 @@ def test_a_full_file_system_that_holds_workspace_and_target(tmp_path, small):
     options = {"guest": {"whenUnsupported": "Copy"}, "validation": {"boot": {"enabled": False}}}
     command = ("run", manifest(tmp_path, "web01", source, "disk.img", **options), "--output", small)
     ended = h2k(*command)
-    assert ended.code == 6, ended.stderr
-    assert ended.stderr.startswith("error TargetFull")
-    assert "continues where it stopped" in ended.stderr
+    check_failed(ended, 6, "TargetFull", "continues where it stopped")
     assert not (small / "web01-disk0.raw").exists()
     resize(small, "64m")
     ended = h2k(*command)
