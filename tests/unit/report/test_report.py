@@ -34,7 +34,7 @@ from hyper2kvm.stages.documents import (
 from hyper2kvm.workspace import Workspace
 from hyper2kvm_api.errors import HostError, ValidationError
 from hyper2kvm_api.event import Event, EventType
-from hyper2kvm_api.machine import DiskBus, Firmware, Machine, MachineDisk, Nic
+from hyper2kvm_api.machine import Cpu, DiskBus, Firmware, Machine, MachineDisk, Nic
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_api.resolve import Places, resolve
 from hyper2kvm_api.result import Outcome, Result, failure_of
@@ -47,6 +47,7 @@ MIGRATION = {
 }
 MACHINE = Machine(
     name="Web 01",
+    cpu=Cpu(sockets=2, cores=3),
     memory=2 << 30,
     disks=(
         MachineDisk(
@@ -153,7 +154,7 @@ def finished(stage, seconds):
     return [event(EventType.STAGE_STARTED, stage), event(EventType.STAGE_FINISHED, stage, seconds=seconds)]
 
 
-def success():
+def success(validated=VALIDATED):
     events = [e for n, stage in enumerate(Stage) for e in finished(stage, 1.5 * n)]
     warned = [event(EventType.WARNING, Stage.FIX, reason="GrubInstallDevices", message="look", hint="do")] * 2
     documents = Documents(
@@ -165,7 +166,7 @@ def success():
         guest=GUEST,
         fixed=FIXED,
         converted=CONVERTED,
-        validated=VALIDATED,
+        validated=validated,
     )
     return build(documents, [*events, *warned], "1.2.3")
 
@@ -185,6 +186,42 @@ def test_the_page_of_a_success_shows_proof_changes_and_digests():
         "lacked virtio",
     ):
         assert text in html
+
+
+def test_the_page_describes_the_machine():
+    html = page(success(), None, None)
+    for name, value in (
+        ("Name in the source", "Web 01"),
+        ("Processors", "6 (2 sockets \N{MULTIPLICATION SIGN} 3 cores \N{MULTIPLICATION SIGN} 1 threads)"),
+        ("Memory", "2 GiB"),
+        ("Firmware", "BIOS"),
+        ("Network ethernet0", "00:50:56:00:00:01, VM Network, was vmxnet3"),
+    ):
+        assert f"<th>{name}</th><td>{value}</td>" in html
+
+
+def test_the_page_shows_how_long_each_stage_took():
+    html = page(success(), None, None)
+    for stage, time in zip(Stage, ("0.0", "1.5", "3.0", "4.5", "6.0", "7.5"), strict=True):
+        assert f'<li class="done"><b>{stage}</b><span class="soft">{time} s</span></li>' in html
+
+
+SENTENCES = {
+    Evidence.PROBE: "a probe inside the running guest",
+    Evidence.SERIAL_LOGIN: "the login prompt on the serial port",
+    Evidence.SCREEN_LOGIN: "the login prompt on the screen",
+    Evidence.UNLOCK_PROMPT: "the prompt for the disk\N{RIGHT SINGLE QUOTATION MARK}s passphrase (the boot goes on after it is typed)",
+}
+
+
+@pytest.mark.parametrize("evidence", Evidence)
+def test_the_page_says_what_shows_that_the_guest_came_up(evidence):
+    probe = VALIDATED.boot.probe if evidence is Evidence.PROBE else None
+    validated = VALIDATED.replaced(boot=VALIDATED.boot.replaced(evidence=evidence, probe=probe))
+    html = page(success(validated), None, None)
+    assert "Migrated and booted" in html
+    assert f"<th>Shown by</th><td>{SENTENCES[evidence]}</td>" in html
+    assert ("<th>Reached</th>" in html) == (probe is not None)
 
 
 def test_the_page_needs_nothing_from_elsewhere():
