@@ -92,7 +92,7 @@ def _reap(running: list[_Running]) -> None:
             return
         for one in running:
             if one.pid == pid:
-                print(f"{one.service.name} ended with {os.waitstatus_to_exitcode(status)}", flush=True)  # noqa: T201
+                print(f"{one.service.name} ended with {os.waitstatus_to_exitcode(status)}", flush=True)  # noqa: T201 -- its log is what this prints
                 one.pid, one.due = 0, time.monotonic() + _RESTART_AFTER
 
 

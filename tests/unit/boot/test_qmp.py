@@ -34,7 +34,7 @@ def qemu(tmp_path):
         threads.append(thread)
         return Control(path, alive=lambda: True)
 
-    serve.commands = commands  # type: ignore[attr-defined]
+    serve.commands = commands  # type: ignore[attr-defined]  # a function takes any attribute
     yield serve
     for thread in threads:
         thread.join(10)

@@ -22,7 +22,7 @@ def test_a_machine_that_does_not_come_up_publishes_nothing_and_is_tried_again_wi
     boot = {"validation": {"boot": {"enabled": True, "timeout": "1m"}}}
     command = ("run", manifest(tmp_path, "web01", source, ".", **COPY, **boot), "--output", tmp_path / "out")
     ended = h2k(*command)
-    check_failed(ended, 7, "BootFailed", "")
+    check_failed(ended, 7, "BootFailed", "spec.machine.firmware: uefi")
     assert "no disk is bootable" in ended.stderr
     workspace = tmp_path / "out/web01.h2k"
     names = [".web01-disk0.raw.partial", ".web01-disk1.raw.partial", "web01.h2k"]
