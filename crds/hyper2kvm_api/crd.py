@@ -37,7 +37,7 @@ _MIGRATION_COLUMNS = [
     ("Progress", "integer", ".status.percent", 0),
     ("Boot", "string", ".status.boot.verdict", 0),
     ("VM", "string", ".status.virtualMachineName", 1),
-    ("Reason", "string", ".status.failure.reason", 1),
+    ("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason', 0),
     ("Age", "date", ".metadata.creationTimestamp", 0),
 ]
 

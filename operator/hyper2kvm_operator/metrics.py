@@ -60,7 +60,9 @@ class Metrics:
         self.reconcile_errors = Counter(
             "hyper2kvm_reconcile_errors_total", "Looks that failed and are repeated.", ["kind"], registry=self.registry
         )
-        self.queue = Gauge("hyper2kvm_queue_length", "Migrations that wait to be looked at.", registry=self.registry)
+        self.queue = Gauge(
+            "hyper2kvm_queue_length", "Migrations that are due or being looked at.", registry=self.registry
+        )
         self.requests = Counter("hyper2kvm_api_requests_total", "Requests to the API server.", registry=self.registry)
         self._begin()
 

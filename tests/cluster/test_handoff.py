@@ -157,8 +157,8 @@ def test_events_screen_metrics_and_command_tell_the_story(operator, handoffs):
     assert all(reasons.count(one) == 1 for one in ("Planning", "Planned", "Converted", "Succeeded")), events
     assert len(events) == len(set(events)), events
     header, line = handoffs.kubectl("get", "vmig", "tidy").splitlines()
-    assert header.split()[:5] == ["NAME", "PHASE", "STAGE", "PROGRESS", "BOOT"]
-    assert line.split()[:2] == ["tidy", "Succeeded"]
+    assert header.split() == ["NAME", "PHASE", "STAGE", "PROGRESS", "BOOT", "REASON", "AGE"]
+    assert line.split()[:-1] == ["tidy", "Succeeded", "100", "Skipped", "Succeeded"]
     assert 'hyper2kvm_migrations{phase="Succeeded"}' in operator.metrics()
     shown = h2k(handoffs, "status", "--namespace", handoffs.namespace)
     assert "Succeeded" in next(line for line in shown.splitlines() if " tidy " in line)

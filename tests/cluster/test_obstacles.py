@@ -128,7 +128,9 @@ def test_a_restricted_namespace_names_the_label_that_privilege_needs(operator, p
 @pytest.mark.alone
 def test_a_wrong_image_is_named(operator, project, tiny_disk):
     project.source({"tiny.qcow2": tiny_disk})
-    operator.install("conversion.image.name=localhost/hyper2kvm-conversion:none")
+    operator.install(
+        "conversion.image.name=localhost/hyper2kvm-conversion:none", "conversion.image.pullPolicy=IfNotPresent"
+    )
     try:
         project.apply(migration("tiny", "tiny.qcow2"))
         failed(project, "tiny", "ImagePullFailed", "hyper2kvm-conversion:none")

@@ -56,9 +56,11 @@ def test_a_trouble_is_named(troubled, name, reason, words):
     failed(troubled, name, reason, words)
 
 
-def test_troubles_leave_the_source_alone_and_nothing_behind(troubled):
+def test_troubles_are_on_the_screen_leave_the_source_alone_and_nothing_behind(troubled):
     for name in TROUBLES:
         troubled.wait_end(name)
+    screen = {line.split()[0]: line for line in troubled.kubectl("get", "vmig").splitlines()}
+    assert [name for name, row in TROUBLES.items() if f" {row[2]} " not in screen[name]] == []
     troubled.kubectl("delete", "vmig", "--all", "--timeout=120s", deadline=130)
     assert troubled.leftovers() == []
     assert troubled.source_is_unchanged()

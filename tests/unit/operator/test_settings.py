@@ -69,6 +69,7 @@ def test_a_wrong_setting_is_named(given, words):
 def test_the_chart_states_every_setting_and_its_values_are_the_defaults():
     objects = yaml.safe_load_all(INSTALLED.read_text())
     deployment = next(one for one in objects if one["kind"] == "Deployment")
+    assert (deployment["spec"]["replicas"], deployment["spec"]["strategy"]) == (1, {"type": "Recreate"})
     container = deployment["spec"]["template"]["spec"]["containers"][0]
     environment = {one["name"]: one["value"] for one in container["env"]}
     assert set(environment) == {PREFIX + name.upper() for name in Settings.model_fields}
