@@ -1,10 +1,12 @@
 """What `h2k doctor` finds, and what it says of it."""
 
 import json
+import re
 
 import pytest
 
 from hyper2kvm import doctor
+from hyper2kvm.accelerator import probe
 from hyper2kvm.doctor import Place, checks
 from hyper2kvm.run import PACKAGES
 from hyper2kvm_api.errors import HostError
@@ -78,3 +80,30 @@ def test_the_command_ends_with_the_reason_of_what_is_missing_first(tmp_path):
     assert "Appliance" in last["message"]
     assert last["hint"] == "Install the package qemu-utils (Debian's name)."
     assert {check["name"] for check in seen} >= {"Space for targets", "Space for the workspace", "KVM"}
+
+
+def test_a_person_reads_what_is_missing_with_its_remedy_below_it(tmp_path):
+    (tmp_path / "bin").mkdir()
+    ended = h2k("doctor", "--output", tmp_path / "out", PATH=str(tmp_path / "bin"))
+    remedy = "Install the package qemu-utils (Debian's name)."
+    assert f"✗ {'qemu-img':32} missing\n    {remedy}\n" in ended.stdout
+    assert f"! {'lzop':32} missing, for guests whose initramfs is compressed with LZO\n" in ended.stdout
+    error, hint = ended.stderr.splitlines()
+    assert (ended.code, hint) == (8, f"hint  {remedy}")
+    assert error.startswith("error ProgramMissing: migrations do not work here: qemu-img, ")
+
+
+@pytest.mark.appliance
+def test_a_sound_machine_is_shown_in_a_line_for_each_check(tmp_path):
+    ended = h2k("doctor", "--output", tmp_path / "out", "--workspace", tmp_path / "w")
+    assert (ended.code, ended.stderr) == (0, "")
+    lines = ended.stdout.splitlines()
+    # Found out anew: the command may just have asked a no again.
+    probe.cache_clear()
+    kvm = probe()
+    assert f"{'✓' if kvm.accelerator == 'kvm' else '!'} {'KVM':32} {kvm.why}" in lines
+    starts = rf"✓ Appliance +starts in .+ s \({kvm.accelerator}\)"
+    assert [line for line in lines if re.fullmatch(starts, line)] == lines[-1:]
+    for purpose in ("targets", "the workspace", "temporary files"):
+        assert any(re.fullmatch(rf"[✓!] Space for {purpose} +[\d.]+ \w+ free in /.*", line) for line in lines), purpose
+    assert not [line for line in lines if line.startswith("✗")]
