@@ -5,14 +5,17 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 H2K = str(Path(sys.executable).parent / "h2k")
+INTERRUPTED = "interrupted; run the same command again to go on\n"
+"""All that a run says on standard error when Ctrl-C or a termination has ended it."""
 _SAMPLE_SECONDS = 0.5
 _MACHINES = "qemu-system"
 """Programs whose names begin so are appliances and started guests, with memory of their own."""
@@ -93,8 +96,8 @@ def h2k_until(
     *arguments: str | Path,
     program: Sequence[str] = (H2K,),
     after: Callable[[dict[str, Any]], object] = lambda _: None,
-) -> int:
-    """Run a command and send it a signal at the first event that `stop` is true of. Its exit code.
+) -> Ended:
+    """Run a command and send it a signal at the first event that `stop` is true of. How it ended.
 
     Args:
         stop: asked about each event until it says so.
@@ -103,17 +106,21 @@ def h2k_until(
         program: what is started.
         after: told each event after the signal.
     """
-    with subprocess.Popen([*program, *map(str, arguments)], stdout=subprocess.PIPE, text=True) as process:
-        # Whatever is killed may leave half a line.
-        lines = (line for line in process.stdout or () if line.startswith("{") and line.endswith("\n"))
-        events = map(json.loads, lines)
+    told: list[str] = []
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen([*program, *map(str, arguments)], stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+    ):
+        events = _events(process.stdout or (), told)
         for event in events:
             if stop(event):
                 process.send_signal(signal_)
                 break
         for event in events:
             after(event)
-        return process.wait(120)
+        code = process.wait(120)
+        errors.seek(0)
+        return Ended(code, "".join(told), errors.read())
 
 
 def manifest(folder: Path, name: str, volume: Path, path: str, **spec: Any) -> Path:
@@ -128,6 +135,14 @@ def manifest(folder: Path, name: str, volume: Path, path: str, **spec: Any) -> P
     target = folder / f"{name}.yaml"
     target.write_text(json.dumps(content, indent=2))
     return target
+
+
+def _events(lines: Iterable[str], told: list[str]) -> Iterator[dict[str, Any]]:
+    """The events among lines that are whole; whatever is killed may leave half a one. All are kept in `told`."""
+    for line in lines:
+        told.append(line)
+        if line.startswith("{") and line.endswith("\n"):
+            yield json.loads(line)
 
 
 def _tree(process: int) -> Iterator[int]:

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +53,17 @@ class Cluster:
         """An image with a shell, curl, nginx and qemu-img, for pods with `imagePullPolicy: Never`."""
         return images.tools().references[0]
 
-    def up(self, *addons: Addon) -> None:
+    def up(self, *addons: Addon, meanwhile: Callable[[], None] | None = None) -> None:
         """Start it, or what is missing of it.
+
+        Args:
+            addons: what it is to have beyond Kubernetes.
+            meanwhile: called while they are being deployed.
 
         Raises:
             HostError: as `lifecycle.up`.
         """
-        lifecycle.up(self.layout, addons)
+        lifecycle.up(self.layout, addons, meanwhile)
 
     def down(self) -> None:
         """Remove it without a trace.

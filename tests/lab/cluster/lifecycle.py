@@ -1,7 +1,7 @@
 """Up and down: the order in which a cluster comes to be, each step waited for."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from hyper2kvm_api.errors import HostError
 from hyper2kvm_api.reasons import Reason
@@ -38,8 +38,13 @@ def image_sets(addons: Collection[Addon]) -> list[ImageSet]:
     return [images.pause(), images.tools(), *(addon.images() for addon in addons)]
 
 
-def up(layout: Layout, addons: Collection[Addon]) -> None:
+def up(layout: Layout, addons: Collection[Addon], meanwhile: Callable[[], None] | None = None) -> None:
     """Bring the cluster up, or what is missing of it. Does little when it is up; addons are never taken away.
+
+    Args:
+        layout: where.
+        addons: what it is to have beyond Kubernetes.
+        meanwhile: called once Kubernetes takes pods, while the addons are being deployed.
 
     Raises:
         HostError: WorkspaceUnusable without root; ProgramFailed or ProgramTimedOut with the log of what failed.
@@ -56,6 +61,8 @@ def up(layout: Layout, addons: Collection[Addon]) -> None:
             kubectl.apply(storage_class.manifest())
         for addon in addons:
             addon.install(kubectl)
+    if meanwhile is not None:
+        meanwhile()
     for addon in addons:
         addon.wait(kubectl)
     say(f"the cluster is up: export KUBECONFIG={layout.kubeconfig}")

@@ -51,8 +51,8 @@ def main() -> int:
 def _demonstrate() -> int:
     guest = ensure_guest("debian12-bios")
     cluster = Cluster()
-    cluster.up(addons.CDI, addons.KUBEVIRT)
-    product.install(cluster, f"kvm={'Auto' if accelerator.proven() == 'kvm' else 'None'}")
+    kvm = "Auto" if accelerator.proven() == "kvm" else "None"
+    cluster.up(addons.CDI, addons.KUBEVIRT, meanwhile=lambda: product.install(cluster, f"kvm={kvm}"))
     clear(cluster)
     cluster.kubectl.make_namespace(NAMESPACE)
     migrate(Project(cluster, NAMESPACE), guest, FOLDER)
