@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.command import h2k, h2k_measured, h2k_until, h2k_while, manifest
+from lab.command import INTERRUPTED, h2k, h2k_measured, h2k_until, h2k_while, manifest
 from lab.demo import local as demo
 from lab.guests.disks import appliance
 from lab.guests.encrypted import PASSPHRASE, SUBVOLUME, VOLUME
@@ -146,7 +146,7 @@ def test_a_vmx_with_a_snapshot_boots_though_its_migration_was_killed_in_every_st
         lambda event: _stage("Convert", "Progress")(event) and event["disk"] == "scsi0:0",
         _stage("Validate", "Note"),
     ):
-        assert h2k_until(moment, signal.SIGKILL, *command) == -signal.SIGKILL
+        assert h2k_until(moment, signal.SIGKILL, *command).code == -signal.SIGKILL
         assert not any(disk.exists() for disk in disks)
     # QEMU makes it when the machine starts.
     serial = workspace / "evidence/boot-serial.log"
@@ -176,6 +176,7 @@ def test_a_vmx_with_a_snapshot_boots_though_its_migration_was_killed_in_every_st
 
 def test_one_run_at_a_time_and_ctrl_c_leaves_it_resumable(tmp_path):
     guest = tiny_guest(tmp_path / "guest")
+    before = digests(guest.vmx)
     file = manifest(tmp_path, "web01", guest.folder, "vmx", validation={"boot": {"enabled": False}})
     command = ("run", file, "--output", tmp_path)
     second = []
@@ -186,9 +187,12 @@ def test_one_run_at_a_time_and_ctrl_c_leaves_it_resumable(tmp_path):
         second.append(h2k(*command))
         return True
 
-    assert h2k_until(meanwhile, signal.SIGINT, *command) == 130
+    first = h2k_until(meanwhile, signal.SIGINT, *command)
+    assert (first.code, first.stderr) == (130, INTERRUPTED)
     assert second[0].code == 9
     assert "WorkspaceLocked" in second[0].stderr
     assert [path.name for path in Path(tmp_path).glob("*.raw")] == []
+    assert digests(guest.vmx) == before
     ended = h2k(*command)
     assert ended.code == 0, ended.stderr
+    assert digests(guest.vmx) == before

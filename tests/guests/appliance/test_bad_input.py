@@ -101,6 +101,7 @@ def small(tmp_path):
 def test_a_full_target_is_continued_when_there_is_space(tmp_path, source, small):
     data = {"/data": hashlib.shake_128(b"data").digest(24 * MIB)}
     bootable_disk(source, tmp_path / "tree", data, {}, size=64)
+    before = digests(source)
     options = NO_BOOT | {"guest": {"whenUnsupported": "Copy"}}
     file = manifest(tmp_path, "web01", source, "disk.img", **options)
     command = ("run", file, "--output", small, "--workspace", tmp_path / "w")
@@ -109,11 +110,13 @@ def test_a_full_target_is_continued_when_there_is_space(tmp_path, source, small)
     assert [entry.name for entry in small.iterdir()] == [".web01-disk0.raw.partial"]
     left, free = map(int, re.search(r"(\d+) bytes are still to be copied, (\d+) bytes are free", ended.stderr).groups())
     assert free < left < 24 * MIB
+    assert digests(source) == before
     resize(small, "80m")
     ended = h2k(*command)
     assert ended.code == 0, ended.stderr
     assert [event["stage"] for event in ended.events if event["type"] == "StageStarted"] == ["Convert", "Validate"]
     assert (small / "web01-disk0.raw").read_bytes() == (source / "disk.img").read_bytes()
+    assert digests(source) == before
 
 
 def test_a_full_workspace_ends_the_repair_and_it_is_made_anew_when_there_is_space(tmp_path, source, small):

@@ -27,7 +27,8 @@ def test_killed_in_convert_the_result_is_identical(tiny, tmp_path):
     command = ("run", file, "--output", out)
 
     def kill(claims):
-        assert h2k_until(lambda _: False, signal.SIGKILL, *command, program=dying(*COPYING, claims)) == -signal.SIGKILL
+        ended = h2k_until(lambda _: False, signal.SIGKILL, *command, program=dying(*COPYING, claims))
+        assert ended.code == -signal.SIGKILL, ended.stderr
 
     kill(0)
     # With its times, by which FIX's overlays are known.

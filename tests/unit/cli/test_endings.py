@@ -16,7 +16,7 @@ from hyper2kvm_api.errors import HostError
 from hyper2kvm_api.event import Event
 from hyper2kvm_api.manifest import documents
 from hyper2kvm_api.reasons import EXIT_INTERRUPTED, EXIT_RETRY, Reason
-from lab.command import H2K, h2k
+from lab.command import H2K, INTERRUPTED, h2k
 from lab.smallvolume import resize, small_volume
 from unit.cli.tiny import MIB, tiny
 
@@ -217,7 +217,7 @@ def test_what_hinders_the_report_does_not_hide_the_failure(tmp_path, command, mo
 def test_ctrl_c_is_told_in_one_line_and_kept_as_an_interruption(tmp_path, command, monkeypatch):
     monkeypatch.setattr(run_command, "migrate", failing(KeyboardInterrupt()))
     code, out, err = command("run", tiny(tmp_path), "--output", tmp_path / "out")
-    assert (code, err) == (EXIT_INTERRUPTED, "interrupted; run the same command again to go on\n")
+    assert (code, err) == (EXIT_INTERRUPTED, INTERRUPTED)
     assert "Failed" not in out
     assert result(tmp_path / "out/tiny.h2k") == {"outcome": "Interrupted", "retry": True, "disks": [], "warnings": []}
 
@@ -241,7 +241,7 @@ def test_signals_end_a_run_at_work(tmp_path, kind):
                 process.send_signal(kind)
                 break
         _, err = process.communicate(timeout=30)
-    assert (process.returncode, err) == (EXIT_INTERRUPTED, "interrupted; run the same command again to go on\n")
+    assert (process.returncode, err) == (EXIT_INTERRUPTED, INTERRUPTED)
 
 
 def test_a_run_that_nobody_reads_any_more_is_interrupted(tmp_path):

@@ -9,7 +9,7 @@ import tarfile
 
 import pytest
 
-from lab.command import h2k, h2k_until, manifest
+from lab.command import INTERRUPTED, h2k, h2k_until, manifest
 from unit.cli.test_bad_input import digests
 from unit.sources.exports import ovf_text
 from unit.stages.cases import make_source
@@ -78,7 +78,8 @@ class Migration:
     def kill(self, place, name, count):
         """A run that is killed there."""
         program = dying(place, name, count)
-        assert h2k_until(lambda _: False, signal.SIGKILL, *self.command(), program=program) == -signal.SIGKILL
+        ended = h2k_until(lambda _: False, signal.SIGKILL, *self.command(), program=program)
+        assert (ended.code, ended.stderr) == (-signal.SIGKILL, "")
 
     def check(self, out="out"):
         """Whether a run to the end gives the disks, and none was changed."""
@@ -97,6 +98,12 @@ def migration(tmp_path):
 
 def stage(name, type_="StageStarted"):
     return lambda event: event["type"] == type_ and event.get("stage") == name
+
+
+def check_interrupted(ended):
+    """One line for a person, and no failure."""
+    assert (ended.code, ended.stderr) == (130, INTERRUPTED)
+    assert "Failed" not in [event["type"] for event in ended.events]
 
 
 def document(folder, name):
@@ -135,8 +142,7 @@ def test_comparing_an_archive_with_its_manifest_ends_at_once(tmp_path, large_ova
     """What was begun is not finished: the last progress is far from the end."""
     seen = []
     command = ("run", manifest(tmp_path, "web01", large_ova, "web01.ova"), "--output", tmp_path / "out")
-    code = h2k_until(stage("Fetch", "Progress"), signal_, *command, after=seen.append)
-    assert code == 130
+    check_interrupted(h2k_until(stage("Fetch", "Progress"), signal_, *command, after=seen.append))
     done = [event["done"] for event in seen if event["type"] == "Progress"]
     assert max(done, default=0) < 4 << 30
     assert [entry.name for entry in (tmp_path / "out").iterdir()] == ["web01.h2k"]
@@ -147,8 +153,7 @@ def test_reading_targets_back_ends_at_once(migration, signal_):
     seen = []
     program = (sys.executable, "-c", SLOW_READING)
     moment = stage("Validate", "Progress")
-    code = h2k_until(moment, signal_, *migration.command(), program=program, after=seen.append)
-    assert code == 130
+    check_interrupted(h2k_until(moment, signal_, *migration.command(), program=program, after=seen.append))
     assert all(event["done"] < event["total"] for event in seen if event["type"] == "Progress")
     assert migration.targets() == []
     assert not (migration.folder / "out/web01.xml").exists()
@@ -158,8 +163,9 @@ def test_reading_targets_back_ends_at_once(migration, signal_):
 
 
 def test_copying_ends_at_once_and_goes_on_later(migration):
-    assert h2k_until(stage("Convert", "Progress"), signal.SIGINT, *migration.command()) == 130
+    check_interrupted(h2k_until(stage("Convert", "Progress"), signal.SIGINT, *migration.command()))
     assert migration.targets() == []
+    assert digests(migration.source) == migration.before
     migration.check()
 
 
