@@ -10,6 +10,7 @@ import subprocess
 import pytest
 import yaml
 
+from hyper2kvm_api.stage import Stage
 from lab.command import H2K, h2k
 from unit.cli.tiny import MIB, tiny
 
@@ -165,6 +166,14 @@ def test_on_a_terminal_stages_are_lines_and_the_end_a_summary(tmp_path):
     assert f"disk       {tmp_path / 'out/tiny-disk0.raw'}" in lines
     assert f"report     {tmp_path / 'out/tiny.h2k/report.html'}" in lines
     assert '{"time"' not in text
+
+
+def test_a_terminal_gets_json_lines_when_they_are_asked_for(tmp_path):
+    code, written = on_a_terminal("run", "--json", tiny(tmp_path), "--output", tmp_path / "out")
+    assert code == 0, written
+    events = [json.loads(line) for line in written.splitlines()]
+    assert [event["stage"] for event in events if event["type"] == "StageFinished"] == list(Stage)
+    assert events[-1]["type"] == "Succeeded"
 
 
 HOSTILE = "\x1b]0;owned\x07[bold]web\x1b[2J\u202e\x9b31m"
