@@ -6,13 +6,16 @@ import pty
 import re
 import select
 import subprocess
+import sys
+from itertools import pairwise
 
 import pytest
 import yaml
 
 from hyper2kvm_api.stage import Stage
-from lab.command import H2K, h2k
-from unit.cli.tiny import MIB, tiny
+from lab.command import H2K, h2k, manifest
+from unit.cli.tiny import COPIED, MIB, tiny
+from unit.stages.cases import make_source
 
 PROFILES = """
 apiVersion: hyper2kvm.io/v1alpha1
@@ -136,10 +139,10 @@ def test_a_folder_that_is_no_workspace_gets_no_report(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def on_a_terminal(*words):
+def on_a_terminal(*words, program=(H2K,)):
     """What a command writes to a terminal, which is both of its output streams; and its exit code."""
     ours, its = pty.openpty()
-    command = [H2K, *map(str, words)]
+    command = [*program, *map(str, words)]
     with subprocess.Popen(command, stdin=its, stdout=its, stderr=its, env=os.environ | {"TERM": "xterm"}) as process:
         os.close(its)
         written = b""
@@ -174,6 +177,38 @@ def test_a_terminal_gets_json_lines_when_they_are_asked_for(tmp_path):
     events = [json.loads(line) for line in written.splitlines()]
     assert [event["stage"] for event in events if event["type"] == "StageFinished"] == list(Stage)
     assert events[-1]["type"] == "Succeeded"
+
+
+SLOW_COPYING = """
+import time
+from hyper2kvm.disk import copy
+class Slow(copy.Connection):
+    def read(self, *arguments):
+        time.sleep(0.5)
+        return super().read(*arguments)
+copy.Connection = Slow
+from hyper2kvm.cli import main
+main()
+"""
+"""`h2k` with a slow disk under the source."""
+
+
+def test_on_a_terminal_each_disk_has_a_bar_with_its_bytes_the_rate_and_the_time_that_is_left(tmp_path):
+    make_source(tmp_path / "source", disks=2, size=40 * MIB)
+    file = manifest(tmp_path, "web01", tmp_path / "source", ".", **COPIED)
+    program = (sys.executable, "-c", SLOW_COPYING)
+    code, written = on_a_terminal("run", file, "--output", tmp_path / "out", program=program)
+    text = COMMANDS_OF_TERMINALS.sub("", written)
+    assert code == 0, text
+    copying = re.search(r"Convert +…(.*)Convert +✓", text, re.DOTALL)[1]
+    bar = r" [━╸╺ ]+(\d+)% +(\d+\.\d)/20\.0 MiB +\d+\.\d [kMG]B/s +\d+:\d\d:\d\d"
+    first, second = "scsi0:0", "scsi0:1"
+    for disk in (first, second):
+        shown = [(int(percent), float(done)) for percent, done in re.findall(disk + bar, copying)]
+        assert shown, copying
+        assert all(0 < done <= 20 and abs(percent - done * 5) <= 1 for percent, done in shown), shown
+    drawn = [line.split()[0] for line in copying.replace("\r", "\n").splitlines() if "%" in line]
+    assert {(first, second), (second, first)} <= set(pairwise(drawn)), "one after the other, not side by side"
 
 
 HOSTILE = "\x1b]0;owned\x07[bold]web\x1b[2J\u202e\x9b31m"
