@@ -62,24 +62,49 @@ def root_disk(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def unpacked(tmp_path_factory, kernel) -> Path:
-    """What an initramfs of VMware's drivers alone holds, with a program of ours that starts in seconds."""
+def settings(tmp_path_factory) -> Path:
+    """Configuration of initramfs-tools that names the drivers of VMware's controller only."""
+    settings = tmp_path_factory.mktemp("initramfs-tools") / "settings"
+    shutil.copytree("/etc/initramfs-tools", settings)
+    (settings / "initramfs.conf").write_text("MODULES=list\nBUSYBOX=auto\nCOMPRESS=gzip\nKEYMAP=n\n")
+    (settings / "modules").write_text("vmw_pvscsi\next4\n")
+    return settings
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, kernel, settings) -> Path:
+    """An image by initramfs-tools with these drivers alone."""
+    made = tmp_path_factory.mktemp("made") / "made.img"
+    mkinitramfs(settings, kernel[0], made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory, made) -> Path:
+    """What that image holds, with a program of ours that starts in seconds."""
     folder = tmp_path_factory.mktemp("unpacked")
-    made = make_initramfs(folder, kernel[0], "gzip")
     subprocess.run(["unmkinitramfs", str(made), str(folder / "content")], check=True)
     content = folder / "content/main" if (folder / "content/main").is_dir() else folder / "content"
     (content / "init").write_text(INIT)
     return content
 
 
-def make_initramfs(folder: Path, version: str, compressor: str) -> Path:
-    """An image by initramfs-tools with the drivers of VMware's controller only."""
-    settings, made = folder / "settings", folder / "made.img"
-    shutil.copytree("/etc/initramfs-tools", settings)
-    (settings / "initramfs.conf").write_text(f"MODULES=list\nBUSYBOX=auto\nCOMPRESS={compressor}\nKEYMAP=n\n")
-    (settings / "modules").write_text("vmw_pvscsi\next4\n")
+def mkinitramfs(settings: Path, version: str, made: Path) -> None:
     subprocess.run(["mkinitramfs", "-d", str(settings), "-o", str(made), version], capture_output=True, check=True)
-    return made
+
+
+def dracut(settings: Path, version: str, made: Path) -> None:
+    """An image of drivers: those that are named here, and in the configuration."""
+    alone = ["--kernel-only", "--no-hostonly", "--modules", "kernel-modules"]
+    held = ["--drivers", "vmw_pvscsi ext4", "--filesystems", "ext4", "--gzip"]
+    command = ["dracut", *alone, *held, "--confdir", str(settings), "--force", str(made), version]
+    subprocess.run(command, capture_output=True, check=True)
+
+
+def modules_of(image: Path) -> set[str]:
+    """Names of the modules in an image, as initramfs-tools lists it."""
+    listed = subprocess.run(["lsinitramfs", str(image)], capture_output=True, text=True, check=True).stdout
+    return set(re.findall(r"/([^/]+)\.ko\b", listed))
 
 
 def packed(content: Path, *names: str) -> bytes:
@@ -137,15 +162,15 @@ def shown(guest: FolderGuest, version: str, disk: Path, wanted: re.Pattern[str])
     return "".join(said)
 
 
-def test_a_vmware_initramfs_does_not_find_its_root_on_virtio(tmp_path, kernel, root_disk):
-    guest = guest_with(tmp_path, *kernel, make_initramfs(tmp_path, kernel[0], "gzip").read_bytes())
+def test_a_vmware_initramfs_does_not_find_its_root_on_virtio(tmp_path, kernel, made, root_disk):
+    guest = guest_with(tmp_path, *kernel, made.read_bytes())
     said = shown(guest, kernel[0], root_disk, NOT_FOUND)
     assert NOT_FOUND.search(said)
     assert not MOUNTED.search(said)
 
 
-def test_the_grafted_one_does(tmp_path, kernel, root_disk):
-    guest = guest_with(tmp_path, *kernel, make_initramfs(tmp_path, kernel[0], "gzip").read_bytes())
+def test_the_grafted_one_does(tmp_path, kernel, made, root_disk):
+    guest = guest_with(tmp_path, *kernel, made.read_bytes())
     repair(guest)
     said = shown(guest, kernel[0], root_disk, MOUNTED)
     assert MOUNTED.search(said)
@@ -162,6 +187,27 @@ def test_dracuts_does_when_it_is_grafted(tmp_path, kernel, root_disk):
     assert kernels.find(guest)[0].generator == "dracut"
     repair(guest)
     assert MOUNTED.search(shown(guest, kernel[0], root_disk, MOUNTED))
+
+
+def test_the_next_rebuild_by_initramfs_tools_keeps_the_drivers(tmp_path, kernel, made, settings):
+    guest = guest_with(tmp_path, *kernel, made.read_bytes())
+    kept, rebuilt = guest.root / "etc/initramfs-tools", tmp_path / "rebuilt.img"
+    shutil.copytree(settings, kept, dirs_exist_ok=True)
+    assert {"virtio_blk", "virtio_pci"}.isdisjoint(modules_of(made))
+    repair(guest)
+    mkinitramfs(kept, kernel[0], rebuilt)
+    assert {"virtio_blk", "virtio_pci", "vmw_pvscsi"} <= modules_of(rebuilt)
+
+
+def test_the_next_rebuild_by_dracut_keeps_the_drivers(tmp_path, kernel, made):
+    guest = guest_with(tmp_path, *kernel, made.read_bytes())
+    kept, rebuilt = guest.root / "etc/dracut.conf.d", tmp_path / "rebuilt.img"
+    kept.mkdir()
+    dracut(kept, kernel[0], rebuilt)
+    assert {"virtio_blk", "virtio_pci"}.isdisjoint(modules_of(rebuilt))
+    repair(guest)
+    dracut(kept, kernel[0], rebuilt)
+    assert {"virtio_blk", "virtio_pci", "vmw_pvscsi"} <= modules_of(rebuilt)
 
 
 # lz4's legacy format has no end of its own: what follows is part of it.
