@@ -1,14 +1,13 @@
 """The group of commands. Each is loaded when it is called: an installation need not have what the others need."""
 
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
-from types import FrameType
 
 import click
 
+from hyper2kvm import interruption
 from hyper2kvm.cli.ending import as_failure, end, end_interrupted, end_wrong_call
 from hyper2kvm.cli.session import Session
 from hyper2kvm.modules import lacking
@@ -106,7 +105,7 @@ def app() -> None:
 
 def main() -> None:
     """The entry point of `h2k`."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    interruption.handle()
     session = Session()
     try:
         drop()
@@ -120,8 +119,3 @@ def main() -> None:
         sys.exit(1)
     except Exception as error:  # noqa: BLE001 -- the last place: what nobody thought of is told as such
         sys.exit(end(session, as_failure(error, session.workspace)))
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    """Kubernetes ends a pod with SIGTERM: it is treated as Ctrl-C."""
-    raise KeyboardInterrupt

@@ -18,6 +18,7 @@ from hyper2kvm.guest import appliancekernel
 from hyper2kvm.guest.appliancefiles import ApplianceFiles
 from hyper2kvm.guest.description import Guest, Mount
 from hyper2kvm.guest.handle import Handle, appliance_failed, guarded, said
+from hyper2kvm.interruption import called_from_c
 from hyper2kvm.run import last_lines, scrub
 from hyper2kvm_api.errors import GuestError, HostError
 from hyper2kvm_api.reasons import Reason
@@ -251,6 +252,7 @@ class Appliance(ApplianceFiles):
             "is installed (a newer conversion image has one)."
         )
 
+    @called_from_c
     def _record(self, _event: int, _handle: int, buffer: str | bytes, _array: Sequence[int]) -> None:
         data = buffer if isinstance(buffer, bytes) else buffer.encode("utf-8", "replace")
         with self.log.open("ab") as log:

@@ -151,14 +151,15 @@ class Command:
 
     def __call__(self, *words):
         self._monkeypatch.setattr(sys, "argv", ["h2k", *map(str, words)])
-        before = signal.getsignal(signal.SIGTERM)
+        before = {kind: signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)}
         try:
             app.main()
             code = 0
         except SystemExit as ended:
             code = ended.code
         finally:
-            signal.signal(signal.SIGTERM, before)
+            for kind, handler in before.items():
+                signal.signal(kind, handler)
         said = self._capsys.readouterr()
         return code, said.out, said.err
 
