@@ -120,7 +120,8 @@ def _discovered(api: client.ApiClient) -> Iterator[tuple[set[str], Resource]]:
         for group in json.loads(data)["items"]:
             for version in group["versions"]:
                 for one in version.get("resources", []):
-                    if set(one["verbs"]) >= _READABLE:
+                    # What is there for the sake of its subresources alone has null.
+                    if set(one["verbs"] or []) >= _READABLE:
                         yield _resource(group["metadata"].get("name", ""), version["version"], one)
 
 

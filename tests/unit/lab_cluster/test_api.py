@@ -35,7 +35,8 @@ class Server(BaseHTTPRequestHandler):
 
 
 def kind(name, plural, verbs=("get", "list", "delete"), scope="Namespaced", **more):
-    return {"resource": plural, "responseKind": {"kind": name}, "scope": scope, "verbs": list(verbs), **more}
+    told = verbs and list(verbs)
+    return {"resource": plural, "responseKind": {"kind": name}, "scope": scope, "verbs": told, **more}
 
 
 def group(name, *versions):
@@ -55,6 +56,7 @@ CORE = groups(
 OTHERS = groups(
     group("apps.example", ("v2", kind("Scaler", "scalers")), ("v1", kind("Scaler", "scalers"), kind("Old", "olds"))),
     group("other.example", ("v1", kind("Pod", "pods"), kind("Review", "reviews", verbs=["create"]))),
+    group("sub.example", ("v1", kind("", "machines", verbs=None))),
 )
 
 
