@@ -1,6 +1,7 @@
 """The whole pipeline on guests as VMware holds them: they do not boot on virtio before, and do afterwards."""
 
 import hashlib
+import html
 import json
 import signal
 from pathlib import Path
@@ -17,6 +18,9 @@ pytestmark = pytest.mark.guest
 
 MEMORY = 256 << 20
 """Bytes that a run may take beside its appliance and the guest that it starts."""
+
+FOUND = {"bios": ("ifupdown", "grub-pc"), "efi": ("networkd", "grub-efi")}
+"""Firmware → what configures the network and what boots, in the guest that has it."""
 
 
 def digests(*paths):
@@ -41,6 +45,30 @@ def in_result(guest, disks, format_):
         return known, opened.exists(guest.marker), opened.exists("/usr/bin/vmtoolsd")
 
 
+def check_inspection(guest, workspace):
+    back_end, kind = FOUND[guest.firmware]
+    found = document(workspace, "guest")
+    assert found["os"]["packageManager"] == "apt"
+    interface = next(each for each in found["interfaces"] if guest.address in each["addresses"])
+    assert (interface["backEnd"], interface["name"]) == (back_end, guest.interface)
+    assert [(tools["name"], tools["kind"]) for tools in found["vendorTools"]] == [("open-vm-tools", "package")]
+    (loader,) = found["bootLoaders"]
+    assert loader["kind"] == kind
+    assert "/boot/grub/grub.cfg" in loader["configs"]
+
+
+def check_report(workspace):
+    """Both forms have the diff of a change, and why it was made."""
+    changes = json.loads((workspace / "report.json").read_text())["fixed"]["edits"]
+    change = next(each for each in changes if each["path"] == "/etc/fstab")
+    assert "\n+UUID=" in change["diff"]
+    assert change["reasons"]
+    page = html.unescape((workspace / "report.html").read_text())
+    for shown in ("<code>/etc/fstab</code>", '<span class="added">+UUID=', *change["reasons"]):
+        assert shown in page
+    assert [line for line in change["diff"].splitlines() if line not in page] == []
+
+
 def check_result(guest, workspace, disks, format_):
     proof = document(workspace, "validate")["boot"]
     assert proof["evidence"] == "Probe"
@@ -52,7 +80,8 @@ def check_result(guest, workspace, disks, format_):
     assert guest.address in interface["addresses"]
     assert {"device": "/dev/vdb1", "path": "/srv/data", "type": "ext4"} in proof["probe"]["mounts"]
     assert (workspace / proof["screenshot"]).read_bytes().startswith(b"\x89PNG")
-    assert (workspace / "report.html").stat().st_size > 10_000
+    check_inspection(guest, workspace)
+    check_report(workspace)
     assert in_result(guest, disks, format_) == (dict(guest.files), True, False)
 
 
