@@ -3,6 +3,7 @@
 Everything inside of the disks is looked at by its kernel and programs, never by this machine's. It has no network.
 """
 
+import ctypes
 import importlib
 import os
 import signal
@@ -187,6 +188,7 @@ class Appliance(ApplianceFiles):
 
         def launch() -> None:
             try:
+                _raise_only(self._raw)
                 self._raw.launch()
             except RuntimeError as error:
                 failures.append(said(error))
@@ -269,6 +271,21 @@ def _bindings() -> Any:
             "the Python module guestfs is not installed",
             hint="Install the package python3-guestfs (Debian's name), and use the distribution's own Python.",
         ) from error
+
+
+def _raise_only(raw: Any) -> None:
+    """Keep libguestfs from printing errors that this thread's calls raise as well.
+
+    Its library prints them in every thread that has not said otherwise, and its Python module says so for the one alone
+    that makes the handle (libguestfs, lib/errors.c; guestfs(3), "guestfs_set_error_handler").
+    """
+    pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
+        ("PyCapsule_GetPointer", ctypes.pythonapi)
+    )
+    silence = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)(
+        ("guestfs_set_error_handler", ctypes.CDLL("libguestfs.so.0"))
+    )
+    silence(pointer(raw._o, b"guestfs_h"), None, None)  # noqa: SLF001 -- where the module keeps the library's handle
 
 
 def _children(thread: int | None) -> list[int]:

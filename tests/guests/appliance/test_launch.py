@@ -49,16 +49,17 @@ def test_a_read_only_disk_can_be_looked_at(socket, tmp_path):
     assert running() == []
 
 
-def test_a_disk_that_is_not_served_is_an_error_with_the_appliances_words(tmp_path):
+def test_a_disk_that_is_not_served_is_an_error_with_the_appliances_words(tmp_path, capfd):
     with pytest.raises(HostError, match="the libguestfs appliance failed") as caught, made(tmp_path / "no", tmp_path):
         pass
     assert caught.value.reason is Reason.APPLIANCE_FAILED
     assert "h2k doctor" in caught.value.hint
     assert str(tmp_path / "log") in caught.value.hint
     assert "Failed to connect" in caught.value.message
+    assert capfd.readouterr() == ("", "")
 
 
-def test_a_launch_that_takes_too_long_is_ended(socket, tmp_path):
+def test_a_launch_that_takes_too_long_is_ended(socket, tmp_path, capfd):
     with (
         pytest.raises(HostError, match="it did not start in 1 s") as caught,
         made(socket, tmp_path, readonly=True, deadline=1.0),
@@ -66,6 +67,7 @@ def test_a_launch_that_takes_too_long_is_ended(socket, tmp_path):
         pass
     assert caught.value.reason is Reason.APPLIANCE_FAILED
     assert running() == []
+    assert capfd.readouterr() == ("", "")
 
 
 def test_so_is_one_that_never_comes_to_start_it(socket, tmp_path, monkeypatch):
