@@ -109,7 +109,8 @@ def test_a_full_target_is_continued_when_there_is_space(tmp_path, source, small)
     check_failed(ended, 6, "TargetFull", "continues where it stopped")
     assert [entry.name for entry in small.iterdir()] == [".web01-disk0.raw.partial"]
     left, free = map(int, re.search(r"(\d+) bytes are still to be copied, (\d+) bytes are free", ended.stderr).groups())
-    assert free < left < 24 * MIB
+    # What has no claim yet counts as still to be copied, and on a busy machine that is all of the data; never the zeros.
+    assert free < left < 27 * MIB
     assert digests(source) == before
     resize(small, "80m")
     ended = h2k(*command)
