@@ -15,7 +15,7 @@ from lab.cluster.progress import run_long, say
 _STORAGE = CACHE / "cluster" / "buildah"
 """Layers of earlier builds: an unchanged instruction is not run again."""
 
-_STORAGE_LIMIT = 9 << 29
+_STORAGE_LIMIT = 19 << 28
 """Bytes of layers; both images of one version take about 4 GiB, and each further version 200 MiB. All caches together
 stay under 20 GB."""
 
