@@ -1,6 +1,7 @@
 """What `h2k run` says where the source is sound and what follows is not."""
 
 import hashlib
+import os
 import re
 import shutil
 
@@ -98,10 +99,18 @@ def small(tmp_path):
         yield folder
 
 
+def make_cold(file):
+    """Take a file out of memory. From there all threads would write at once, and most of them meet the end of the space."""
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
+        os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def test_a_full_target_is_continued_when_there_is_space(tmp_path, source, small):
     data = {"/data": hashlib.shake_128(b"data").digest(24 * MIB)}
     bootable_disk(source, tmp_path / "tree", data, {}, size=64)
     before = digests(source)
+    make_cold(source / "disk.img")
     options = NO_BOOT | {"guest": {"whenUnsupported": "Copy"}}
     file = manifest(tmp_path, "web01", source, "disk.img", **options)
     command = ("run", file, "--output", small, "--workspace", tmp_path / "w")
@@ -109,8 +118,7 @@ def test_a_full_target_is_continued_when_there_is_space(tmp_path, source, small)
     check_failed(ended, 6, "TargetFull", "continues where it stopped")
     assert [entry.name for entry in small.iterdir()] == [".web01-disk0.raw.partial"]
     left, free = map(int, re.search(r"(\d+) bytes are still to be copied, (\d+) bytes are free", ended.stderr).groups())
-    # What has no claim yet counts as still to be copied, and on a busy machine that is all of the data; never the zeros.
-    assert free < left < 27 * MIB
+    assert free < left < 24 * MIB
     assert digests(source) == before
     resize(small, "80m")
     ended = h2k(*command)
