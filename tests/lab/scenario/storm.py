@@ -14,9 +14,8 @@ from lab.scenario.objects import Json
 from lab.scenario.project import Project
 
 _MERGE = "application/merge-patch+json"
-_ABSENT = 404
-_OVERTAKEN = 409
-"""The server has tried to make the change five times, and each time others were faster."""
+_NO_REFUSAL = {404, 409}
+"""What is not there, now or yet; and what the server has tried to change five times, as others did."""
 
 _PEACE = 1.0
 """Seconds between two changes of a claim. The scheduler and CDI write claims by the version that they have read: where
@@ -28,7 +27,7 @@ class Storm:
     """As a context manager.
 
     Attributes:
-        changes: what was changed → how often, with the times when the server gave up as others changed it too.
+        changes: what was changed → how often.
         refusals: what the API server said to changes that it refused.
     """
 
@@ -68,11 +67,10 @@ class Storm:
                 try:
                     change(api)
                 except client.ApiException as error:
-                    if error.status not in {_ABSENT, _OVERTAKEN}:
+                    if error.status not in _NO_REFUSAL:
                         self.refusals.append(str(error))
-                    if error.status == _ABSENT:
-                        continue
-                self.changes[what] += 1
+                else:
+                    self.changes[what] += 1
 
     @property
     def _place(self) -> tuple[str, str, str, str, str]:
