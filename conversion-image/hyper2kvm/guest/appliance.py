@@ -8,8 +8,9 @@ import importlib
 import os
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -185,10 +186,11 @@ class Appliance(ApplianceFiles):
         failures: list[str] = []
         # Not Thread.join: Python 3.11 takes a thread for ended when Ctrl-C interrupts the join.
         ended = threading.Event()
+        raise_only = _raising_only(self._raw)
 
         def launch() -> None:
             try:
-                _raise_only(self._raw)
+                raise_only()
                 self._raw.launch()
             except RuntimeError as error:
                 failures.append(said(error))
@@ -273,19 +275,20 @@ def _bindings() -> Any:
         ) from error
 
 
-def _raise_only(raw: Any) -> None:
-    """Keep libguestfs from printing errors that this thread's calls raise as well.
+def _raising_only(raw: Any) -> Callable[[], object]:
+    """What a thread calls to keep libguestfs from printing errors that its calls raise as well.
 
-    Its library prints them in every thread that has not said otherwise, and its Python module says so for the one alone
+    The library prints them in every thread that has not said otherwise, and its Python module says so for the one alone
     that makes the handle (libguestfs, lib/errors.c; guestfs(3), "guestfs_set_error_handler").
     """
     pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
         ("PyCapsule_GetPointer", ctypes.pythonapi)
     )
-    silence = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)(
+    set_handler = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)(
         ("guestfs_set_error_handler", ctypes.CDLL("libguestfs.so.0"))
     )
-    silence(pointer(raw._o, b"guestfs_h"), None, None)  # noqa: SLF001 -- where the module keeps the library's handle
+    library_handle = pointer(raw._o, b"guestfs_h")  # noqa: SLF001 -- where the module keeps it
+    return partial(set_handler, library_handle, None, None)
 
 
 def _children(thread: int | None) -> list[int]:
