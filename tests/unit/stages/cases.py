@@ -1,9 +1,7 @@
 """Migrations of disks without a system: INSPECT tells so from their first sectors, and no appliance is started."""
 
-import hashlib
 import random
 from collections.abc import Callable
-from pathlib import Path
 
 from hyper2kvm.events import Events
 from hyper2kvm.pipeline import migrate
@@ -11,7 +9,7 @@ from hyper2kvm.prepare import Mapped, read_request, start
 from hyper2kvm.workspace import Workspace
 from hyper2kvm_api.event import EventType
 from lab.command import manifest
-from unit.disk.images import convert
+from unit.disk.images import convert, digest
 
 MIB = 1 << 20
 SIZE = 12 * MIB
@@ -92,11 +90,3 @@ class Case:
         """Whether the targets hold what the source's disks do."""
         for target, raw in zip(self.targets, self.raws, strict=True):
             assert digest(target) == digest(raw)
-
-
-def digest(path):
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
-def digests(folder):
-    return {entry.name: digest(entry) for entry in sorted(folder.iterdir()) if entry.is_file()}

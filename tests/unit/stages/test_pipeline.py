@@ -12,7 +12,8 @@ from hyper2kvm_api.errors import SourceError, TargetError, ValidationError
 from hyper2kvm_api.event import EventType
 from hyper2kvm_api.reasons import Reason
 from lab.smallvolume import resize, small_volume
-from unit.stages.cases import STAGES, Case, digests
+from unit.disk.images import digests
+from unit.stages.cases import STAGES, Case
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from hyper2kvm.stages import publication
 from hyper2kvm.stages.documents import Converted, Published
 from hyper2kvm_api.errors import TargetError
 from hyper2kvm_api.reasons import Reason
-from unit.stages.cases import SIZE, STAGES, Case, digest, digests
+from unit.disk.images import digest, digests
+from unit.stages.cases import SIZE, STAGES, Case
 
 
 def refused(case, reason, **spec):

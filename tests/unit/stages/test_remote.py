@@ -25,8 +25,8 @@ from hyper2kvm_api.migration import ImageFormat
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_api.resolve import Places, resolve
 from unit.disk.copying import MIB, make_disk
-from unit.disk.images import convert
-from unit.stages.cases import STAGES, digest
+from unit.disk.images import convert, digest
+from unit.stages.cases import STAGES
 
 PLACE = Place(DiskBus.SCSI, 0, 0)
 
