@@ -25,10 +25,11 @@ from hyper2kvm_api.document import Document
 Accelerator = Literal["kvm", "tcg"]
 
 QEMU = "qemu-system-x86_64"
-CPUS: Mapping[Accelerator, str] = {"kvm": "max", "tcg": "max,-erms,-fsrm"}
+CPUS: Mapping[Accelerator, str] = {"kvm": "max", "tcg": "max,la57=off,-erms,-fsrm"}
 """QEMU's model for every guest: all that the accelerator can do. Enterprise Linux 9 needs x86-64-v2, which QEMU's
 default model is not. Where strings are said to be moved fast, kernels move them byte by byte, which is slow in an
-emulation: without these two features a Debian guest starts in three quarters of the time."""
+emulation: without these two features a Debian guest starts in three quarters of the time. Page tables of five levels
+are of no use to a guest of this size, and QEMU 7 had trouble with them (libguestfs leaves them off as well)."""
 
 DEADLINE_VARIABLE = "HYPER2KVM_KVM_DEADLINE"
 """Environment variable: seconds that the kernel may take until it says something."""

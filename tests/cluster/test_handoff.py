@@ -147,12 +147,12 @@ def test_applying_the_same_migration_again_changes_nothing(handoffs):
     for _ in range(2):
         handoffs.apply(migration("tidy", "tiny.qcow2", **WANTED["tidy"]))
     assert handoffs.status("tidy") == before
-    assert [reason for reason, _ in handoffs.events("tidy")].count("Succeeded") == 1
+    assert [reason for reason, _ in handoffs.wait_event("tidy", "Succeeded")].count("Succeeded") == 1
 
 
 def test_events_screen_metrics_and_command_tell_the_story(operator, handoffs):
     handoffs.wait_phase("tidy", "Succeeded")
-    events = handoffs.events("tidy")
+    events = handoffs.wait_event("tidy", "Succeeded")
     reasons = [reason for reason, _ in events]
     assert all(reasons.count(one) == 1 for one in ("Planning", "Planned", "Converted", "Succeeded")), events
     assert len(events) == len(set(events)), events

@@ -214,7 +214,7 @@ def test_a_migration_that_is_applied_again_while_it_works_goes_on(operator, sour
         source.apply(wanted, wanted)
     source.wait_phase("tiny", "Succeeded")
     assert [one["metadata"]["name"] for one in source.pods("tiny", "convert")] == [pod]
-    told = Counter(reason for reason, _ in source.events("tiny"))
+    told = Counter(reason for reason, _ in source.wait_event("tiny", "Succeeded"))
     assert {told[reason] for reason in ("Planning", "Planned", "Converted", "Succeeded")} == {1}
     assert finished_cleanly(source, "tiny")["attempts"] == 1
 

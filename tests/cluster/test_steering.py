@@ -53,7 +53,7 @@ def test_an_edit_while_the_source_is_described_counts(operator, project, tiny_di
     project.patch("tiny", {"target": {"disks": {"bus": "sata"}}})
     status = project.wait_phase("tiny", "Succeeded")
     assert "bus: sata" in status["effectiveSpec"]
-    assert "Edited" in [reason for reason, _ in project.events("tiny")]
+    project.wait_event("tiny", "Edited")
     finished_cleanly(project, "tiny")
 
 

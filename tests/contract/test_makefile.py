@@ -71,6 +71,12 @@ def test_a_cluster_that_was_there_before_stays(machine):
     assert "cluster down" not in calls(machine)
 
 
+def test_programs_that_cannot_be_built_end_it_before_the_tests_that_take_long(machine):
+    assert machine("[ $1 != prepare ]").wait(60) != 0
+    assert calls(machine) == ["cluster prepare --kubevirt"]
+    assert "appliance or guest" not in machine.log.read_text()
+
+
 def test_a_cluster_that_does_not_come_up_goes_and_no_test_starts(machine):
     assert machine(STOPPED + "; [ $1 != up ]").wait(60) != 0
     assert calls(machine)[-2:] == ["cluster up", "cluster down"]

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from hyper2kvm.accelerator import Accelerator
+from hyper2kvm.accelerator import CPUS, Accelerator
 from hyper2kvm.guest import appliancekernel
 from hyper2kvm.guest.appliancefiles import ApplianceFiles
 from hyper2kvm.guest.description import Guest, Mount
@@ -87,6 +87,8 @@ class Appliance(ApplianceFiles):
         folder = appliancekernel.choose()
         if folder is not None:
             raw.set_cachedir(str(folder))
+        # QEMU takes the last one: libguestfs gives one before it.
+        raw.config("-cpu", CPUS[accelerator])
         # QEMU would stop the appliance for ever when a disk has no room, and wait for somebody who makes some.
         raw.config("-global", "scsi-hd.werror=report")
         # A group of its own: Ctrl-C at the terminal must not end the appliance before the disks are unmounted.

@@ -58,7 +58,7 @@ def failed(project: Project, name: str, reason: str, words: str = "") -> Json:
     assert failure["hint"]
     ready = _conditions(status)["Ready"]
     assert (ready["status"], ready["reason"]) == ("False", reason)
-    assert reason in [told for told, _ in project.events(name)]
+    project.wait_event(name, reason)
     return failure
 
 

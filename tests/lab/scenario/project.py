@@ -154,6 +154,26 @@ class Project:
             (event["reason"], event["message"]) for event in self.cluster.items("event", self.namespace, fields=about)
         ]
 
+    def wait_event(self, name: str, reason: str, *, deadline: float = 30) -> list[tuple[str, str]]:
+        """Wait until an Event on a migration has this reason; all of them. The status tells first, its Event follows.
+
+        Raises:
+            HostError: ProgramTimedOut with the reasons that there are.
+        """
+        began = time.monotonic()
+        while True:
+            told = self.events(name)
+            reasons = [one for one, _ in told]
+            if reason in reasons:
+                return told
+            if time.monotonic() - began > deadline:
+                raise HostError(
+                    Reason.PROGRAM_TIMED_OUT,
+                    f"no Event on {self.namespace}/{name} has the reason {reason}: {', '.join(reasons) or 'none is there'}",
+                    hint="Look at the operator's log.",
+                )
+            time.sleep(_PAUSE)
+
     def delete(self, *names: str, deadline: float = 120) -> None:
         """Delete migrations and wait until they are gone.
 
