@@ -1,6 +1,7 @@
 """The proof that counts: VMware's guests are migrated by the operator, and KubeVirt itself runs them to their login."""
 
 import pytest
+from kubernetes.utils import parse_quantity
 
 from lab.demo import cluster as demo
 from lab.guests.build import ensure_guest
@@ -10,6 +11,16 @@ from lab.scenario.objects import Json, migration
 from lab.scenario.project import Project
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2400)]
+
+
+HARDWARE = {
+    "cpu": {"sockets": 1, "cores": 2, "threads": 1},
+    "memory": 1 << 30,
+    "bootloader": {"bios": {}},
+    "disks": [("virtio", "h2k-disk0", 1), ("virtio", "h2k-disk1", None)],
+    "interfaces": [("virtio", "00:50:56:9a:10:01", {"masquerade"})],
+}
+"""What the OVA says of the machine (tests/lab/guests/templates/machine.ovf), as KubeVirt has it."""
 
 
 def test_the_demonstration_shows_a_guest_under_kubevirt(operator, kubevirt_cluster, project, tmp_path, capsys):
@@ -22,6 +33,9 @@ def test_the_demonstration_shows_a_guest_under_kubevirt(operator, kubevirt_clust
     for words in ("web01: Converting · Validate", "web01: Succeeded", str(shown.screen), str(shown.report)):
         assert words in told
     assert shown.status["boot"]["verdict"] == "Booted"
+    machine = project.get("virtualmachine", "debian12-bios")["spec"]["template"]["spec"]
+    assert hardware(machine) == HARDWARE
+    assert [volume["dataVolume"]["name"] for volume in machine["volumes"]] == ["web01-disk0", "web01-disk1"]
     runs(project, shown.status)
 
 
@@ -58,3 +72,18 @@ def runs(project: Project, status: Json) -> None:
     assert "emergency" not in console(project.cluster, project.namespace, machine)
     finished_cleanly(project, "web01", kept=belongings(project.cluster, project.namespace, machine))
     assert project.get("virtualmachine", machine)["status"]["printableStatus"] == "Running"
+
+
+def hardware(machine: Json) -> Json:
+    """What a VirtualMachine's template says of its hardware, as far as the source has a say in it."""
+    domain = machine["domain"]
+    return {
+        "cpu": {key: domain["cpu"][key] for key in ("sockets", "cores", "threads")},
+        "memory": parse_quantity(domain["memory"]["guest"]),
+        "bootloader": domain["firmware"]["bootloader"],
+        "disks": [(one["disk"]["bus"], one["serial"], one.get("bootOrder")) for one in domain["devices"]["disks"]],
+        "interfaces": [
+            (one["model"], one["macAddress"], {"masquerade", "bridge"} & one.keys())
+            for one in domain["devices"]["interfaces"]
+        ],
+    }

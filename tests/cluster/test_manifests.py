@@ -46,8 +46,12 @@ def test_the_dry_run_shows_what_would_be_changed_in_a_guest(operator, project, t
     project.source({"debian12-bios.ova": tiny_guest(tmp_path / "guest").ova})
     project.kubectl("apply", f"--filename={REPOSITORY / 'manifests/examples/dry-run.yaml'}")
     status = project.wait_phase("look", "Succeeded")
-    report = project.get("configmap", status["report"])["data"]["report.json"]
-    assert "/etc/fstab" in report
+    report = json.loads(project.get("configmap", status["report"])["data"]["report.json"])
+    (fstab,) = (edit for edit in report["fixed"]["edits"] if edit["path"] == "/etc/fstab")
+    assert "-/dev/sda1" in fstab["diff"]
+    assert fstab["reasons"]
+    assert report["plan"]["machine"] == status["machine"]
+    assert report["fixed"]["applied"] is False
     assert [one for one in project.leftovers(patience=0) if "persistentvolumeclaim" in one] == []
     project.delete("look")
     assert project.leftovers() == []

@@ -41,10 +41,19 @@ def test_a_privileged_migration_works_as_an_ordinary_user_and_reaches_no_device_
     assert status["Uid"].split() == status["Gid"].split() == [USER] * 4
     assert {status[f"Cap{kind}"] for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {"0" * 16}
     assert status["NoNewPrivs"] == "1"
+    assert not (folder / "root/var/run/secrets").exists()
+    assert "ro" in options(folder, "/")
     assert opened(folder / "root/dev") <= {"null", "zero", "full", "random", "urandom", "tty", "ptmx", "kvm"}
     project.wait_phase("tiny", "Succeeded")
     assert project.image("tiny-disk0").stat().st_uid == int(USER)
     assert project.source_is_unchanged()
+
+
+def options(folder: Path, place: str) -> list[str]:
+    """How a process sees a place mounted (proc(5), mountinfo)."""
+    mounts = [line.split(" ") for line in (folder / "mountinfo").read_text().splitlines()]
+    (found,) = (fields[5] for fields in mounts if fields[4] == place)
+    return found.split(",")
 
 
 def opened(folder: Path) -> set[str]:

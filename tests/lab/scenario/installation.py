@@ -128,10 +128,7 @@ class Installation:
     def requests(self) -> Iterator[Json]:
         """What the operator has asked of the API server since the cluster was brought up (audit.k8s.io/v1, Event)."""
         user = f"system:serviceaccount:{product.NAMESPACE}:{product.DEPLOYMENT}"
-        for line in self.cluster.layout.audit.read_text().splitlines():
-            entry = json.loads(line)
-            if entry["user"]["username"] == user:
-                yield entry
+        return (entry for entry in self.cluster.audited() if entry["user"]["username"] == user)
 
     def metrics(self) -> str:
         """What Prometheus would read, by way of the API server's proxy."""

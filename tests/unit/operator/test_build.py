@@ -94,6 +94,16 @@ BUILT = {
     ),
     "image-server-pod": lambda: imageserver.pod(KEY, make_spec(job=FULL_JOB), PLACED, ["web01-disk0-artifact"]),
     "image-server-service": lambda: imageserver.service(KEY),
+    "image-server-credentials": lambda: list(
+        imageserver.credentials(
+            KEY,
+            user="cdi",
+            password="of one migration",  # noqa: S106 -- nobody's
+            certificate="its certificate",
+            private_key="its key",
+        )
+    ),
+    "report-config": lambda: report_config(KEY, {"report.json": "{}", "report.html": "<html/>"}).config,
     **{f"virtual-machine-{name}": partial(build, KEY) for name, build in MACHINES.items()},
 }
 
