@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import cluster, convert, images, repair, scale, table
+from benchmarks import cluster, convert, demo, images, repair, scale, table
 from hyper2kvm import accelerator
 from lab.product import REPOSITORY
 
@@ -23,6 +23,7 @@ MEASURES: dict[str, Callable[[Path], dict[str, object]]] = {
     "images": images.measure,
     "cluster": cluster.measure,
     "scale": scale.measure,
+    "demo": demo.measure,
 }
 
 

@@ -11,7 +11,7 @@ from lab.scenario.ending import finished_cleanly
 from lab.scenario.images import disk_image, dull_guest
 from lab.scenario.moments import copied, held, kill_in, reach, stages
 from lab.scenario.mortal import live_and_die
-from lab.scenario.objects import migration
+from lab.scenario.objects import migration, quota
 from lab.scenario.project import KIND, Project
 from lab.scenario.storm import Storm
 
@@ -48,11 +48,15 @@ def large_disk(tmp_path_factory):
 
 @pytest.mark.alone
 def test_an_operator_that_is_killed_in_every_phase_loses_nothing(operator, source):
-    source.apply(migration("tiny", "tiny.qcow2", suspend=True, target=IMPORTED))
+    """Held in Pending by the user, in Provisioning by a quota."""
+    source.apply(quota(persistentvolumeclaims="1"), migration("tiny", "tiny.qcow2", suspend=True, target=IMPORTED))
     killed_in(operator, source, "Pending")
     source.patch("tiny", {"suspend": False})
-    for phase in ("Planning", "Converting", "HandingOff"):
-        killed_in(operator, source, phase)
+    killed_in(operator, source, "Planning")
+    killed_in(operator, source, "Provisioning")
+    source.kubectl("delete", "resourcequota", "limits")
+    killed_in(operator, source, "Converting")
+    killed_in(operator, source, "HandingOff")
     operator.wait_ready()
     finished_cleanly(source, "tiny")
 
@@ -227,6 +231,8 @@ def test_a_suspended_migration_holds_no_pod_and_goes_on_when_it_is_resumed(slow_
     wait_for_no_pod(slow_source)
     assert slow_source.get("job", "tiny-convert")["spec"]["suspend"] is True
     slow_source.patch("tiny", {"suspend": False})
+    slow_source.wait_phase("tiny", "Succeeded")
+    assert {"Fetch", "Flatten"} <= skipped(slow_source, "tiny")
     finished_cleanly(slow_source, "tiny")
 
 

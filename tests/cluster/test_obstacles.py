@@ -1,10 +1,15 @@
 """What stands in a migration's way for a while, and what becomes of it when that is gone, or stays."""
 
+from collections.abc import Iterator
+from uuid import uuid4
+
 import pytest
 
+from lab.cluster.claims import Claim
+from lab.cluster.volumes import Volume, VolumeMode
 from lab.scenario.ending import failed, failed_cleanly, finished_cleanly
 from lab.scenario.images import disk_image
-from lab.scenario.objects import Json, migration
+from lab.scenario.objects import Json, migration, quota
 from lab.scenario.project import Project
 
 pytestmark = pytest.mark.cluster
@@ -20,20 +25,75 @@ def test_an_edit_starts_a_failed_migration_again(operator, project, tiny_disk):
     finished_cleanly(project, "tiny")
 
 
-def test_a_target_volume_without_room_is_named_and_goes_on_when_there_is_some(operator, project, tmp_path):
+def test_a_target_volume_without_room_is_tried_again_and_named_and_goes_on_when_there_is_some(
+    operator, project, tmp_path
+):
     """Somebody else's file takes the room of the claim, which is as large as the disk needs."""
     image = disk_image(tmp_path / "web01.qcow2", size=256, data=256)
     project.source({"web01.qcow2": image}, size="512Mi")
     project.apply(
-        migration("web01", "web01.qcow2", target={"disks": {"storageClassName": "lab-immediate"}}, job={"retries": 0})
+        migration("web01", "web01.qcow2", target={"disks": {"storageClassName": "lab-immediate"}}, job={"retries": 1})
     )
     project.cluster.wait("persistentvolumeclaim", "web01-disk0", "status.phase", "Bound", namespace=project.namespace)
     other = project.image("web01-disk0", "somebody-elses")
     other.write_bytes(bytes(200 * MIB))
     assert failed(project, "web01", "TargetFull")["stage"] == "Convert"
+    tried_twice(project, "web01", "TargetFull")
     other.unlink()
-    project.patch("web01", {"job": {"retries": 1}})
+    project.patch("web01", {"job": {"retries": 2}})
     finished_cleanly(project, "web01")
+
+
+def tried_twice(project: Project, name: str, reason: str) -> None:
+    """The status counts two pods; it and an Event tell why the first one was followed by another."""
+    status = project.status(name)
+    assert status["attempts"] == 2
+    (told,) = (message for word, message in project.wait_event(name, "Retrying") if word == "Retrying")
+    assert told.startswith(f"attempt 1 ended, {reason}: ")
+    assert told in status["warnings"]
+
+
+DISK = 64 * MIB
+"""Bytes of the disk of `tiny_disk`."""
+
+
+@pytest.fixture
+def small_volume(project: Project) -> Iterator[None]:
+    """A block volume for the claim `tiny-disk0` that has half of the bytes that it tells of, as a wrong provisioner's.
+
+    It looks like one of the lab's provisioner, which removes it after its claim; here it is where it never got one.
+    """
+    claim = Claim(
+        namespace=project.namespace,
+        name="tiny-disk0",
+        uid=str(uuid4()),
+        storage_class="lab-block",
+        mode=VolumeMode.BLOCK,
+        access_modes=("ReadWriteOnce",),
+        size=str(DISK),
+        settled=False,
+        node="",
+    )
+    cluster, volume = project.cluster, Volume(project.cluster.layout.volumes, claim.volume_name)
+    try:
+        made = claim.persistent_volume(volume.create(DISK // 2, claim.mode))
+        del made["spec"]["claimRef"]["uid"]  # the claim does not exist yet
+        cluster.apply(made)
+        yield
+    finally:
+        if cluster.kubectl.field("persistentvolume", volume.name, "status.phase") not in {"Bound", "Released"}:
+            cluster.kubectl("delete", "persistentvolume", volume.name, "--ignore-not-found")
+            volume.destroy()
+
+
+def test_a_target_volume_that_is_smaller_than_its_disk_is_named_with_both_sizes(
+    operator, project, small_volume, tiny_disk
+):
+    project.source({"tiny.qcow2": tiny_disk})
+    block = {"storageClassName": "lab-block", "volumeMode": "Block"}
+    project.apply(migration("tiny", "tiny.qcow2", target={"disks": block}))
+    failure = failed_cleanly(project, "tiny", "TargetTooSmall", f"has {DISK // 2} bytes, the disk {DISK}")
+    assert (failure["stage"], failure["disk"]) == ("Convert", "scsi0:0")
 
 
 def created(name: str, **options: Json | str) -> Json:
@@ -85,10 +145,6 @@ def refused(project: Project, name: str, reason: str, words: str) -> None:
     failed(project, name, reason, words)
     made = project.leftovers(of=name, patience=0)
     assert [one for one in made if one.startswith("persistentvolumeclaim/")] == []
-
-
-def quota(**hard: str) -> Json:
-    return {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "limits"}, "spec": {"hard": hard}}
 
 
 def test_a_quota_that_stays_fails_the_migration(operator, project, tiny_disk):

@@ -1,9 +1,12 @@
 """How a scenario has to end: a status that says what happened, the source as it was, and nothing left behind."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from hyper2kvm.run import run
+from lab.scenario.images import FORMATS, unpacked
 from lab.scenario.objects import Json
 from lab.scenario.project import Project
 
@@ -73,17 +76,38 @@ def _succeeded(project: Project, name: str, status: Json) -> list[str]:
         assert disk["digest"]
         for kind, phase in (("persistentvolumeclaim", "Bound"), ("datavolume", "Succeeded")):
             assert project.cluster.kubectl.field(kind, claim, "status.phase", project.namespace) == phase
-    path = (project.get("virtualmachinemigration", name) or {})["spec"]["source"]["files"]["path"]
-    if path.endswith(".qcow2"):
-        (claim,) = claims
-        assert same_content(project.files[path], project.image(claim))
+    path = str((project.get("virtualmachinemigration", name) or {})["spec"]["source"]["files"]["path"])
+    if Path(path).suffix in FORMATS or not status.get("repaired"):
+        with _images(project.files, path) as images:
+            for image, claim in zip(images, claims, strict=bool(images)):
+                assert same_content(image, project.image(claim)), f"{claim} is not what {image.name} holds"
     return claims
 
 
+@contextmanager
+def _images(files: Mapping[str, Path], path: str) -> Iterator[list[Path]]:
+    """The images of an image, an OVA or an OVF folder, in the order of the machine's disks; none of another source."""
+    if Path(path).suffix in FORMATS:
+        yield [files[path]]
+    elif path.endswith(".ova"):
+        with TemporaryDirectory() as folder:
+            yield _disks(unpacked(files[path], Path(folder) / "ova"))
+    else:
+        yield _disks([file for name, file in sorted(files.items()) if name.startswith(f"{path}/")])
+
+
+def _disks(package: list[Path]) -> list[Path]:
+    """The disks among the files of an OVF package; their names are in the order of their numbers."""
+    described = any(file.suffix == ".ovf" for file in package)
+    return [file for file in package if described and file.suffix == ".vmdk"]
+
+
 def same_content(source: Path, target: Path) -> bool:
-    """Whether a raw target holds what a qcow2 image does, and zeros behind it."""
-    compared = run(["qemu-img", "compare", "-f", "qcow2", "-F", "raw", str(source), str(target)], deadline=120)
-    return "identical" in compared.text
+    """Whether a raw target holds what a disk image does, and zeros behind it."""
+    formats = ("-f", FORMATS[source.suffix], "-F", "raw")
+    compared = run(["qemu-img", "compare", *formats, str(source), str(target)], deadline=120, check=False)
+    assert compared.code in {0, 1}, compared.stderr
+    return compared.code == 0
 
 
 def _conditions(status: Json) -> dict[str, Json]:

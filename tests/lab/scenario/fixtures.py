@@ -35,9 +35,9 @@ def project(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Projec
 
 @pytest.fixture
 def machine_ova(tmp_path: Path) -> Path:
-    """The OVA of a machine without a system, with a MAC address that no other test's has."""
+    """The OVA of a machine without a system, with two disks that differ and a MAC address that no other test's has."""
     address = "00:50:56:" + ":".join(f"{byte:02x}" for byte in uuid4().bytes[:3])
-    return dull_guest(tmp_path / "guest", data=8, mac=address).ova
+    return dull_guest(tmp_path / "guest", data=9, mac=address).ova
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,12 @@ from lab.guests.sample import SampleGuest
 
 _MIB = 1 << 20
 
+FORMATS = {".qcow2": "qcow2", ".raw": "raw", ".vmdk": "vmdk", ".vhd": "vpc", ".vhdx": "vhdx", ".vdi": "vdi"}
+"""Suffix of a disk image → what qemu-img calls its format."""
+
+_OPTIONS = {".vhd": ("-o", "force_size=on")}
+"""Without it qemu-img rounds the size of a VHD up to what cylinders, heads and sectors can say."""
+
 
 def disk_image(path: Path, *, size: int, data: int, boot_record: bool = False) -> Path:
     """A disk image whose first `data` MiB are noise, the same each time; sizes in MiB, format by suffix."""
@@ -22,7 +28,8 @@ def disk_image(path: Path, *, size: int, data: int, boot_record: bool = False) -
             file.seek(510)
             file.write(b"\x55\xaa")
     os.truncate(raw, size * _MIB)
-    run(["qemu-img", "convert", "-f", "raw", "-O", path.suffix[1:], str(raw), str(path)], deadline=120)
+    kind = ("-O", FORMATS[path.suffix], *_OPTIONS.get(path.suffix, ()))
+    run(["qemu-img", "convert", "-f", "raw", *kind, str(raw), str(path)], deadline=120)
     raw.unlink()
     return path
 
@@ -46,3 +53,10 @@ def dull_guest(folder: Path, *, data: int, mac: str = "00:50:56:9a:40:01") -> Sa
     for disk in guest.disks:
         disk.unlink()
     return guest
+
+
+def unpacked(ova: Path, folder: Path) -> list[Path]:
+    """The files of an OVA in a new folder, by name."""
+    folder.mkdir()
+    run(["tar", "--extract", "--no-same-owner", f"--file={ova}", f"--directory={folder}"], deadline=120)
+    return sorted(folder.iterdir())

@@ -40,6 +40,11 @@ def claim(name: str, storage_class: str, size: str, mode: str = "Filesystem") ->
     }
 
 
+def quota(**hard: str) -> Json:
+    """The ResourceQuota `limits`."""
+    return {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "limits"}, "spec": {"hard": hard}}
+
+
 def pod(name: str, image: str, script: str, *claims: str, device: str = "") -> Json:
     """A pod of uid 107 that runs a script, with file system claims at /volumes/NAME and one block claim at /dev/volume."""
     every = [*claims, *([device] if device else [])]
