@@ -132,7 +132,7 @@ class NetworkPolicyValues(Document):
 
     enabled: bool = False
     """Whether it is made."""
-    api_server_ports: list[Annotated[int, Field(ge=1, le=65535)]] = [443, 6443]
+    api_server_ports: list[Annotated[int, Field(ge=1, le=65535)]] = Field(default=[443, 6443], min_length=1)
     """Ports of the API server, as the cluster's network plugin sees them."""
     metrics_from: list[Free] = []
     """Who may ask for metrics, as NetworkPolicy peers; everyone when empty."""
