@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -164,11 +164,6 @@ class Cluster:
             HostError: ProgramFailed.
         """
         runtime.tag(self._pid(), reference, other)
-
-    def audited(self) -> Iterator[dict[str, Any]]:
-        """What the API server was asked since it was brought up, of what etc/audit.yaml keeps (audit.k8s.io/v1, Event)."""
-        for line in self.layout.audit.read_text().splitlines():
-            yield json.loads(line)
 
     def host_folder_for(self, claim: str, namespace: str = "default") -> Path:
         """The content of a bound Filesystem claim, as a folder that the host can read and write.

@@ -4,7 +4,6 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Mapping
-from http import HTTPStatus
 from pathlib import Path
 
 from hyper2kvm.run import run
@@ -147,13 +146,6 @@ class Project:
         """The pods of a migration's Job, the newest last."""
         found = self.items("pod", f"job-name={name}-{role}")
         return sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
-
-    def claims_made(self) -> list[str]:
-        """Names of all claims that anybody ever made here, those that are gone among them."""
-        asked = [one for one in self.cluster.audited() if one["verb"] == "create" and "objectRef" in one]
-        about = [one["objectRef"] for one in asked if one["responseStatus"]["code"] == HTTPStatus.CREATED]
-        claims = [one for one in about if one["resource"] == "persistentvolumeclaims"]
-        return [str(one["name"]) for one in claims if one.get("namespace") == self.namespace]
 
     def events(self, name: str) -> list[tuple[str, str]]:
         """Reason and message of the Events on a migration."""
