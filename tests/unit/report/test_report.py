@@ -192,7 +192,7 @@ def test_the_page_describes_the_machine():
     html = page(success(), None, None)
     for name, value in (
         ("Name in the source", "Web 01"),
-        ("Processors", "6 (2 sockets \N{MULTIPLICATION SIGN} 3 cores \N{MULTIPLICATION SIGN} 1 threads)"),
+        ("Processors", "6 (2 sockets \N{MULTIPLICATION SIGN} 3 cores \N{MULTIPLICATION SIGN} 1 thread)"),
         ("Memory", "2 GiB"),
         ("Firmware", "BIOS"),
         ("Network ethernet0", "00:50:56:00:00:01, VM Network, was vmxnet3"),
