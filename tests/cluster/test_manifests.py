@@ -64,13 +64,15 @@ def test_install_yaml_is_what_the_chart_makes():
 
 @pytest.mark.alone
 def test_install_yaml_is_installed_as_the_documentation_says(operator, project, bootable_disk):
-    """It has the default values: KVM as the nodes offer it."""
+    """It has the default values: KVM as the nodes offer it, a log of JSON lines."""
     project.source({"tiny.qcow2": bootable_disk})
     operator.uninstall()
     try:
         installed(project.cluster)
         project.apply(migration("tiny", "tiny.qcow2"))
         finished_cleanly(project, "tiny")
+        log = [json.loads(line) for line in operator.kubectl("logs", "deployment/hyper2kvm").splitlines()]
+        assert (f"{project.namespace}/tiny", "Succeeded") in [(line.get("migration"), line["message"]) for line in log]
     finally:
         selector = "--selector=app.kubernetes.io/part-of=hyper2kvm"
         kinds = "deployment,service,serviceaccount,clusterrole,clusterrolebinding"
