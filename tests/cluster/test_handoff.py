@@ -15,6 +15,7 @@ from kubernetes.utils import parse_quantity
 
 from hyper2kvm.run import run
 from hyper2kvm_operator.build.imageserver import server_name
+from lab.command import h2k_on_a_terminal
 from lab.scenario.objects import claim, migration, pod
 from lab.scenario.project import KIND, Project
 
@@ -62,6 +63,10 @@ def asked(project: Project, name: str) -> int:
     """The bytes that a migration's disk has asked for."""
     found = project.get("persistentvolumeclaim", f"{name}-disk0") or {}
     return int(parse_quantity(found["spec"]["resources"]["requests"]["storage"]))
+
+
+SCREEN = "\x1b[?1049h"
+"""How a program begins that takes the whole screen of a terminal (xterm's control sequences, DECSET 1049)."""
 
 
 def kept(name: str) -> set[str]:
@@ -173,6 +178,12 @@ def test_events_screen_metrics_and_command_tell_the_story(operator, handoffs):
     assert 'hyper2kvm_migrations{phase="Succeeded"}' in operator.metrics()
     shown = h2k(handoffs, "status", "--namespace", handoffs.namespace)
     assert "Succeeded" in next(line for line in shown.splitlines() if " tidy " in line)
+    watched = ("status", "--watch", "--namespace", handoffs.namespace)
+    environment = {"KUBECONFIG": str(handoffs.cluster.kubeconfig), "COLUMNS": "160"}
+    code, screen = h2k_on_a_terminal(*watched, until=" tidy ", **environment)
+    assert code == 0, screen
+    assert screen.startswith(SCREEN), screen
+    assert "Succeeded" in screen
 
 
 def h2k(project: Project, *arguments: str) -> str:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import pty
+import select
 import signal
 import subprocess
 import sys
@@ -121,6 +123,35 @@ def h2k_until(
         code = process.wait(120)
         errors.seek(0)
         return Ended(code, "".join(told), errors.read())
+
+
+def h2k_on_a_terminal(
+    *arguments: str | Path, program: Sequence[str] = (H2K,), until: str = "", **environment: str
+) -> tuple[int, str]:
+    """h2k's exit code and what it has written to a terminal, which is both of its output streams.
+
+    Args:
+        arguments: its arguments.
+        program: what is started instead of h2k.
+        until: words after which it is interrupted, as Ctrl-C does; it ends by itself when there are none.
+        environment: variables beside this process's.
+    """
+    ours, its = pty.openpty()
+    command = [*program, *map(str, arguments)]
+    surroundings = os.environ | {"TERM": "xterm"} | environment
+    with subprocess.Popen(command, stdin=its, stdout=its, stderr=its, env=surroundings) as process:
+        os.close(its)
+        written, interrupted = b"", False
+        while select.select([ours], [], [], 90)[0]:
+            try:
+                written += os.read(ours, 65536)
+            except OSError:  # EIO: the command has closed it
+                break
+            if until and not interrupted and until.encode() in written:
+                process.send_signal(signal.SIGINT)
+                interrupted = True
+    os.close(ours)
+    return process.returncode, written.decode()
 
 
 def manifest(folder: Path, name: str, volume: Path, path: str, **spec: Any) -> Path:

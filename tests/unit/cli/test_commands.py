@@ -1,11 +1,7 @@
 """The commands as users type them: which files and folders they take, and what they print."""
 
 import json
-import os
-import pty
 import re
-import select
-import subprocess
 import sys
 from itertools import pairwise
 
@@ -13,7 +9,7 @@ import pytest
 import yaml
 
 from hyper2kvm_api.stage import Stage
-from lab.command import H2K, h2k, manifest
+from lab.command import h2k, h2k_on_a_terminal, manifest
 from unit.cli.tiny import COPIED, MIB, tiny
 from unit.stages.cases import make_source
 
@@ -139,27 +135,11 @@ def test_a_folder_that_is_no_workspace_gets_no_report(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def on_a_terminal(*words, program=(H2K,)):
-    """What a command writes to a terminal, which is both of its output streams; and its exit code."""
-    ours, its = pty.openpty()
-    command = [*program, *map(str, words)]
-    with subprocess.Popen(command, stdin=its, stdout=its, stderr=its, env=os.environ | {"TERM": "xterm"}) as process:
-        os.close(its)
-        written = b""
-        while select.select([ours], [], [], 90)[0]:
-            try:
-                written += os.read(ours, 65536)
-            except OSError:  # EIO: the command has closed it
-                break
-    os.close(ours)
-    return process.returncode, written.decode()
-
-
 COMMANDS_OF_TERMINALS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def test_on_a_terminal_stages_are_lines_and_the_end_a_summary(tmp_path):
-    code, written = on_a_terminal("run", tiny(tmp_path, size=32 * MIB), "--output", tmp_path / "out")
+    code, written = h2k_on_a_terminal("run", tiny(tmp_path, size=32 * MIB), "--output", tmp_path / "out")
     text = COMMANDS_OF_TERMINALS.sub("", written)
     assert code == 0, text
     lines = [line.strip() for line in text.replace("\r", "\n").splitlines()]
@@ -172,7 +152,7 @@ def test_on_a_terminal_stages_are_lines_and_the_end_a_summary(tmp_path):
 
 
 def test_a_terminal_gets_json_lines_when_they_are_asked_for(tmp_path):
-    code, written = on_a_terminal("run", "--json", tiny(tmp_path), "--output", tmp_path / "out")
+    code, written = h2k_on_a_terminal("run", "--json", tiny(tmp_path), "--output", tmp_path / "out")
     assert code == 0, written
     events = [json.loads(line) for line in written.splitlines()]
     assert [event["stage"] for event in events if event["type"] == "StageFinished"] == list(Stage)
@@ -197,7 +177,7 @@ def test_on_a_terminal_each_disk_has_a_bar_with_its_bytes_the_rate_and_the_time_
     make_source(tmp_path / "source", disks=2, size=40 * MIB)
     file = manifest(tmp_path, "web01", tmp_path / "source", ".", **COPIED)
     program = (sys.executable, "-c", SLOW_COPYING)
-    code, written = on_a_terminal("run", file, "--output", tmp_path / "out", program=program)
+    code, written = h2k_on_a_terminal("run", file, "--output", tmp_path / "out", program=program)
     text = COMMANDS_OF_TERMINALS.sub("", written)
     assert code == 0, text
     copying = re.search(r"Convert +…(.*)Convert +✓", text, re.DOTALL)[1]
@@ -224,7 +204,7 @@ def hostile(tmp_path):
 
 
 def test_what_a_source_says_commands_no_terminal(tmp_path):
-    code, written = on_a_terminal("run", hostile(tmp_path), "--output", tmp_path / "out")
+    code, written = h2k_on_a_terminal("run", hostile(tmp_path), "--output", tmp_path / "out")
     assert code in {3, 4}
     assert "[bold]web" in written
     rest = COMMANDS_OF_TERMINALS.sub("", written.replace("\r", ""))
