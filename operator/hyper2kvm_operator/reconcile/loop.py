@@ -103,10 +103,10 @@ class Loop:
             return True
         if decision.requeue is not None:
             self.queue.add(key, decision.requeue)
-        ended = decision.status.phase in FINAL and migration.get("status", {}).get("phase") != decision.status.phase
-        if ended:
+        moved = migration.get("status", {}).get("phase") != decision.status.phase
+        if moved:
             _log.info("%s", decision.status.phase, extra={"migration": "/".join(key)})
-        if ended or held(migration):
+        if (moved and decision.status.phase in FINAL) or held(migration):
             self._wake_waiting()
         return False
 

@@ -4,11 +4,13 @@ import threading
 
 import pytest
 
+from hyper2kvm_api.migration import Phase, VirtualMachineMigrationStatus
 from hyper2kvm_operator.kube.cache import Cache
 from hyper2kvm_operator.kube.errors import RefusedError, UnreachableError
 from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.metrics import Metrics
 from hyper2kvm_operator.reconcile.loop import Loop
+from hyper2kvm_operator.reconcile.migration.decision import Decision
 
 from .objects import migration
 
@@ -34,6 +36,16 @@ class Reconciler:
         pass
 
 
+class Deciding:
+    """One that finds a migration in a phase."""
+
+    def __init__(self, phase):
+        self.phase = phase
+
+    def reconcile(self, migration):
+        return Decision(VirtualMachineMigrationStatus(phase=self.phase))
+
+
 class Clock:
     now = 100.0
 
@@ -43,9 +55,9 @@ class Clock:
 
 @pytest.fixture
 def made():
-    def make(reconciler):
+    def make(reconciler, **values):
         cache, metrics, clock = Cache(), Metrics(), Clock()
-        cache.put(Resources.MIGRATION.value, migration())
+        cache.put(Resources.MIGRATION.value, migration(**values))
         return Loop(reconciler, cache, metrics, workers=2, limit=1, clock=clock), metrics, clock
 
     return make
@@ -81,6 +93,14 @@ def test_looks_that_fail_are_counted_by_kind(made, error, kind):
         loop._reconcile(KEY)
     assert metrics.registry.get_sample_value("hyper2kvm_reconcile_errors_total", {"kind": kind}) == 2
     assert metrics.registry.get_sample_value("hyper2kvm_reconcile_duration_seconds_count") == 2
+
+
+@pytest.mark.parametrize(("phase", "told"), [(Phase.PENDING, []), (Phase.PLANNING, [("Planning", "moves/web01")])])
+def test_changes_of_phase_are_logged_with_the_migration(made, caplog, phase, told):
+    caplog.set_level("INFO", logger="hyper2kvm")
+    loop, _, _ = made(Deciding(phase), status={"phase": "Pending"})
+    loop._reconcile(KEY)
+    assert [(record.getMessage(), record.migration) for record in caplog.records] == told
 
 
 def test_the_queue_counts_what_is_due(made):
