@@ -1,4 +1,4 @@
-"""Privileged pods on a real container runtime: what is left of their privilege while they work."""
+"""Pods on a real container runtime: what they may do, and which devices they reach, while they work."""
 
 import os
 import stat
@@ -9,12 +9,15 @@ import pytest
 
 from lab.cluster import namespace
 from lab.cluster.cluster import Cluster
+from lab.scenario.ending import finished_cleanly
 from lab.scenario.moments import reach
 from lab.scenario.objects import migration
 
 pytestmark = pytest.mark.cluster
 
 USER = "107"
+HARMLESS = {"null", "zero", "full", "random", "urandom", "tty", "ptmx"}
+"""The devices of every container (OCI runtime specification, default devices)."""
 
 
 def process(cluster: Cluster, pod: str) -> Path:
@@ -37,13 +40,8 @@ def test_a_privileged_migration_works_as_an_ordinary_user_and_reaches_no_device_
     pod = reach(project, "tiny", "Inspect")
     assert project.get("pod", pod)["spec"]["containers"][0]["securityContext"]["privileged"] is True
     folder = process(project.cluster, pod)
-    status = dict(line.split(":\t", 1) for line in (folder / "status").read_text().splitlines() if ":\t" in line)
-    assert status["Uid"].split() == status["Gid"].split() == [USER] * 4
-    assert {status[f"Cap{kind}"] for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {"0" * 16}
-    assert status["NoNewPrivs"] == "1"
-    assert not (folder / "root/var/run/secrets").exists()
-    assert "ro" in options(folder, "/")
-    assert opened(folder / "root/dev") <= {"null", "zero", "full", "random", "urandom", "tty", "ptmx", "kvm"}
+    has_no_rights(folder)
+    assert opened(folder / "root/dev") <= {*HARMLESS, "kvm"}
     project.wait_phase("tiny", "Succeeded")
     assert project.image("tiny-disk0").stat().st_uid == int(USER)
     assert project.source_is_unchanged()
@@ -54,6 +52,30 @@ def options(folder: Path, place: str) -> list[str]:
     mounts = [line.split(" ") for line in (folder / "mountinfo").read_text().splitlines()]
     (found,) = (fields[5] for fields in mounts if fields[4] == place)
     return found.split(",")
+
+
+def test_a_device_plugin_gives_kvm_to_a_pod_without_privilege(operator, kubevirt_cluster, project, bootable_disk):
+    """KubeVirt's, on a node with /dev/kvm."""
+    project.source({"tiny.qcow2": bootable_disk})
+    project.apply(migration("tiny", "tiny.qcow2", job={"kvm": "DevicePlugin"}))
+    pod = reach(project, "tiny", "Inspect")
+    assert "privileged" not in project.get("pod", pod)["spec"]["containers"][0]["securityContext"]
+    folder = process(project.cluster, pod)
+    has_no_rights(folder)
+    devices = opened(folder / "root/dev")
+    assert "kvm" in devices
+    assert devices <= {*HARMLESS, "kvm"}
+    finished_cleanly(project, "tiny")
+
+
+def has_no_rights(folder: Path) -> None:
+    """A process is an ordinary user's, without capabilities, a token or a way to write to its image."""
+    status = dict(line.split(":\t", 1) for line in (folder / "status").read_text().splitlines() if ":\t" in line)
+    assert status["Uid"].split() == status["Gid"].split() == [USER] * 4
+    assert {status[f"Cap{kind}"] for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {"0" * 16}
+    assert status["NoNewPrivs"] == "1"
+    assert not (folder / "root/var/run/secrets").exists()
+    assert "ro" in options(folder, "/")
 
 
 def opened(folder: Path) -> set[str]:
