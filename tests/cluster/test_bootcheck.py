@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from lab.command import h2k
 from lab.scenario.ending import failed, finished_cleanly
 from lab.scenario.moments import stages
 from lab.scenario.objects import migration
@@ -46,8 +45,7 @@ def told_by_the_status(project: Project) -> None:
 
 def told_by_the_report(project: Project, folder) -> None:
     """It is kept, and comes with the picture."""
-    kubeconfig = str(project.cluster.kubeconfig)
-    told = h2k("report", "--namespace", project.namespace, "tiny", "--output", folder, KUBECONFIG=kubeconfig)
+    told = project.h2k("report", "--namespace", project.namespace, "tiny", "--output", folder)
     assert told.code == 0, told.stderr
     report = json.loads((folder / "tiny-report.json").read_text())
     assert report["boot"] == "Failed"

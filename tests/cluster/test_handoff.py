@@ -5,9 +5,7 @@ All migrations start at once; each test looks at one.
 
 import hashlib
 import json
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -187,9 +185,10 @@ def test_events_screen_metrics_and_command_tell_the_story(operator, handoffs):
 
 
 def h2k(project: Project, *arguments: str) -> str:
-    """What the command says, with the lab's kubeconfig."""
-    environment = {"KUBECONFIG": str(project.cluster.kubeconfig), "COLUMNS": "160"}
-    return run([str(Path(sys.executable).with_name("h2k")), *arguments], deadline=60, environment=environment).text
+    """What the command says, on a wide screen."""
+    told = project.h2k(*arguments, COLUMNS="160")
+    assert told.code == 0, told.stderr
+    return told.stdout
 
 
 def block_digest(project: Project, name: str) -> str:

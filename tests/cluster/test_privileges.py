@@ -11,7 +11,8 @@ from lab.cluster import namespace
 from lab.cluster.cluster import Cluster
 from lab.scenario.ending import finished_cleanly
 from lab.scenario.moments import reach
-from lab.scenario.objects import migration
+from lab.scenario.objects import Json, migration
+from lab.scenario.project import Project
 
 pytestmark = pytest.mark.cluster
 
@@ -35,11 +36,8 @@ def process(cluster: Cluster, pod: str) -> Path:
 def test_a_privileged_migration_works_as_an_ordinary_user_and_reaches_no_device_of_the_node(
     operator, project, bootable_disk
 ):
-    project.source({"tiny.qcow2": bootable_disk})
-    project.apply(migration("tiny", "tiny.qcow2", job={"kvm": "Privileged"}))
-    pod = reach(project, "tiny", "Inspect")
-    assert project.get("pod", pod)["spec"]["containers"][0]["securityContext"]["privileged"] is True
-    folder = process(project.cluster, pod)
+    security, folder = at_work(project, bootable_disk, "Privileged")
+    assert security["privileged"] is True
     has_no_rights(folder)
     assert opened(folder / "root/dev") <= {*HARMLESS, "kvm"}
     project.wait_phase("tiny", "Succeeded")
@@ -56,16 +54,22 @@ def options(folder: Path, place: str) -> list[str]:
 
 def test_a_device_plugin_gives_kvm_to_a_pod_without_privilege(operator, kubevirt_cluster, project, bootable_disk):
     """KubeVirt's, on a node with /dev/kvm."""
-    project.source({"tiny.qcow2": bootable_disk})
-    project.apply(migration("tiny", "tiny.qcow2", job={"kvm": "DevicePlugin"}))
-    pod = reach(project, "tiny", "Inspect")
-    assert "privileged" not in project.get("pod", pod)["spec"]["containers"][0]["securityContext"]
-    folder = process(project.cluster, pod)
+    security, folder = at_work(project, bootable_disk, "DevicePlugin")
+    assert "privileged" not in security
     has_no_rights(folder)
     devices = opened(folder / "root/dev")
     assert "kvm" in devices
     assert devices <= {*HARMLESS, "kvm"}
     finished_cleanly(project, "tiny")
+
+
+def at_work(project: Project, disk: Path, kvm: str) -> tuple[Json, Path]:
+    """The security context of a migration's container, and /proc of its process, while it is in Inspect."""
+    project.source({"tiny.qcow2": disk})
+    project.apply(migration("tiny", "tiny.qcow2", job={"kvm": kvm}))
+    pod = reach(project, "tiny", "Inspect")
+    security = project.get("pod", pod)["spec"]["containers"][0]["securityContext"]
+    return security, process(project.cluster, pod)
 
 
 def has_no_rights(folder: Path) -> None:

@@ -20,7 +20,7 @@ from hyper2kvm_operator.build.metadata import MigrationKey
 from lab import product
 from lab.chart import EVERYTHING, Release, helm, render
 from lab.cluster.binaries import KUBERNETES, ensure_built
-from lab.cluster.kubectl import Kubectl
+from lab.cluster.kubectl import NOBODY, Kubectl
 from lab.documentation import Page
 from lab.scenario.objects import Json
 
@@ -252,16 +252,6 @@ def test_commands_of_the_notes_are_about_what_is_there(noted, calls, short_names
                 pytest.fail(f"what is kubectl {' '.join(other)} about?")
     verbs = [call.arguments[0] for call in calls]
     assert verbs == ["apply", "get", "label", *(["logs"] if noted.all("Job") else [])]
-
-
-NOBODY = """
-apiVersion: v1
-kind: Config
-clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]
-contexts: [{name: c, context: {cluster: c, user: u}}]
-users: [{name: u, user: {}}]
-current-context: c
-"""
 
 
 @pytest.mark.parametrize("noted", [("crds.keep=false",)], indirect=True)

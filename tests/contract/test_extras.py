@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from hyper2kvm.modules import BINDINGS, EXTRAS
+from lab.cluster.kubectl import NOBODY
 from unit.cli.tiny import tiny
 
 CONVERSION = {*BINDINGS, *EXTRAS["conversion"]}
@@ -42,16 +43,6 @@ def without(modules, *words, **environment):
     command = [sys.executable, "-c", H2K_WITHOUT, ",".join(modules), *map(str, words)]
     environment = {"PATH": "/usr/bin:/bin:/usr/sbin", "HOME": "/nonexistent", **environment}
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100, env=environment)
-
-
-NOBODY = """
-apiVersion: v1
-kind: Config
-clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]
-contexts: [{name: c, context: {cluster: c, user: u}}]
-users: [{name: u, user: {}}]
-current-context: c
-"""
 
 
 @pytest.mark.parametrize("words", [["status"], ["report", "--namespace", "moves", "web01"]], ids=lambda words: words[0])

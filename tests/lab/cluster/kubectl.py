@@ -9,6 +9,16 @@ from hyper2kvm.run import Completed, run
 from lab.cluster.api import Api
 from lab.cluster.binaries import KUBERNETES
 
+NOBODY = """
+apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]
+contexts: [{name: c, context: {cluster: c, user: u}}]
+users: [{name: u, user: {}}]
+current-context: c
+"""
+"""A kubeconfig of a cluster that there is not: whoever asks it is refused."""
+
 
 @dataclass(frozen=True)
 class Kubectl:

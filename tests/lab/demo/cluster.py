@@ -12,7 +12,6 @@ from lab import product, running
 from lab.cluster import addons
 from lab.cluster.cluster import Cluster
 from lab.cluster.progress import say
-from lab.command import h2k
 from lab.demo.ending import carried_out
 from lab.guests.build import ensure_guest
 from lab.guests.sample import SampleGuest
@@ -123,8 +122,7 @@ def _watched(project: Project) -> Json:
 
 
 def _report(project: Project, folder: Path) -> Path:
-    kubeconfig = str(project.cluster.kubeconfig)
-    told = h2k("report", "--namespace", project.namespace, _NAME, "--output", folder, KUBECONFIG=kubeconfig)
+    told = project.h2k("report", "--namespace", project.namespace, _NAME, "--output", folder)
     pages = [Path(line) for line in told.stdout.splitlines() if line.endswith(".html")]
     if not pages:
         raise HostError(Reason.PROGRAM_FAILED, f"h2k report: {told.stderr}", hint="Look at the operator's log.")

@@ -12,6 +12,8 @@ from hyper2kvm_api.reasons import Reason
 from hyper2kvm_operator.build.metadata import MigrationKey
 from hyper2kvm_operator.kube.resources import MANAGED_BY, MANAGER, NAME_LABEL
 from lab.cluster.cluster import Cluster
+from lab.cluster.progress import wait_for
+from lab.command import Ended, h2k
 from lab.scenario.objects import SOURCE, Json, claim
 
 FINAL = ("Succeeded", "Failed", "Cancelled")
@@ -81,6 +83,10 @@ class Project:
     def kubectl(self, *arguments: str, deadline: float = 60) -> str:
         """kubectl in this namespace."""
         return self.cluster.kubectl(*arguments, f"--namespace={self.namespace}", deadline=deadline)
+
+    def h2k(self, *arguments: str | Path, deadline: float = 60, **environment: str) -> Ended:
+        """h2k as the cluster's administrator; `environment` are variables beside this process's."""
+        return h2k(*arguments, deadline=deadline, KUBECONFIG=str(self.cluster.kubeconfig), **environment)
 
     def get(self, kind: str, name: str) -> Json | None:
         """An object, or None."""
@@ -160,19 +166,13 @@ class Project:
         Raises:
             HostError: ProgramTimedOut with the reasons that there are.
         """
-        began = time.monotonic()
-        while True:
-            told = self.events(name)
-            reasons = [one for one, _ in told]
-            if reason in reasons:
-                return told
-            if time.monotonic() - began > deadline:
-                raise HostError(
-                    Reason.PROGRAM_TIMED_OUT,
-                    f"no Event on {self.namespace}/{name} has the reason {reason}: {', '.join(reasons) or 'none is there'}",
-                    hint="Look at the operator's log.",
-                )
-            time.sleep(_PAUSE)
+
+        def missing() -> str | None:
+            reasons = [one for one, _ in self.events(name)]
+            return None if reason in reasons else f"there are {', '.join(reasons) or 'none'}"
+
+        wait_for(f"Event {reason} on {self.namespace}/{name}", missing, deadline=deadline, pause=_PAUSE)
+        return self.events(name)
 
     def delete(self, *names: str, deadline: float = 120) -> None:
         """Delete migrations and wait until they are gone.
