@@ -90,8 +90,7 @@ def _work(resync: Resync, loop: Loop, ended: threading.Event) -> None:
 
 
 def _count(cache: Cache, phase: Phase) -> int:
-    found = (migration.get("status", {}).get("phase") for migration in cache.migrations())
-    return sum(1 for told in found if (told or Phase.PENDING.value) == phase.value)
+    return sum(1 for migration in cache.migrations() if (migration.phase or Phase.PENDING) == phase)
 
 
 if __name__ == "__main__":

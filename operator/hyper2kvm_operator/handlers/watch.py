@@ -19,6 +19,12 @@ CLIENT_TIMEOUT = 360
 IDLE_TIMEOUT = 0.1
 """Seconds that kopf keeps the worker, and with it the last event, of an object that nothing happens to."""
 
+CHUNK = 100
+"""Objects that are asked for at once at the start: no more of an answer than these is in memory."""
+
+_OF_PROFILES = {None, "Pending", "Failed"}
+"""Phases in which a profile that changes may change what happens."""
+
 
 class Changes:
     """What the watches tell, put into the cache; the migrations that it is about are looked at."""
@@ -51,8 +57,22 @@ class Changes:
 
     def _wake_waiting(self) -> None:
         for waiting in self._cache.migrations():
-            if waiting.get("status", {}).get("phase") in {None, "Pending", "Failed"}:
-                self._queue.add((waiting["metadata"]["namespace"], waiting["metadata"]["name"]))
+            if waiting.phase in _OF_PROFILES:
+                self._queue.add(waiting.place)
+
+
+class _NoEssence(kopf.DiffBaseStorage):
+    """Keeps kopf from copying each object to see what has changed in it: nobody asks for differences."""
+
+    def build(self, **_: object) -> kopf.BodyEssence:
+        """Nothing of an object."""
+        return kopf.BodyEssence()
+
+    def fetch(self, **_: object) -> None:
+        """Nothing was stored."""
+
+    def store(self, **_: object) -> None:
+        """Nothing to store."""
 
 
 def registry(changes: Changes, listed: Callable[[Resources], None]) -> kopf.OperatorRegistry:
@@ -64,7 +84,9 @@ def registry(changes: Changes, listed: Callable[[Resources], None]) -> kopf.Oper
         settings.posting.enabled = False
         settings.watching.server_timeout = SERVER_TIMEOUT
         settings.watching.client_timeout = CLIENT_TIMEOUT
+        settings.watching.chunk_size = CHUNK
         settings.queueing.idle_timeout = IDLE_TIMEOUT
+        settings.persistence.diffbase_storage = _NoEssence()
         for kind in CHILDREN:
             settings.watching.label_selectors[_spelled(kind)] = f"{MANAGED_BY}={MANAGER}"
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from hyper2kvm_operator.kube.client import KubeObject
+from hyper2kvm_operator.kube.overview import Overview
 from hyper2kvm_operator.kube.resources import MIGRATION_LABEL, Resource, Resources
 
 Place = tuple[str, str]
@@ -23,14 +24,6 @@ _READ_OF_SPEC = {
 """The fields of children's specs that are kept. A pod's spec, and a Job's with it, are many times the rest."""
 
 
-_READ_OF_OTHERS = {
-    "metadata": ("namespace", "name", "uid", "creationTimestamp", "deletionTimestamp"),
-    "spec": ("suspend", "cancel"),
-    "status": ("phase", "blocked", "virtualMachineName"),
-}
-"""The fields of a migration that others look at."""
-
-
 @dataclass(frozen=True)
 class _Entry:
     """An object.
@@ -41,7 +34,7 @@ class _Entry:
         owner: uid of the migration that its label names.
         seen: when a watch last told of it.
         kept: it as JSON, a third to a tenth of what it takes as dicts: each is read seldom, and they are many.
-        overview: of a migration what others look at.
+        overview: of a migration what others see.
     """
 
     uid: str
@@ -49,7 +42,7 @@ class _Entry:
     owner: str | None
     seen: float
     kept: bytes
-    overview: KubeObject
+    overview: Overview | None
 
     @property
     def value(self) -> KubeObject:
@@ -102,10 +95,11 @@ class Cache:
         with self._lock:
             return self._places.get(uid)
 
-    def migrations(self) -> list[KubeObject]:
-        """Every migration, with no more than what others look at."""
+    def migrations(self) -> list[Overview]:
+        """Every migration, as others see it."""
         with self._lock:
-            return [entry.overview for entry in self._objects[Resources.MIGRATION.value].values()]
+            entries = list(self._objects[Resources.MIGRATION.value].values())
+        return [entry.overview for entry in entries if entry.overview is not None]
 
     def orphaned(self, value: KubeObject) -> bool:
         """Whether a migration that is no longer there owns an object: the garbage collector is about to remove it."""
@@ -166,15 +160,8 @@ def _entry(resource: Resource, value: KubeObject, seen: float) -> _Entry:
         owner=metadata.get("labels", {}).get(MIGRATION_LABEL),
         seen=seen,
         kept=json.dumps(kept).encode(),
-        overview=_overview(value) if resource is Resources.MIGRATION.value else {},
+        overview=Overview.of(value) if resource is Resources.MIGRATION.value else None,
     )
-
-
-def _overview(migration: KubeObject) -> KubeObject:
-    return {
-        part: {name: migration[part][name] for name in names if name in migration.get(part, {})}
-        for part, names in _READ_OF_OTHERS.items()
-    }
 
 
 def _place(value: KubeObject) -> Place:

@@ -11,11 +11,12 @@ from hyper2kvm_api.reasons import Reason
 from hyper2kvm_operator.kube.cache import Cache, Place
 from hyper2kvm_operator.kube.client import KubeObject
 from hyper2kvm_operator.kube.errors import RefusedError, UnreachableError
+from hyper2kvm_operator.kube.overview import Overview
 from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.metrics import Metrics
 from hyper2kvm_operator.reconcile.migration.decision import FINAL
 from hyper2kvm_operator.reconcile.migration.reconcile import MigrationReconciler
-from hyper2kvm_operator.reconcile.migration.slots import held, next_to_start
+from hyper2kvm_operator.reconcile.migration.slots import next_to_start
 from hyper2kvm_operator.reconcile.queue import WorkQueue
 
 _log = logging.getLogger("hyper2kvm.reconcile")
@@ -106,7 +107,7 @@ class Loop:
         moved = migration.get("status", {}).get("phase") != decision.status.phase
         if moved:
             _log.info("%s", decision.status.phase, extra={"migration": "/".join(key)})
-        if (moved and decision.status.phase in FINAL) or held(migration):
+        if (moved and decision.status.phase in FINAL) or Overview.of(migration).held:
             self._wake_waiting()
         return False
 
@@ -126,7 +127,7 @@ class Loop:
     def _wake_waiting(self) -> None:
         """A slot is free: look at whom it is for."""
         for other in next_to_start(self._cache.migrations(), self._limit):
-            self.queue.add((other["metadata"]["namespace"], other["metadata"]["name"]))
+            self.queue.add(other.place)
 
 
 @dataclass(frozen=True)

@@ -48,12 +48,16 @@ class Resync:
         self._pause = pause
         self._clock = clock
         self._lock = threading.Lock()
+        self._whole: set[Resources] = set()
         self._pending: set[Resources] = set()
 
     def listed(self, kind: Resources) -> None:
-        """A watch has listed this kind: compare soon, once for all objects of the list."""
+        """A watch has listed this kind: compare soon, once for all objects of the list.
+
+        Until the kind is whole for the first time, `wait_whole` compares.
+        """
         with self._lock:
-            if kind in self._pending:
+            if kind in self._pending or kind not in self._whole:
                 return
             self._pending.add(kind)
         timer = threading.Timer(self._pause, self._run, (kind,))
@@ -67,9 +71,7 @@ class Resync:
             RefusedError, UnreachableError: no list, nothing forgotten.
         """
         since = self._clock()
-        for value in self._cache.unseen(kind.value, since, self._uids(kind)):
-            _log.info("%s %s is gone", kind.value.kind, value["metadata"]["name"])
-            self._gone(kind, value)
+        self._forget(kind, since, self._uids(kind))
 
     def wait_whole(self, stop: threading.Event) -> bool:
         """Wait until the watches have told of all that there is; False when `stop` was set before.
@@ -78,6 +80,7 @@ class Resync:
         """
         for kind in WATCHED:
             while not stop.is_set():
+                since = self._clock()
                 try:
                     wanted = self._uids(kind)
                 except (RefusedError, UnreachableError) as error:
@@ -85,6 +88,8 @@ class Resync:
                     stop.wait(self._pause)
                     continue
                 if self._filled(kind, wanted, stop):
+                    self._forget(kind, since, wanted)
+                    self._whole.add(kind)
                     break
         return not stop.is_set()
 
@@ -95,6 +100,12 @@ class Resync:
             if self._clock() > deadline or stop.wait(_LOOK):
                 return False
         return True
+
+    def _forget(self, kind: Resources, since: float, there: set[str]) -> None:
+        """Forget what was last told of before a moment of the clock, and a list made after it does not hold."""
+        for value in self._cache.unseen(kind.value, since, there):
+            _log.info("%s %s is gone", kind.value.kind, value["metadata"]["name"])
+            self._gone(kind, value)
 
     def _uids(self, kind: Resources) -> set[str]:
         labels = f"{MANAGED_BY}={MANAGER}" if kind in CHILDREN else None

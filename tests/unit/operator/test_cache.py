@@ -50,14 +50,17 @@ def test_the_answer_to_a_write_does_not_bring_back_what_is_gone():
 
 def test_others_see_of_a_migration_where_it_stands_and_what_it_takes():
     cache = Cache()
-    status = {"phase": "Converting", "machine": {"nics": [{"mac": "00:50:56:aa:bb:cc", "id": "ethernet0"}]}}
-    value = {**job(), "spec": {"suspend": True, "source": {}}, "status": status}
+    status = {"phase": "Converting", "blocked": {"reason": "Suspended"}, "virtualMachineName": "web01"}
+    value = job()
+    value["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    value |= {"spec": {"suspend": True, "source": {}}, "status": {**status, "machine": {"name": "web01"}}}
+    cache.put(JOB, job(uid="u2", name="a-child"))
     cache.put(Resources.MIGRATION.value, value)
     (seen,) = cache.migrations()
-    assert seen["metadata"] == {"namespace": "ns", "name": "web01-convert", "uid": "u1"}
-    assert seen["spec"] == {"suspend": True}
-    assert seen["status"] == {"phase": "Converting"}
-    assert cache.get(Resources.MIGRATION.value, "ns", "web01-convert")["status"] == status
+    assert seen.place == ("ns", "web01-convert")
+    assert (seen.uid, seen.created, seen.held) == ("u1", "2026-01-01T00:00:00Z", True)
+    assert (seen.phase, seen.blocked, seen.virtual_machine) == ("Converting", "Suspended", "web01")
+    assert cache.get(Resources.MIGRATION.value, "ns", "web01-convert")["status"] == value["status"]
 
 
 def test_children_are_known_by_their_migration():

@@ -87,6 +87,20 @@ def test_what_is_deleted_while_the_cache_is_filled_is_not_waited_for():
     assert client.asked == 2
 
 
+def test_a_list_of_the_start_is_not_asked_for_twice_and_a_later_one_is_compared():
+    cache, client = Cache(), Filling({"there"})
+    cache.put(JOB, job(uid="there"))
+    resync = waiting(cache, client)
+    resync.listed(Resources.JOB)
+    assert resync.wait_whole(threading.Event())
+    compared = threading.Event()
+    client.told = lambda _: compared.set()
+    assert not compared.wait(0.5)
+    resync.listed(Resources.JOB)
+    assert compared.wait(5)
+    assert client.asked == 2
+
+
 def test_a_server_that_does_not_answer_yet_is_asked_again():
     client = Filling(UnreachableError("no"), RefusedError(403, "Forbidden", "no", "GET"), set())
     assert waiting(Cache(), client).wait_whole(threading.Event())

@@ -1,14 +1,14 @@
 import pytest
 
-from hyper2kvm_operator.reconcile.migration.slots import held, next_to_start, place_in_line, slot
+from hyper2kvm_operator.kube.overview import Overview
+from hyper2kvm_operator.reconcile.migration.slots import next_to_start, place_in_line, slot
 
 
-def migration(name, phase=None, *, created=0, **spec):
-    return {
-        "metadata": {"uid": name, "name": name, "creationTimestamp": f"2026-01-01T00:00:{created:02}Z"},
-        "spec": spec,
-        "status": {"phase": phase} if phase else {},
-    }
+def migration(name, phase=None, *, created=0, going=False, **spec):
+    metadata = {"uid": name, "namespace": "ns", "name": name, "creationTimestamp": f"2026-01-01T00:00:{created:02}Z"}
+    if going:
+        metadata["deletionTimestamp"] = "2026-01-02T00:00:00Z"
+    return Overview.of({"metadata": metadata, "spec": spec, "status": {"phase": phase} if phase else {}})
 
 
 FIRST, SECOND, THIRD = (migration(name, "Pending", created=n) for n, name in enumerate(("first", "second", "third")))
@@ -35,7 +35,7 @@ def test_those_that_came_first_go_first(asking, others, limit, expected):
 
 @pytest.mark.parametrize(("limit", "expected"), [(0, []), (1, []), (2, ["first"]), (3, ["first", "second"]), (9, 3)])
 def test_as_many_are_next_as_there_are_free_slots(limit, expected):
-    found = [one["metadata"]["name"] for one in next_to_start([THIRD, WORKING, SECOND, SUSPENDED, FIRST], limit)]
+    found = [one.name for one in next_to_start([THIRD, WORKING, SECOND, SUSPENDED, FIRST], limit)]
     assert found == (expected if isinstance(expected, list) else ["first", "second", "third"])
 
 
@@ -47,9 +47,7 @@ def test_who_is_next_gets_the_slot():
 
 
 def test_one_that_is_deleted_takes_no_slot():
-    going = migration("going", "Converting")
-    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    assert held(going)
+    going = migration("going", "Converting", going=True)
     assert slot(FIRST, [FIRST, going], 1) == (True, 0)
 
 

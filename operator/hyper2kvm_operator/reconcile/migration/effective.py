@@ -53,13 +53,18 @@ def counting(migration: KubeObject, status: VirtualMachineMigrationStatus, cache
     return Counting(frozen, frozen.to_object(), edited)
 
 
+def stored(spec: VirtualMachineMigrationSpec) -> str:
+    """A spec as `status.effectiveSpec` holds it: YAML, as people look at it there."""
+    return yaml.dump(spec.to_object(), Dumper=yaml.CSafeDumper, sort_keys=False)
+
+
 def frozen_spec(status: VirtualMachineMigrationStatus, wishes: Json | None = None) -> VirtualMachineMigrationSpec:
     """The spec that was effective when planning began, with what is wished now.
 
     Raises:
         SpecError: it is one that this version does not understand.
     """
-    values = {**yaml.safe_load(status.effective_spec or "{}"), **(wishes or {})}
+    values = {**yaml.load(status.effective_spec or "{}", Loader=yaml.CSafeLoader), **(wishes or {})}
     return parse_stored(VirtualMachineMigrationSpec, values, "status.effectiveSpec")
 
 

@@ -88,9 +88,8 @@ class NeighbourReader:
     def _coming(self, key: MigrationKey) -> Iterator[KubeObject]:
         """The other migrations at work that will make a VirtualMachine."""
         for other in self._cache.migrations():
-            status = other["status"]
-            if status.get("phase") in ACTIVE and "virtualMachineName" in status and other["metadata"]["uid"] != key.uid:
-                whole = self._cache.get(Resources.MIGRATION.value, *_place(other))
+            if other.phase in ACTIVE and other.virtual_machine is not None and other.uid != key.uid:
+                whole = self._cache.get(Resources.MIGRATION.value, *other.place)
                 if whole is not None:
                     yield whole
 

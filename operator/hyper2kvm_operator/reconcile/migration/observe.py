@@ -10,6 +10,7 @@ from hyper2kvm_operator.build import imageserver
 from hyper2kvm_operator.build.metadata import MigrationKey
 from hyper2kvm_operator.kube.cache import Cache
 from hyper2kvm_operator.kube.client import KubeClient, KubeObject
+from hyper2kvm_operator.kube.overview import Overview
 from hyper2kvm_operator.kube.resources import ROLE_LABEL, Resources
 from hyper2kvm_operator.reconcile.migration.abilities import AbilityReader
 from hyper2kvm_operator.reconcile.migration.apply import FINALIZER
@@ -113,9 +114,10 @@ class Observer:
 
     def _slot(self, migration: KubeObject, status: VirtualMachineMigrationStatus) -> tuple[bool, int]:
         """Whether it may start or go on, and how many wait before it; only who does not work asks all others."""
-        if status.phase in _STARTED and not parked(migration):
+        seen = Overview.of(migration)
+        if status.phase in _STARTED and not parked(seen):
             return True, 0
-        return slot(migration, self._cache.migrations(), self._settings.max_concurrent)
+        return slot(seen, self._cache.migrations(), self._settings.max_concurrent)
 
     def _children(self, key: MigrationKey, kind: Resources) -> list[KubeObject]:
         return self._cache.children(kind.value, key.uid)

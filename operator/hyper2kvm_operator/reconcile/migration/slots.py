@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from hyper2kvm_api.migration import Phase
-from hyper2kvm_operator.kube.client import KubeObject
+from hyper2kvm_operator.kube.overview import Overview
 from hyper2kvm_operator.reconcile.migration.decision import ACTIVE
 
 LINE_MOVES = 60.0
@@ -19,19 +19,19 @@ PARKED = {PAUSED, NO_SLOT}
 _WAITING = {None, Phase.PENDING}
 
 
-def slot(migration: KubeObject, all_of_them: Sequence[KubeObject], limit: int) -> tuple[bool, int]:
+def slot(migration: Overview, all_of_them: Sequence[Overview], limit: int) -> tuple[bool, int]:
     """Whether a migration may start or go on, and how many wait before it.
 
     Those that were created first go first. A suspended migration takes no slot and does not wait, nor does one that
     waits for something else.
     """
-    others = [other for other in all_of_them if other["metadata"]["uid"] != migration["metadata"]["uid"]]
+    others = [other for other in all_of_them if other.uid != migration.uid]
     mine = _order(migration)
     ahead = sum(1 for other in others if _waits(other) and _order(other) < mine)
     return _working(others) + ahead < limit, ahead
 
 
-def next_to_start(all_of_them: Sequence[KubeObject], limit: int) -> list[KubeObject]:
+def next_to_start(all_of_them: Sequence[Overview], limit: int) -> list[Overview]:
     """Those that wait and for which there is a slot."""
     free = max(0, limit - _working(all_of_them))
     return sorted((one for one in all_of_them if _waits(one)), key=_order)[:free]
@@ -48,36 +48,20 @@ def place_in_line(ahead: int) -> str:
     return f"waiting for a slot, {ahead // size * size} or more before this one"
 
 
-def parked(migration: KubeObject) -> bool:
+def parked(migration: Overview) -> bool:
     """Whether it has started and is held: suspended, or resumed and without a slot yet."""
-    return _phase(migration) in ACTIVE and _blocked(migration) in PARKED
+    return migration.blocked in PARKED and migration.phase in ACTIVE
 
 
-def _working(migrations: Sequence[KubeObject]) -> int:
-    return sum(1 for one in migrations if _phase(one) in ACTIVE and not parked(one) and not held(one))
+def _working(migrations: Sequence[Overview]) -> int:
+    return sum(1 for one in migrations if one.phase in ACTIVE and not one.held and not parked(one))
 
 
-def _waits(migration: KubeObject) -> bool:
-    if held(migration):
+def _waits(migration: Overview) -> bool:
+    if migration.held:
         return False
-    return parked(migration) or (_phase(migration) in _WAITING and _blocked(migration) is None)
+    return (migration.blocked is None and migration.phase in _WAITING) or parked(migration)
 
 
-def _phase(migration: KubeObject) -> str | None:
-    phase: str | None = migration.get("status", {}).get("phase")
-    return phase
-
-
-def _blocked(migration: KubeObject) -> str | None:
-    reason: str | None = migration.get("status", {}).get("blocked", {}).get("reason")
-    return reason
-
-
-def held(migration: KubeObject) -> bool:
-    """Whether it neither takes a slot nor waits for one, whatever its phase: it is suspended, cancelled or going."""
-    spec = migration.get("spec", {})
-    return bool(spec.get("suspend") or spec.get("cancel")) or "deletionTimestamp" in migration["metadata"]
-
-
-def _order(migration: KubeObject) -> tuple[str, str]:
-    return migration["metadata"]["creationTimestamp"], migration["metadata"]["uid"]
+def _order(migration: Overview) -> tuple[str, str]:
+    return migration.created, migration.uid

@@ -59,7 +59,12 @@ def test_what_a_deleted_migration_of_the_same_name_has_left_is_waited_for(action
         do(Storage(left), action(CONFIG.value, OURS), cache)
 
 
-NAMED = {"namespace": "moves", "name": "web.01", "resourceVersion": "1"}
+NAMED = {
+    "namespace": "moves",
+    "name": "web.01",
+    "resourceVersion": "1",
+    "creationTimestamp": "2026-01-01T00:00:00Z",
+}
 
 
 def test_ones_own_is_applied_again():

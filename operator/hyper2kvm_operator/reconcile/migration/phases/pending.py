@@ -2,10 +2,7 @@
 
 from collections.abc import Sequence
 
-import yaml
-
 from hyper2kvm_api.errors import ClusterError, Hyper2kvmError, SpecError
-from hyper2kvm_api.manifest import parse_stored
 from hyper2kvm_api.migration import Mode, Phase, VirtualMachineMigrationSpec, VirtualMachineMigrationStatus
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_api.resolve import with_overrides
@@ -19,6 +16,7 @@ from hyper2kvm_operator.reconcile.migration.decision import (
     line,
     timestamp,
 )
+from hyper2kvm_operator.reconcile.migration.effective import frozen_spec, stored
 from hyper2kvm_operator.reconcile.migration.needs import handoff, lacking
 from hyper2kvm_operator.reconcile.migration.observed import JobOutcome, Observed
 from hyper2kvm_operator.reconcile.migration.phases.starting import remove
@@ -30,7 +28,7 @@ _MAX_SPEC = 65536
 
 def decide(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
     """Check what can be checked without a pod, and wait for a slot."""
-    effective = yaml.safe_dump(spec.to_object(), sort_keys=False)
+    effective = stored(spec)
     error = _impossible(o, spec, effective)
     if error is not None:
         return failed_by(o, error)
@@ -86,8 +84,7 @@ def _hand_off_again(o: Observed, spec: VirtualMachineMigrationSpec, effective: s
     """Disks that were handed off are never written again: what is left to do is the rest of the handoff."""
     options, machine = spec.target.virtual_machine, o.status.machine
     try:
-        stored = yaml.safe_load(o.status.effective_spec or effective)
-        before = parse_stored(VirtualMachineMigrationSpec, stored, "status.effectiveSpec")
+        before = frozen_spec(o.status) if o.status.effective_spec else spec
         if machine is not None:
             machine = with_overrides(machine, spec.machine, f"{o.key.namespace}/{o.key.name}")
     except SpecError as error:
