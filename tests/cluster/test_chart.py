@@ -17,7 +17,7 @@ from lab.cluster.progress import wait_for
 from lab.scenario.ending import failed, finished_cleanly
 from lab.scenario.installation import Installation
 from lab.scenario.moments import held
-from lab.scenario.objects import migration
+from lab.scenario.objects import migration, quota
 from lab.scenario.project import KIND, Project
 
 pytestmark = [pytest.mark.cluster, pytest.mark.alone]
@@ -77,26 +77,64 @@ def older_images(cluster: Cluster) -> tuple[str, ...]:
 ANNOTATED = {"annotations": {"example.com/note": "kept"}}
 
 
+PATIENT = "conversion.startDeadline=600"
+"""A value of the chart with which whoever meets a quota waits for longer than an upgrade takes."""
+
+
 def test_an_upgrade_with_migrations_in_flight_and_a_rollback_lose_nothing(operator, project, tiny_disk, tmp_path):
-    """Of the definitions, the operator and the conversion at once."""
+    """Of the definitions, the operator and the conversion at once, with one migration in each phase."""
     project.source({"tiny.qcow2": tiny_disk})
-    operator.install(*older_images(project.cluster), chart=chart_with(tmp_path, without_something))
+    operator.install(*older_images(project.cluster), PATIENT, chart=chart_with(tmp_path, without_something))
     assert (operator.image, served(project)) == ("localhost/hyper2kvm-operator:older", False)
+    limited(project, services="0")
+    imported = {"disks": {"format": "qcow2"}}
+    project.apply(migration("handed", "tiny.qcow2", target=imported))
+    project.wait_phase("handed", "HandingOff")
     project.apply(migration("tiny", "tiny.qcow2"))
     with held(project, "tiny"):
-        operator.install()
+        phases = {"handed": "HandingOff", "tiny": "Converting"} | stopped_by_limits(project)
+        operator.install(PATIENT)
         assert (operator.image, served(project)) == (product.image("operator"), True)
+        assert {name: project.phase(name) for name in phases} == phases
+        project.kubectl("delete", "resourcequota", "limits")
+        project.patch("held", {"suspend": False})
         project.apply(migration("other", "tiny.qcow2", job=ANNOTATED))
-    project.wait_phase("tiny", "Succeeded")
+    for name in phases:
+        project.wait_phase(name, "Succeeded")
     assert used_image(project, "tiny") == "localhost/hyper2kvm-conversion:older"
     with held(project, "other"):
         assert used_image(project, "other") == product.image("conversion")
         assert project.get("job", "other-convert")["metadata"]["annotations"]["example.com/note"] == "kept"
         operator.helm("rollback", product.RELEASE, "--wait", "--timeout=120s")
     assert (operator.image, served(project)) == ("localhost/hyper2kvm-operator:older", False)
-    finished_cleanly(project, "tiny", "other")
+    finished_cleanly(project, *phases, "other")
     operator.install()
     assert served(project)
+
+
+def stopped_by_limits(project: Project) -> dict[str, str]:
+    """Migrations that a user or a quota keeps in the phases before a conversion; their phases by name."""
+    project.apply(migration("held", "tiny.qcow2", suspend=True))
+    project.cluster.wait(KIND, "held", "status.progress", "suspended", namespace=project.namespace)
+    limits = {"services": "0", "persistentvolumeclaims": str(len(project.items("persistentvolumeclaim")))}
+    limited(project, **limits)
+    project.apply(migration("provisioned", "tiny.qcow2"))
+    project.wait_phase("provisioned", "Provisioning")
+    limited(project, **limits, **{"count/jobs.batch": str(len(project.items("job")))})
+    project.apply(migration("planned", "tiny.qcow2"))
+    project.wait_phase("planned", "Planning")
+    return {"held": "Pending", "provisioned": "Provisioning", "planned": "Planning"}
+
+
+def limited(project: Project, **hard: str) -> None:
+    """Set the namespace's quota, and wait until it counts."""
+    project.apply(quota(**hard))
+
+    def missing() -> str | None:
+        counted = (project.get("resourcequota", "limits") or {}).get("status", {}).get("hard")
+        return None if counted == hard else f"{counted} count"
+
+    wait_for(f"the quota of {project.namespace}", missing, deadline=60)
 
 
 def served(project: Project, wanted: Fields | None = None) -> bool:

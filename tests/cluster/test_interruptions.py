@@ -262,16 +262,33 @@ def test_a_migration_that_is_deleted_in_the_middle_leaves_nothing(operator, sour
     assert source.source_is_unchanged()
 
 
-def test_a_namespace_that_is_deleted_in_the_middle_goes(operator, cluster, source):
+def test_a_namespace_that_is_deleted_in_the_middle_goes(operator, source):
     source.apply(migration("tiny", "tiny.qcow2"))
     with held(source, "tiny"):
-        volumes = [claim["spec"]["volumeName"] for claim in source.items("persistentvolumeclaim")]
+        volumes = namespace_deleted(source)
         assert len(volumes) == 3
-        assert source.source_is_unchanged()
-        cluster.kubectl("delete", "namespace", source.namespace, "--wait=false")
-    cluster.wait_gone("namespace", source.namespace, deadline=150)
+    everything_goes(source, volumes)
+
+
+def test_a_namespace_that_is_deleted_while_disks_are_handed_off_goes(operator, source):
+    source.apply(quota(services="0"), migration("tiny", "tiny.qcow2", target=IMPORTED))
+    source.wait_phase("tiny", "HandingOff")
+    everything_goes(source, namespace_deleted(source))
+
+
+def namespace_deleted(project: Project) -> list[str]:
+    """Delete a namespace, and wait for nothing; the volumes of its claims."""
+    assert project.source_is_unchanged()
+    volumes = [claim["spec"]["volumeName"] for claim in project.items("persistentvolumeclaim")]
+    project.cluster.kubectl("delete", "namespace", project.namespace, "--wait=false")
+    return volumes
+
+
+def everything_goes(project: Project, volumes: list[str]) -> None:
+    """A namespace goes, and with it the volumes of its claims."""
+    project.cluster.wait_gone("namespace", project.namespace, deadline=150)
     for volume in volumes:
-        cluster.wait_gone("persistentvolume", volume, deadline=60)
+        project.cluster.wait_gone("persistentvolume", volume, deadline=60)
 
 
 def test_two_migrations_of_one_source_do_not_meet(operator, source):
