@@ -70,6 +70,17 @@ def test_cancelling_removes_what_was_not_handed_off(phase):
     ]
 
 
+def test_no_pod_goes_on_when_the_spec_of_a_migration_at_work_is_not_understood():
+    """As after a rollback to a version that does not know a word of it."""
+    spec = SpecError(Reason.INVALID_SPEC, "status.effectiveSpec: a word of a newer version")
+    converting = observed(spec=spec, status=make_status(Phase.CONVERTING), convert_job=job())
+    decision = decide(converting)
+    assert (decision.status.phase, decision.status.failure.reason) == (Phase.FAILED, "InvalidSpec")
+    assert kinds(decision, Delete) == [("Job", "web01-convert")]
+    ended = decide(replace(converting, convert_job=job(outcome=JobOutcome.FAILED)))
+    assert kinds(ended, Delete) == []
+
+
 def test_success_cannot_be_cancelled():
     decision = decide(observed(spec=make_spec(cancel=True), status=make_status(Phase.SUCCEEDED), generation=2))
     assert decision.status.phase is Phase.SUCCEEDED

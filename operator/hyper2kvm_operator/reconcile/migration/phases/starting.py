@@ -4,7 +4,7 @@ from hyper2kvm_api.migration import VirtualMachineMigrationStatus
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.reconcile.migration.decision import Decision, Delete, blocked, line, seconds_since, waiting
-from hyper2kvm_operator.reconcile.migration.observed import JobState, Observed
+from hyper2kvm_operator.reconcile.migration.observed import JobOutcome, JobState, Observed
 from hyper2kvm_operator.reconcile.migration.phases.pausing import resumed
 from hyper2kvm_operator.reconcile.migration.slots import QUEUED
 from hyper2kvm_operator.reconcile.migration.troubles import SETTLE, meaning, patience, stuck
@@ -60,6 +60,12 @@ def still_lost(o: Observed) -> VirtualMachineMigrationStatus:
 def remove(job: JobState) -> Delete:
     """Remove a Job with its pods."""
     return Delete(Resources.JOB.value, job.name, job.uid)
+
+
+def remove_running(o: Observed) -> tuple[Delete, ...]:
+    """Remove the Jobs that have not ended: nothing of a migration that fails goes on."""
+    jobs = (o.plan_job, o.convert_job)
+    return tuple(remove(job) for job in jobs if job is not None and job.outcome is JobOutcome.RUNNING)
 
 
 def _age(o: Observed, job: JobState) -> float:
