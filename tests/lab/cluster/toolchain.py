@@ -43,6 +43,8 @@ def environment() -> Mapping[str, str]:
         "GOTOOLCHAIN": "local",
         "GOFLAGS": "-mod=readonly -modcacherw -buildvcs=false",
         "GOWORK": "off",
+        # The compiler collects less often: memory for a twentieth of the time.
+        "GOGC": "400",
     }
 
 
