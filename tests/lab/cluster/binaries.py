@@ -222,7 +222,7 @@ def _prepare_compiled(go: Path) -> None:
         shutil.rmtree(used, ignore_errors=True)
         used.mkdir(parents=True)
         run_long(
-            ["nice", str(go), "build", _WITHOUT_DWARF, "std"],
+            ["nice", str(go), "build", "-v", _WITHOUT_DWARF, "std"],
             what="building Go's own packages",
             log=GO_CACHE / "standard.log",
             deadline=1200,

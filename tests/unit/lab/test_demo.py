@@ -20,15 +20,20 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize(("demo", "afterwards"), [(cluster, "make cluster-down"), (local, "begins anew")])
+@pytest.mark.parametrize(
+    ("demo", "step", "afterwards"),
+    [(cluster, "_prepared", "make cluster-down"), (local, "ensure_guest", "begins anew")],
+)
 @pytest.mark.parametrize("failure", FAILURES)
-def test_a_demonstration_that_fails_says_why_and_what_to_do(monkeypatch, tmp_path, capsys, demo, afterwards, failure):
+def test_a_demonstration_that_fails_says_why_and_what_to_do(
+    monkeypatch, tmp_path, capsys, demo, step, afterwards, failure
+):
     error, code, words = FAILURES[failure]
 
-    def fail(_: str) -> None:
+    def fail(*_: str) -> None:
         raise error
 
-    monkeypatch.setattr(demo, "ensure_guest", fail)
+    monkeypatch.setattr(demo, step, fail)
     monkeypatch.setattr(demo, "FOLDER", tmp_path)
     assert demo.main() == code
     told = capsys.readouterr().out
