@@ -258,7 +258,7 @@ class WorkspaceOptions(Document):
     """The volume that holds a migration's progress, so that a new pod continues where the last one stopped."""
 
     storage_class_name: ObjectName | None = None
-    """Storage class; the cluster's default when absent."""
+    """Storage class, also of the images that CDI imports; the cluster's default when absent."""
     size: Quantity = "4Gi"
     """Size of the volume, such as `10Gi`."""
 

@@ -13,6 +13,7 @@ from kubernetes.utils import parse_quantity
 
 from hyper2kvm.run import run
 from hyper2kvm_operator.build.imageserver import server_name
+from hyper2kvm_operator.kube.resources import NAME_LABEL
 from lab.command import h2k_on_a_terminal
 from lab.scenario.objects import claim, migration, pod
 from lab.scenario.project import KIND, Project
@@ -91,13 +92,17 @@ def test_adopt_makes_a_data_volume_of_the_claim_that_was_written(handoffs, conte
     assert image.exists()
 
 
-@pytest.mark.parametrize("name", ["block", "import-block"])
-def test_both_handoffs_take_a_block_volume(handoffs, content, name):
+@pytest.mark.parametrize(("name", "images"), [("block", []), ("import-block", [("Filesystem", "lab-wait")])])
+def test_both_handoffs_take_a_block_volume(handoffs, content, name, images):
+    """The image that CDI imports is a file: it is where the workspace is."""
     handoffs.wait_phase(name, "Succeeded")
     volume = handoffs.get("datavolume", f"{name}-disk0")
     assert (volume["status"]["phase"], volume["spec"]["pvc"]["volumeMode"]) == ("Succeeded", "Block")
     assert asked(handoffs, name) == 64 * MIB
     assert block_digest(handoffs, f"{name}-disk0") == hashlib.sha256(content).hexdigest()
+    claims = handoffs.items("persistentvolumeclaim", f"{NAME_LABEL}={name}")
+    made = [one["spec"] for one in claims if one["metadata"]["name"].endswith("-artifact")]
+    assert [(one["volumeMode"], one["storageClassName"]) for one in made] == images
     handoffs.delete(name)
     assert handoffs.leftovers(kept(name), of=name) == []
     assert handoffs.get("datavolume", f"{name}-disk0")["status"]["phase"] == "Succeeded"

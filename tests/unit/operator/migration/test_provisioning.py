@@ -38,6 +38,15 @@ def test_an_import_writes_to_claims_of_its_own():
     assert names == ["web01-disk0-artifact", "web01-disk1-artifact", "web01-workspace"]
 
 
+@pytest.mark.parametrize(("job", "stated"), [({}, None), ({"workspace": {"storageClassName": "slow"}}, "slow")])
+def test_an_image_that_cdi_imports_is_on_the_workspaces_class(job, stated):
+    disks = {"format": "qcow2", "storageClassName": "fast-block", "volumeMode": "Block"}
+    decision = decide(observed(Phase.PROVISIONING, make_spec(target={"disks": disks}, job=job)))
+    (_, image, *_, workspace) = (action.value["spec"] for action in decision.actions if isinstance(action, Ensure))
+    assert image["volumeMode"] == "Filesystem"
+    assert image.get("storageClassName") == workspace.get("storageClassName") == stated
+
+
 @pytest.mark.parametrize(("spec", "modes"), [(IMPORT, ["ReadWriteOnce"]), ({}, ["ReadWriteMany"])])
 def test_what_cdi_only_reads_needs_no_volume_that_several_may_write(spec, modes):
     target = spec.get("target", {})

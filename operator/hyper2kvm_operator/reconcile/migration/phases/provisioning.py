@@ -96,8 +96,8 @@ def claims(o: Observed, spec: VirtualMachineMigrationSpec, machine: Machine) -> 
     sizes = {disk.id: disk.capacity for disk in machine.disks}
     options = spec.target.disks
     if handoff(spec) is Handoff.IMPORT:
-        # Of these claims only one pod reads; file systems that several may write are rare.
-        options = options.replaced(access_modes=[])
+        # Files that one pod reads and that go: a class of block volumes, or of dear ones, is the target's alone.
+        options = options.replaced(access_modes=[], storage_class_name=spec.job.workspace.storage_class_name)
     return [
         disk_claim(
             o.key,
