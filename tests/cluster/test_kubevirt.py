@@ -39,15 +39,29 @@ def test_the_demonstration_shows_a_guest_under_kubevirt(operator, kubevirt_clust
     runs(project, shown.status)
 
 
+def sized(kind: str, **spec: Json) -> Json:
+    """An instance type or a preference, as the administrator of a namespace sets them up."""
+    return {"apiVersion": "instancetype.kubevirt.io/v1beta1", "kind": kind, "metadata": {"name": "small"}, "spec": spec}
+
+
+SIZES = {
+    "instancetype": sized("VirtualMachineInstancetype", cpu={"guest": 2}, memory={"guest": "768Mi"}),
+    "preference": sized("VirtualMachinePreference", cpu={"preferredCPUTopology": "cores"}),
+}
+"""Field of a migration → what it refers to."""
+
+
 def test_a_guest_with_uefi_on_block_volumes_runs_under_kubevirt(operator, kubevirt_cluster, project):
-    """That KubeVirt starts it is the proof here: the boot check is left out."""
+    """With a TPM, and of an instance type. That KubeVirt starts it is the proof here: the boot check is left out."""
     guest = ensure_guest("debian12-uefi")
+    project.apply(*SIZES.values())
     project.source({f"vmx/{file.name}": file for file in guest.vmx.iterdir()}, size="2Gi")
     project.apply(
         migration(
             "web01",
             "vmx",
             guest={"whenUnsupported": "Fail", "serialConsole": True},
+            machine={"tpm": True},
             validation={"boot": {"enabled": False}},
             job={"workspace": {"size": "2Gi"}},
             target={
@@ -56,6 +70,7 @@ def test_a_guest_with_uefi_on_block_volumes_runs_under_kubevirt(operator, kubevi
                     "create": True,
                     "runStrategy": "Always",
                     "networks": [{"source": "VM Network", "pod": {}}],
+                    **{field: {"kind": one["kind"], "name": "small"} for field, one in SIZES.items()},
                 },
             },
         )
@@ -63,14 +78,17 @@ def test_a_guest_with_uefi_on_block_volumes_runs_under_kubevirt(operator, kubevi
     status = project.wait_phase("web01", "Succeeded", deadline=1200)
     wait_running(kubevirt_cluster, project.namespace, status["virtualMachineName"])
     wait_console(kubevirt_cluster, project.namespace, status["virtualMachineName"], f"{guest.name} ttyS0")
-    runs(project, status)
+    domain = project.get("virtualmachineinstance", status["virtualMachineName"])["spec"]["domain"]
+    assert domain["devices"]["tpm"] == {"persistent": True}
+    assert (domain["cpu"]["cores"], parse_quantity(domain["memory"]["guest"])) == (2, 768 << 20)
+    runs(project, status, "virtualmachineinstancetype/small", "virtualmachinepreference/small")
 
 
-def runs(project: Project, status: Json) -> None:
-    """A migrated guest has come up under KubeVirt; without its migration it goes on, and nothing else is left."""
+def runs(project: Project, status: Json, *given: str) -> None:
+    """A migrated guest has come up under KubeVirt; without its migration it goes on with what is given, and that is all."""
     machine = status["virtualMachineName"]
     assert "emergency" not in console(project.cluster, project.namespace, machine)
-    finished_cleanly(project, "web01", kept=belongings(project.cluster, project.namespace, machine))
+    finished_cleanly(project, "web01", kept=[*given, *belongings(project.cluster, project.namespace, machine)])
     assert project.get("virtualmachine", machine)["status"]["printableStatus"] == "Running"
 
 

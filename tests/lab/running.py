@@ -38,14 +38,19 @@ def wait_console(cluster: Cluster, namespace: str, name: str, words: str, *, dea
 def belongings(cluster: Cluster, namespace: str, name: str) -> list[str]:
     """A running machine and what KubeVirt has made for it, as `kind/name`."""
     uid = cluster.kubectl.field("virtualmachine", name, "metadata.uid", namespace)
-    path = f"--output=jsonpath={{.items[?(@.metadata.ownerReferences[0].uid=='{uid}')].metadata.name}}"
-    revisions = cluster.kubectl("get", "controllerrevision", f"--namespace={namespace}", path).split()
     launchers = cluster.names("pod", namespace, f"vm.kubevirt.io/name={name}")
+    # Its specification, those of its instance type and preference, and the state of its TPM.
+    owned = [
+        f"{kind}/{one['metadata']['name']}"
+        for kind in ("controllerrevision", "persistentvolumeclaim")
+        for one in cluster.items(kind, namespace)
+        if uid in {owner["uid"] for owner in one["metadata"].get("ownerReferences", [])}
+    ]
     return [
         f"virtualmachine/{name}",
         f"virtualmachineinstance/{name}",
         *(f"pod/{launcher}" for launcher in launchers),
-        *(f"controllerrevision/{revision}" for revision in revisions),
+        *owned,
     ]
 
 
