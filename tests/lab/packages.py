@@ -38,6 +38,8 @@ TESTS = {
     "libvirt-daemon-driver-qemu": "what virsh asks, inside of its own process",
     "swtpm-tools": "the TPM that libvirt wants to find before it takes a domain with one",
     "openssl": "judges the certificates of the lab",
+    "libnfs13": "the NFS client of the lab's node, which depends on no kernel's",
+    "python3-fusepy": "as libnfs13",
     "prometheus": "promtool judges the chart's alerts and tries them (a download of 19 MB)",
 }
 """Package → what it is for: all that tests and demonstrations need."""

@@ -58,6 +58,9 @@ TOOLS = Base(
 )
 """What CDI's importer runs (qemu-img, nbdkit), and what tests want in a pod."""
 
+NFS = Base("bookworm", ("nfs-ganesha", "nfs-ganesha-vfs"))
+"""A server of NFS that depends on no kernel's."""
+
 HYPERVISOR = Base(
     "trixie",
     (

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.cluster.archive import Entry, Image, file_capability, write_archive, write_layer
-from lab.cluster.bases import HYPERVISOR, TOOLS, Base, ensure_base
+from lab.cluster.bases import HYPERVISOR, NFS, TOOLS, Base, ensure_base
 from lab.cluster.binaries import CDI, KUBERNETES, KUBEVIRT, VIRT_CHROOT
 from lab.cluster.digest import digest
 from lab.cluster.layout import CACHE
@@ -72,6 +72,11 @@ def pause() -> ImageSet:
 def tools() -> ImageSet:
     """For the pods of tests: a shell, curl, nginx, qemu-img."""
     return ImageSet("tools", TOOLS, (Image("tools"),))
+
+
+def nfs() -> ImageSet:
+    """An NFS server, for the pods of tests. It is loaded by who wants it."""
+    return ImageSet("nfs", NFS, (Image("nfs"),))
 
 
 def cdi() -> ImageSet:
@@ -189,6 +194,7 @@ def _firmware() -> list[Entry]:
 _UPPER_LAYERS = {
     "pause": _pause_layer,
     "tools": list[Entry],
+    "nfs": list[Entry],
     "cdi": _cdi_layer,
     "kubevirt": _kubevirt_layer,
 }

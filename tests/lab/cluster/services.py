@@ -1,6 +1,7 @@
 """The node's programs with their flags, in the order of their start, and the mounts that they need."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def node(layout: Layout) -> Node:
 def mounts(layout: Layout) -> tuple[tuple[str, ...], ...]:
     """Commands that give the node a /run, /var/lib and /var/log of its own, for what Kubernetes and KubeVirt put there.
 
-    The kubelet's folder is no overlay: it holds the pods' volumes.
+    The kubelet's folder is no overlay: it holds the pods' volumes. mount(8) looks for mount.nfs in one place only.
     """
     folder = layout.folder
     overlay = f"lowerdir=/var/lib,upperdir={folder}/var-lib,workdir={folder}/var-lib-work"
@@ -50,6 +51,7 @@ def mounts(layout: Layout) -> tuple[tuple[str, ...], ...]:
         ("mkdir", "--parents", "/var/lib/kubelet"),
         ("mount", "--bind", f"{folder}/kubelet", "/var/lib/kubelet"),
         ("mount", "--bind", f"{folder}/var-log", "/var/log"),
+        ("mount", "--types", "overlay", "--options", f"lowerdir={folder}/sbin:/usr/sbin", "overlay", "/usr/sbin"),
         ("mount", "--make-rshared", "/"),
     )
 
@@ -67,9 +69,13 @@ def make_folders(layout: Layout) -> None:
         "var-log",
         "volumes",
         "etc/cni",
+        "sbin",
     )
     for name in inside:
         (layout.folder / name).mkdir(parents=True, exist_ok=True)
+    helper = layout.folder / "sbin/mount.nfs"
+    shutil.copyfile(Path(__file__).with_name("nfsclient.py"), helper)
+    helper.chmod(0o755)
 
 
 def _service(layout: Layout, name: str, arguments: list[str], *after: str) -> Service:
