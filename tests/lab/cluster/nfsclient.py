@@ -6,6 +6,7 @@ The kubelet calls it through mount(8) as on every node. It only reads, and needs
 
 import ctypes
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -73,7 +74,8 @@ class Export(fusepy.Operations):  # type: ignore[misc]  # fusepy has no types
         self._nfs.nfs_set_version(self._context, 4)
         if self._nfs.nfs_mount(self._context, server.encode(), path.encode()) != 0:
             raise SystemExit(f"mount.nfs: {self._nfs.nfs_get_error(self._context).decode()}")
-        self._open: dict[int, ctypes.c_void_p] = {}
+        self._opened: dict[str, ctypes.c_void_p] = {}
+        self._users: Counter[str] = Counter()
 
     def getattr(self, path: str, fh: int | None = None) -> dict[str, int]:
         """stat(2)."""
@@ -90,22 +92,25 @@ class Export(fusepy.Operations):  # type: ignore[misc]  # fusepy has no types
         self._nfs.nfs_closedir(self._context, folder)
 
     def open(self, path: str, flags: int) -> int:
-        """A number for an open file."""
-        file = ctypes.c_void_p()
-        self._done(self._nfs.nfs_open(self._context, path.encode(), 0, file))
-        number = max(self._open, default=0) + 1
-        self._open[number] = file
-        return number
+        """Open a file once for all who want it: to the server they are one owner, and who closes it first closes it."""
+        if path not in self._opened:
+            file = ctypes.c_void_p()
+            self._done(self._nfs.nfs_open(self._context, path.encode(), 0, file))
+            self._opened[path] = file
+        self._users[path] += 1
+        return 0
 
     def read(self, path: str, size: int, offset: int, fh: int) -> bytes:
         """Bytes of an open file."""
         buffer = ctypes.create_string_buffer(size)
-        count = self._done(self._nfs.nfs_pread(self._context, self._open[fh], offset, size, buffer))
+        count = self._done(self._nfs.nfs_pread(self._context, self._opened[path], offset, size, buffer))
         return buffer.raw[:count]
 
     def release(self, path: str, fh: int) -> int:
-        """Close a file."""
-        self._nfs.nfs_close(self._context, self._open.pop(fh))
+        """Close a file, when it is the last who does."""
+        self._users[path] -= 1
+        if not self._users[path]:
+            self._nfs.nfs_close(self._context, self._opened.pop(path))
         return 0
 
     def _done(self, result: int) -> int:

@@ -23,6 +23,7 @@ EXPORT {
 
 _SCRIPT = """
 mkdir --parents /run/ganesha /var/lib/nfs/ganesha
+ln --symbolic --force /proc/self/mounts /etc/mtab
 exec ganesha.nfsd -F -f <(echo "$CONFIGURATION") -L STDOUT
 """
 
