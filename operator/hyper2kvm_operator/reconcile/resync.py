@@ -89,7 +89,8 @@ class Resync:
                     continue
                 if self._filled(kind, wanted, stop):
                     self._forget(kind, since, wanted)
-                    self._whole.add(kind)
+                    with self._lock:
+                        self._whole.add(kind)
                     break
         return not stop.is_set()
 

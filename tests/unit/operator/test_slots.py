@@ -48,6 +48,7 @@ def test_who_is_next_gets_the_slot():
 
 def test_one_that_is_deleted_takes_no_slot():
     going = migration("going", "Converting", going=True)
+    assert going.held
     assert slot(FIRST, [FIRST, going], 1) == (True, 0)
 
 
