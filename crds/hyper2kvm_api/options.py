@@ -8,7 +8,7 @@ from pydantic import Field
 from hyper2kvm_api.document import Document
 from hyper2kvm_api.kubernetes_types import Labels, Resources, Toleration
 from hyper2kvm_api.machine import Cpu, Firmware
-from hyper2kvm_api.scalars import DnsLabel, Duration, ObjectName, Quantity
+from hyper2kvm_api.scalars import DnsLabel, Duration, ObjectName, PlacedName, Quantity
 
 
 class InitramfsPolicy(StrEnum):
@@ -167,7 +167,7 @@ class PodNetwork(Document):
 class MultusNetwork(Document):
     """A network of Multus."""
 
-    network_name: str = Field(min_length=1, max_length=253)
+    network_name: PlacedName
     """NetworkAttachmentDefinition, as `name` or `namespace/name`."""
 
 

@@ -13,6 +13,7 @@ AMOUNT_PATTERN = r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|Pi|m|k|M|G|T|P)?$"
 MAC_PATTERN = r"^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$"
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 LABEL_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+PLACED_NAME_PATTERN = rf"^({LABEL_PATTERN[1:-1]}/)?{NAME_PATTERN[1:]}"
 REMARK_LENGTH = 1024
 """Characters of one remark for a user."""
 
@@ -30,6 +31,9 @@ MacAddress = Annotated[str, StringConstraints(pattern=MAC_PATTERN)]
 
 ObjectName = Annotated[str, StringConstraints(pattern=NAME_PATTERN, min_length=1, max_length=253)]
 """The name of a Kubernetes object (RFC 1123 subdomain)."""
+
+PlacedName = Annotated[str, StringConstraints(pattern=PLACED_NAME_PATTERN, min_length=1, max_length=63 + 1 + 253)]
+"""The name of a Kubernetes object, as `name` or `namespace/name`."""
 
 DnsLabel = Annotated[str, StringConstraints(pattern=LABEL_PATTERN, min_length=1, max_length=63)]
 """A name that is a host name too (RFC 1123 label): no dots."""

@@ -48,6 +48,9 @@
 - apiGroups: [instancetype.kubevirt.io]
   resources: [virtualmachinepreferences]
   verbs: [get]
+- apiGroups: [k8s.cni.cncf.io]
+  resources: [network-attachment-definitions]
+  verbs: [get]
 {{- end }}
 {{- define "hyper2kvm.clusterRules" -}}
 - apiGroups: ['']

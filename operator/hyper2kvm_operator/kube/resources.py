@@ -91,4 +91,5 @@ class Resources(Enum):
     CLUSTER_INSTANCETYPE = _referenced("VirtualMachineClusterInstancetype", namespaced=False)
     PREFERENCE = _referenced("VirtualMachinePreference")
     CLUSTER_PREFERENCE = _referenced("VirtualMachineClusterPreference", namespaced=False)
-    """KubeVirt takes a machine that refers to one of these that is not there, and never starts it."""
+    NETWORK = Resource("k8s.cni.cncf.io/v1", "NetworkAttachmentDefinition", "network-attachment-definitions", ("get",))
+    """KubeVirt takes a machine that refers to one of these five that is not there, and never starts it."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from http import HTTPStatus
 
 from hyper2kvm_api.errors import SpecError
 from hyper2kvm_api.machine import Machine
@@ -12,7 +13,8 @@ from hyper2kvm_operator.build.metadata import MigrationKey
 from hyper2kvm_operator.build.virtualmachine import machine_name, map_networks
 from hyper2kvm_operator.kube.cache import Cache
 from hyper2kvm_operator.kube.client import KubeClient, KubeObject
-from hyper2kvm_operator.kube.resources import Resources
+from hyper2kvm_operator.kube.errors import RefusedError
+from hyper2kvm_operator.kube.resources import Resource, Resources
 from hyper2kvm_operator.reconcile.migration.decision import ACTIVE
 from hyper2kvm_operator.reconcile.migration.effective import frozen_spec
 from hyper2kvm_operator.reconcile.migration.observed import Neighbours
@@ -48,7 +50,7 @@ class NeighbourReader:
             data_volumes=tuple(one["metadata"]["name"] for one in volumes if not own(key, one)),
         )
         options = spec.target.virtual_machine
-        return found if not options.create else self._machines(key, options, machine_name(machine, options), found)
+        return found if not options.create else self._machines(key, options, machine, found)
 
     def _there(self, kind: Resources, namespace: str, names: Sequence[str]) -> Iterator[KubeObject]:
         """The objects of these names, but for those that a deleted migration has left: they go as it went."""
@@ -57,8 +59,11 @@ class NeighbourReader:
             if found is not None and not self._cache.orphaned(found):
                 yield found
 
-    def _machines(self, key: MigrationKey, options: VirtualMachineOptions, name: str, found: Neighbours) -> Neighbours:
+    def _machines(
+        self, key: MigrationKey, options: VirtualMachineOptions, machine: Machine, found: Neighbours
+    ) -> Neighbours:
         """With the VirtualMachines that are there, and those that other migrations are about to make."""
+        name = machine_name(machine, options)
         namespaces: Sequence[str | None] = self._settings.watch_namespaces or [None]
         machines = (vm for one in namespaces for vm in self._client.each(Resources.VIRTUAL_MACHINE.value, one))
         others = [(_place(vm), _macs(vm)) for vm in machines if not own(key, vm)]
@@ -71,19 +76,24 @@ class NeighbourReader:
             virtual_machine=any(place == (key.namespace, name) for place, _ in others),
             reserved_by=names[name]["metadata"]["name"] if name in names else None,
             macs=(*there, *planned),
-            absent=tuple(self._absent(key.namespace, options)),
+            absent=tuple(self._absent(key.namespace, _references(options, machine))),
         )
 
-    def _absent(self, namespace: str, options: VirtualMachineOptions) -> Iterator[str]:
-        """The instance type and the preference that are not there. Of a kind that KubeVirt does not know it says so."""
-        for reference, kinds in ((options.instancetype, _INSTANCETYPES), (options.preference, _PREFERENCES)):
-            if reference is None:
-                continue
-            wanted = (reference.kind or kinds[0].kind).lower()
-            for kind in kinds:
-                place = namespace if kind.namespaced else None
-                if wanted in {kind.kind.lower(), kind.plural} and not self._client.get(kind, place, reference.name):
-                    yield f"{kind.kind} {reference.name}"
+    def _absent(self, namespace: str, references: Iterator[tuple[Resource, str]]) -> Iterator[str]:
+        """What is not there of what a machine will refer to."""
+        for kind, wanted in dict.fromkeys(references):
+            place, _, name = wanted.rpartition("/")
+            if self._missing(kind, (place or namespace) if kind.namespaced else None, name):
+                yield f"{kind.kind} {wanted}"
+
+    def _missing(self, kind: Resource, namespace: str | None, name: str) -> bool:
+        """Whether an object is not there. Where the operator may not look, in other namespaces than its own, KubeVirt will."""
+        try:
+            return self._client.get(kind, namespace, name) is None
+        except RefusedError as refusal:
+            if refusal.status != HTTPStatus.FORBIDDEN:
+                raise
+            return False
 
     def _coming(self, key: MigrationKey) -> Iterator[KubeObject]:
         """The other migrations at work that will make a VirtualMachine."""
@@ -92,6 +102,17 @@ class NeighbourReader:
                 whole = self._cache.get(Resources.MIGRATION.value, *other.place)
                 if whole is not None:
                     yield whole
+
+
+def _references(options: VirtualMachineOptions, machine: Machine) -> Iterator[tuple[Resource, str]]:
+    """What the machine will refer to, as `name` or `namespace/name`. Of a kind that KubeVirt does not know it says so."""
+    for reference, kinds in ((options.instancetype, _INSTANCETYPES), (options.preference, _PREFERENCES)):
+        if reference is not None:
+            wanted = (reference.kind or kinds[0].kind).lower()
+            yield from ((kind, reference.name) for kind in kinds if wanted in {kind.kind.lower(), kind.plural})
+    for attachment in map_networks(machine.nics, options.networks).attached:
+        if attachment.multus is not None:
+            yield Resources.NETWORK.value, attachment.multus
 
 
 def _macs(virtual_machine: KubeObject) -> list[str]:

@@ -186,15 +186,30 @@ def test_migrations_that_have_ended_have_taken_nothing():
         ({"preference": {"name": "large", "kind": "virtualmachinepreferences"}}, ()),
         ({"preference": {"name": "large"}}, ("VirtualMachineClusterPreference large",)),
         ({"preference": {"name": "large", "kind": "Nothing"}}, ()),
+        ({"networks": [{"multus": {"networkName": "vlan20"}}]}, ()),
+        ({"networks": [{"multus": {"networkName": "shared/vlan20"}}]}, ("NetworkAttachmentDefinition shared/vlan20",)),
+        ({"networks": [{"source": "another", "multus": {"networkName": "nowhere"}}]}, ()),
     ],
 )
 def test_what_a_machine_would_refer_to_is_looked_for(options, absent):
     there = [
         {"kind": "VirtualMachineClusterInstancetype", "metadata": {"name": "u1.small"}},
         {"kind": "VirtualMachinePreference", "metadata": {"name": "large", "namespace": "moves"}},
+        {"kind": "NetworkAttachmentDefinition", "metadata": {"name": "vlan20", "namespace": "moves"}},
     ]
     machine = {"create": True, "name": "web", **options}
     assert planning(Storage(*there), target={"virtualMachine": machine}).neighbours.absent == absent
+
+
+def test_what_lies_where_the_operator_may_not_look_is_left_to_kubevirt():
+    storage = Storage()
+    refusal = RefusedError(403, "Forbidden", "cannot get resource", "GET")
+    storage.refusals["GET", "NetworkAttachmentDefinition"] = refusal
+    mapped = with_networks({"multus": {"networkName": "shared/vlan20"}})
+    assert planning(storage, **mapped).neighbours.absent == ()
+    refusal.status = 500
+    with pytest.raises(RefusedError):
+        planning(storage, **mapped)
 
 
 def test_a_data_volume_of_somebody_else_is_found_and_ones_own_is_not():
