@@ -27,9 +27,9 @@ bootstrap: ## install what is missing on this machine (Debian 12), and make .ven
 .PHONY: test
 test: bootstrap lint ## everything: lint, unit, contract, appliance, guests, cluster
 	$(PYTEST) -n 2 -m "not appliance and not guest and not cluster"
-	@set -x; $(PYTHON) -m lab.guests & guests=$$!; $(CLUSTER) prepare --kubevirt || ended=$$?; wait $$guests && exit $${ended:-0}
+	@set -x; $(PYTHON) -m lab.guests & guests=$$!; $(PYTHON) -m lab.product & images=$$!; \
+	$(CLUSTER) prepare --kubevirt || ended=$$?; wait $$guests && wait $$images && exit $${ended:-0}
 	$(PYTEST) -n 2 -m "appliance or guest"
-	$(PYTHON) -m lab.product
 	@$(CLUSTER) status >/dev/null || trap '$(CLUSTER) down' EXIT; set -ex; $(CLUSTER) up; \
 	$(PYTEST) --apart -m "cluster and alone" & apart=$$!; $(PYTEST) -n 2 -m "cluster and not alone" || ended=$$?; wait $$apart; exit $${ended:-0}
 

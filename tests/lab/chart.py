@@ -10,7 +10,7 @@ import yaml
 
 from hyper2kvm.run import run
 from lab import product
-from lab.cluster.binaries import HELM, ensure_built
+from lab.cluster.binaries import KUBERNETES, ensure_built
 from lab.cluster.kubectl import caches
 from lab.cluster.layout import CACHE
 from lab.scenario.objects import Json
@@ -89,6 +89,6 @@ def helm(*arguments: str) -> str:
     Raises:
         HostError: ProgramFailed with Helm's words.
     """
-    ensure_built(HELM)
+    ensure_built(KUBERNETES)
     environment = {**caches(CACHE / "helm"), "KUBECONFIG": os.devnull}
-    return run([str(HELM.program("helm")), *arguments], deadline=60, environment=environment).text
+    return run([str(KUBERNETES.program("helm")), *arguments], deadline=60, environment=environment).text

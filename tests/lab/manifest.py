@@ -15,7 +15,7 @@ import yaml  # noqa: E402 -- after the path
 from hyper2kvm.run import run  # noqa: E402 -- as above
 from hyper2kvm_api.generated import Table, header, main  # noqa: E402 -- as above
 from lab import product  # noqa: E402 -- as above
-from lab.cluster.binaries import HELM, ensure_built  # noqa: E402 -- as above
+from lab.cluster.binaries import KUBERNETES, ensure_built  # noqa: E402 -- as above
 from lab.cluster.kubectl import caches  # noqa: E402 -- as above
 from lab.cluster.layout import CACHE  # noqa: E402 -- as above
 
@@ -31,8 +31,8 @@ def install_manifest() -> str:
     Raises:
         HostError: ProgramFailed with Helm's words.
     """
-    ensure_built(HELM)
-    helm = str(HELM.program("helm"))
+    ensure_built(KUBERNETES)
+    helm = str(KUBERNETES.program("helm"))
     command = [helm, "template", _RELEASE, str(product.CHART), f"--namespace={product.NAMESPACE}"]
     rendered = yaml.safe_load_all(run(command, deadline=60, environment=caches(CACHE / "helm")).text)
     objects = [_without_helm(one) for one in rendered if one]

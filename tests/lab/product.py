@@ -7,11 +7,11 @@ import hashlib
 from pathlib import Path
 
 from hyper2kvm.run import run
-from lab.cluster.binaries import HELM, ensure_built
+from lab.cluster.binaries import KUBERNETES, ensure_built
 from lab.cluster.cluster import Cluster
 from lab.cluster.containerfiles import Build, build_image, trim_build_storage
 from lab.cluster.layout import CACHE
-from lab.cluster.lock import BUILDS, alone
+from lab.cluster.lock import IMAGES, alone
 from lab.cluster.progress import say
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -97,8 +97,8 @@ def helm(cluster: Cluster, *arguments: str, deadline: float = 400) -> str:
     Raises:
         HostError: ProgramFailed with Helm's words.
     """
-    ensure_built(HELM)
-    command = [str(HELM.program("helm")), f"--kubeconfig={cluster.kubeconfig}", *arguments]
+    ensure_built(KUBERNETES)
+    command = [str(KUBERNETES.program("helm")), f"--kubeconfig={cluster.kubeconfig}", *arguments]
     return run(command, deadline=deadline, environment=cluster.kubectl.environment).text
 
 
@@ -116,7 +116,7 @@ def _archive(name: str, reference: str) -> Path:
     archive = folder / f"hyper2kvm-{name}-{reference.partition(':')[2]}.tar"
     if archive.exists():
         return archive
-    with alone(BUILDS, "whoever else builds images"):
+    with alone(IMAGES, "whoever else builds images"):
         if archive.exists():  # another process may have built it while this one waited
             return archive
         for older in folder.glob(f"hyper2kvm-{name}-*"):

@@ -10,7 +10,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from lab.cluster import addons, cgroups, lifecycle, namespace, traces  # noqa: E402 -- after the path
 from lab.cluster.addons import Addon  # noqa: E402
-from lab.cluster.binaries import HELM, KUBERNETES, ensure_built  # noqa: E402
+from lab.cluster.binaries import KUBERNETES, ensure_built  # noqa: E402
 from lab.cluster.kubectl import Kubectl  # noqa: E402
 from lab.cluster.layout import APART, RUN, SPARE, Layout  # noqa: E402
 from lab.cluster.progress import exit_code, say  # noqa: E402
@@ -61,9 +61,8 @@ def _status(layout: Layout) -> int:
 
 def _become(program: str, arguments: list[str]) -> int:
     """Run kubectl or helm in this process's place."""
-    group = HELM if program == "helm" else KUBERNETES
-    ensure_built(group)
-    path = str(group.program(program))
+    ensure_built(KUBERNETES)
+    path = str(KUBERNETES.program(program))
     kubectl = Kubectl(RUN.kubeconfig)
     environment = {**os.environ, **kubectl.environment, "KUBECONFIG": str(kubectl.kubeconfig)}
     os.execve(path, [path, *arguments], environment)  # noqa: S606 -- the user's own arguments

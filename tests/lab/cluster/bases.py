@@ -89,7 +89,7 @@ HYPERVISOR = Base(
 
 
 def ensure_base(base: Base) -> Path:
-    """The base's tar, made when it is not cached. Call it while holding BUILDS.
+    """The base's tar, made when it is not cached. Call it while holding IMAGES.
 
     Raises:
         HostError: ProgramFailed with mmdebstrap's last lines.

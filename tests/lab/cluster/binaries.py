@@ -9,7 +9,7 @@ from pathlib import Path
 from hyper2kvm.run import run
 from lab.cluster.digest import digest, digest_tree
 from lab.cluster.layout import CACHE
-from lab.cluster.lock import BUILDS, alone
+from lab.cluster.lock import PROGRAMS, alone
 from lab.cluster.progress import run_long, say
 from lab.cluster.toolchain import GO_CACHE, ensure_go, environment
 
@@ -19,7 +19,9 @@ MODULES = Path(__file__).parent / "go"
 KUBERNETES_VERSION = "v1.34.4"
 CDI_VERSION = "v1.65.0"
 KUBEVIRT_VERSION = "v1.7.0"
-HELM_VERSION = "v4.3.1"
+HELM_VERSION = "v4.0.5"
+"""Of the line that is made with the libraries of this very Kubernetes: they are compiled once for both."""
+
 
 _KUBERNETES = "k8s.io/kubernetes/cmd/"
 _CDI = "kubevirt.io/containerized-data-importer/"
@@ -86,13 +88,17 @@ KUBERNETES = Group(
         ),
         "./coredns",
         "./pause",
+        "helm.sh/helm/v4/cmd/helm",
+        "gopkg.in/k8snetworkplumbingwg/multus-cni.v4/cmd/multus",
     ),
     variables=(
         f"k8s.io/component-base/version.gitVersion={KUBERNETES_VERSION}",
         "k8s.io/component-base/version.gitMajor=1",
         "k8s.io/component-base/version.gitMinor=34",
+        f"helm.sh/helm/v4/internal/version.version={HELM_VERSION}",
     ),
 )
+"""The node's programs, and those that work on the cluster from outside."""
 
 CDI = Group(
     "cdi",
@@ -153,13 +159,6 @@ VIRT_CHROOT = Group("virt-chroot", module="kubevirt", packages=(_KUBEVIRT + "cmd
 _WITHOUT_DWARF = "-gcflags=all=-dwarf=false"
 """Nobody debugs the programs here, and what a debugger would want is a twentieth of the compiler's time."""
 
-HELM = Group(
-    "helm",
-    module="helm",
-    packages=("helm.sh/helm/v4/cmd/helm",),
-    variables=(f"helm.sh/helm/v4/internal/version.version={HELM_VERSION}",),
-)
-
 
 def ensure_built(*groups: Group) -> None:
     """Build what is not cached. What Go keeps of a build goes with it: of all together it would be 10 GB.
@@ -169,7 +168,7 @@ def ensure_built(*groups: Group) -> None:
     """
     if all(group.folder.exists() for group in groups):
         return
-    with alone(BUILDS, "whoever else builds programs"):
+    with alone(PROGRAMS, "whoever else builds programs"):
         for group in groups:
             if not group.folder.exists():
                 _build(group)

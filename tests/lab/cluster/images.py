@@ -10,7 +10,7 @@ from lab.cluster.bases import HYPERVISOR, NFS, TOOLS, Base, ensure_base
 from lab.cluster.binaries import CDI, KUBERNETES, KUBEVIRT, VIRT_CHROOT
 from lab.cluster.digest import digest
 from lab.cluster.layout import CACHE
-from lab.cluster.lock import BUILDS, alone
+from lab.cluster.lock import IMAGES, alone
 from lab.cluster.progress import say
 
 REPOSITORY = "localhost/hyper2kvm-lab"
@@ -100,7 +100,7 @@ def kubevirt() -> ImageSet:
 def ensure_packed(images: ImageSet) -> Path:
     """The archive of a set, packed when it is not cached. Older ones of the same name go."""
     if not images.path.exists():
-        with alone(BUILDS, "whoever else packs images"):
+        with alone(IMAGES, "whoever else packs images"):
             if not images.path.exists():  # another process may have packed it while this one waited
                 _pack(images)
     return images.path

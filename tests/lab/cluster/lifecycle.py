@@ -7,7 +7,7 @@ from hyper2kvm_api.errors import HostError
 from hyper2kvm_api.reasons import Reason
 from lab.cluster import cgroups, configuration, images, kernel, namespace, network, pki, services, traces
 from lab.cluster.addons import Addon
-from lab.cluster.binaries import HELM, KUBERNETES, ensure_built
+from lab.cluster.binaries import KUBERNETES, ensure_built
 from lab.cluster.health import wait_until_healthy
 from lab.cluster.images import ImageSet, ensure_packed
 from lab.cluster.kubectl import Kubectl
@@ -28,7 +28,7 @@ def prepare(addons: Collection[Addon]) -> None:
         HostError: ProgramMissing, ProgramFailed or ProgramTimedOut of a step.
     """
     ensure_packages()
-    ensure_built(KUBERNETES, HELM, *(group for addon in addons for group in addon.groups))
+    ensure_built(KUBERNETES, *(group for addon in addons for group in addon.groups))
     for one in image_sets(addons):
         ensure_packed(one)
 

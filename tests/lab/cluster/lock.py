@@ -11,8 +11,11 @@ from lab.cluster.progress import wait_for
 
 _SECONDS = 3600.0
 
-BUILDS = CACHE / "cluster" / "builds.lock"
-"""Held by who makes programs and images: they share caches, and remove what older versions left there."""
+PROGRAMS = CACHE / "cluster" / "programs.lock"
+"""Held by who builds programs: they share Go's caches, and remove them."""
+
+IMAGES = CACHE / "cluster" / "images.lock"
+"""Held by who makes images: they share lower layers, and remove what older versions left there."""
 
 
 @contextmanager

@@ -39,7 +39,8 @@ def node(layout: Layout) -> Node:
 def mounts(layout: Layout) -> tuple[tuple[str, ...], ...]:
     """Commands that give the node a /run, /var/lib and /var/log of its own, for what Kubernetes and KubeVirt put there.
 
-    The kubelet's folder is no overlay: it holds the pods' volumes. mount(8) looks for mount.nfs in one place only.
+    The kubelet's folder is no overlay: it holds the pods' volumes. mount(8) and containerd look for what they start in
+    one place only.
     """
     folder = layout.folder
     overlay = f"lowerdir=/var/lib,upperdir={folder}/var-lib,workdir={folder}/var-lib-work"
@@ -51,7 +52,8 @@ def mounts(layout: Layout) -> tuple[tuple[str, ...], ...]:
         ("mkdir", "--parents", "/var/lib/kubelet"),
         ("mount", "--bind", f"{folder}/kubelet", "/var/lib/kubelet"),
         ("mount", "--bind", f"{folder}/var-log", "/var/log"),
-        ("mount", "--types", "overlay", "--options", f"lowerdir={folder}/sbin:/usr/sbin", "overlay", "/usr/sbin"),
+        *_added(folder / "sbin", "/usr/sbin"),
+        *_added(folder / "plugins", "/usr/lib/cni"),
         ("mount", "--make-rshared", "/"),
     )
 
@@ -70,12 +72,21 @@ def make_folders(layout: Layout) -> None:
         "volumes",
         "etc/cni",
         "sbin",
+        "plugins",
     )
     for name in inside:
         (layout.folder / name).mkdir(parents=True, exist_ok=True)
     helper = layout.folder / "sbin/mount.nfs"
     shutil.copyfile(Path(__file__).with_name("nfsclient.py"), helper)
     helper.chmod(0o755)
+    plugin = layout.folder / "plugins/multus"
+    plugin.unlink(missing_ok=True)
+    plugin.symlink_to(_program(plugin.name))
+
+
+def _added(upper: Path, folder: str) -> tuple[tuple[str, ...], ...]:
+    """What mounts a folder with the files of another one in it."""
+    return (("mount", "--types", "overlay", "--options", f"lowerdir={upper}:{folder}", "overlay", folder),)
 
 
 def _service(layout: Layout, name: str, arguments: list[str], *after: str) -> Service:

@@ -2,6 +2,8 @@
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,17 +65,24 @@ def _demonstrate() -> int:
 
 
 def _prepared() -> SampleGuest:
-    """The guest. What is not cached is built beside the cluster's programs: the guest alone leaves a processor idle."""
+    """The guest. What is not cached of it and of the product is built beside the cluster: packages leave a processor idle."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    log = FOLDER / "guest.log"
-    with Service([sys.executable, "-m", "lab.guests", _GUEST], log=log) as builder:
+    with _beside("lab.guests", _GUEST), _beside("lab.product"):
         prepare(_ADDONS)
-        wait_for(f"the guest {_GUEST}", lambda: _unfinished(builder), deadline=_DEADLINE, log=log)
     return ensure_guest(_GUEST)
 
 
-def _unfinished(builder: Service) -> str | None:
-    return None if builder.exit_code is not None else last_lines(builder.messages(), 1)
+@contextmanager
+def _beside(module: str, *arguments: str) -> Iterator[None]:
+    """Run a module beside what is in the context, and wait for its end. Whoever needs what it makes sees its failures."""
+    log = FOLDER / f"{module}.log"
+
+    def unfinished() -> str | None:
+        return None if builder.exit_code is not None else last_lines(builder.messages(), 1)
+
+    with Service([sys.executable, "-m", module, *arguments], log=log) as builder:
+        yield
+        wait_for(module, unfinished, deadline=_DEADLINE, log=log)
 
 
 def clear(cluster: Cluster) -> None:

@@ -27,6 +27,8 @@ PACKAGES = (
     "grub2-common",
     "grub-pc-bin",
     "grub-efi-amd64-bin",
+    "grub-efi-amd64-signed",
+    "shim-signed",
 )
 _LEFT_OUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")
 _INITRAMFS_MODULES = ("vmw_pvscsi", "vmxnet3", "sd_mod", "sr_mod", "ahci", "ext4", "dm_mod")

@@ -97,7 +97,8 @@ def write_ova(guest: SampleGuest, scratch: Path) -> None:
 
 
 def _values(guest: SampleGuest) -> dict[str, str]:
-    return {"name": guest.name, "firmware": guest.firmware, "mac": guest.mac}
+    secure_boot = "TRUE" if guest.firmware == "efi" else "FALSE"
+    return {"name": guest.name, "firmware": guest.firmware, "secureBoot": secure_boot, "mac": guest.mac}
 
 
 def _nvram(guest: SampleGuest) -> bytes:

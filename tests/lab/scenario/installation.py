@@ -1,5 +1,6 @@
 """The chart on the lab's cluster through its life: install, upgrade, rollback, uninstall, and faults of the operator."""
 
+import datetime as dt
 import fcntl
 import json
 import os
@@ -19,6 +20,9 @@ from lab.scenario.objects import Json
 # The lab has no KVM that works, and tests have little patience.
 SETTINGS = ("kvm=None", "conversion.startDeadline=60", "maxConcurrent=40", "operator.logFormat=text")
 """Values of the chart that fit the lab."""
+
+Right = tuple[str, str]
+"""Resource, with its group, and verb."""
 
 _MODULE = b"hyper2kvm_operator.main"
 
@@ -103,7 +107,7 @@ class Installation:
         if replicas:
             self.wait_ready()
         else:
-            wait_for("the operator's end", lambda: " ".join(self._pods()) or None, deadline=60)
+            wait_for("the operator's end", lambda: " ".join(self.pods()) or None, deadline=60)
 
     def settings(self) -> Settings:
         """The settings that the operator runs with."""
@@ -133,12 +137,31 @@ class Installation:
             if entry["user"]["username"] == user:
                 yield entry
 
+    def audited(self, since: dt.datetime) -> tuple[set[Right], set[Right]]:
+        """What the operator ever did on this cluster, and what it was denied since a moment."""
+        done, denied = set(), set()
+        for entry in self.requests():
+            about = entry.get("objectRef")
+            if not about or "resource" not in about:
+                continue
+            resource = "/".join(one for one in (about["resource"], about.get("subresource")) if one)
+            group = about.get("apiGroup", "")
+            what = (f"{resource}.{group}" if group else resource, entry["verb"])
+            # A 403 of admission, as in a namespace that is being deleted, is no lack of rights.
+            forbidden = entry["annotations"]["authorization.k8s.io/decision"] == "forbid"
+            if not forbidden:
+                done.add(what)
+            elif dt.datetime.fromisoformat(entry["requestReceivedTimestamp"]) > since:
+                denied.add(what)
+        return done, denied
+
     def metrics(self) -> str:
         """What Prometheus would read, by way of the API server's proxy."""
         service = f"{product.DEPLOYMENT}-metrics:metrics"
         return self.kubectl("get", "--raw", f"/api/v1/namespaces/{product.NAMESPACE}/services/{service}/proxy/metrics")
 
-    def _pods(self) -> list[str]:
+    def pods(self) -> list[str]:
+        """Names of the operator's pods."""
         return self.cluster.names("pod", product.NAMESPACE, "app.kubernetes.io/name=hyper2kvm-operator")
 
 

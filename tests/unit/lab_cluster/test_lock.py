@@ -28,8 +28,8 @@ def test_two_builds_do_not_take_each_others_caches_away(tmp_path, monkeypatch):
     """Go's caches go with a build: not before another one has ended that uses them."""
     monkeypatch.setattr(binaries, "CACHE", tmp_path)
     monkeypatch.setattr(binaries, "GO_CACHE", tmp_path / "go")
-    monkeypatch.setattr(binaries, "BUILDS", tmp_path / "lock")
-    groups = [Group(name, module="helm", packages=(f"./{name}",)) for name in ("one", "other")]
+    monkeypatch.setattr(binaries, "PROGRAMS", tmp_path / "lock")
+    groups = [Group(name, module="cdi", packages=(f"./{name}",)) for name in ("one", "other")]
     both, lost = threading.Barrier(2), []
 
     def build(group: Group) -> None:
@@ -56,7 +56,7 @@ def test_two_builds_do_not_take_each_others_caches_away(tmp_path, monkeypatch):
 def test_of_two_who_want_the_same_images_one_packs_them(tmp_path, monkeypatch):
     """The other one would take the archive away while it is loaded."""
     monkeypatch.setattr(images, "CACHE", tmp_path)
-    monkeypatch.setattr(images, "BUILDS", tmp_path / "lock")
+    monkeypatch.setattr(images, "IMAGES", tmp_path / "lock")
     packed, both = [], threading.Barrier(2)
 
     def pack(wanted: images.ImageSet) -> None:
