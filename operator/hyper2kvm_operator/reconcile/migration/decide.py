@@ -9,6 +9,7 @@ from hyper2kvm_api.reasons import Reason
 from hyper2kvm_operator.reconcile.migration.decision import (
     ACTIVE,
     FINAL,
+    Action,
     Decision,
     SetFinalizer,
     failed_by,
@@ -45,12 +46,28 @@ ENDS: Mapping[Phase, Callable[[Observed], Decision]] = {
 """Phases that stand whether there is one or not."""
 
 
+GIVEN_UP: Mapping[Phase, Callable[[Observed, VirtualMachineMigrationSpec], tuple[Action, ...]]] = {
+    Phase.PROVISIONING: provisioning.given_up,
+    Phase.HANDING_OFF: handing_off.given_up,
+}
+"""What a failure in a phase removes. Of the other phases everything stays, so that an edit can go on from it."""
+
+
 def decide(o: Observed) -> Decision:
     """What to do about one migration now."""
     if o.deleting:
         return ending.deleting(o)
-    decision = _with_finalizer(o, _decided(o))
+    decision = _with_finalizer(o, cleared(o, _decided(o)))
     return replace(decision, status=summarised(o, decision.status))
+
+
+def cleared(o: Observed, decision: Decision) -> Decision:
+    """A decision that, where it is to fail, also removes what the phase gives up."""
+    fails = decision.status.phase is Phase.FAILED
+    give_up = GIVEN_UP.get(o.status.phase or Phase.PENDING) if fails else None
+    if give_up is None or isinstance(o.spec, SpecError):
+        return decision
+    return decision.also(*give_up(o, o.spec))
 
 
 def _decided(o: Observed) -> Decision:

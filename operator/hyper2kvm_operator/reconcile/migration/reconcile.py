@@ -3,6 +3,7 @@
 import datetime as dt
 import logging
 import threading
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
@@ -14,9 +15,10 @@ from hyper2kvm_operator.kube.errors import RefusedError, UnreachableError
 from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.metrics import Metrics
 from hyper2kvm_operator.reconcile.migration.apply import ActionRefusedError, carry_out, record
-from hyper2kvm_operator.reconcile.migration.decide import decide, summarised
+from hyper2kvm_operator.reconcile.migration.decide import cleared, decide, summarised
 from hyper2kvm_operator.reconcile.migration.decision import (
     FINAL,
+    Action,
     Decision,
     blocked,
     failed,
@@ -97,9 +99,19 @@ class MigrationReconciler:
             try:
                 carry_out(self._client, self._cache, observed.key, migration, action)
             except ActionRefusedError as error:
-                refused = after_refusal(observed, error)
+                refused = cleared(observed, after_refusal(observed, error))
+                self._tidied(observed, migration, refused.actions)
                 return replace(refused, status=summarised(observed, refused.status))
         return decision
+
+    def _tidied(self, observed: Observed, migration: KubeObject, actions: Sequence[Action]) -> None:
+        """Remove what a refusal has made useless. Where that is refused too, the migration's end removes it."""
+        for action in actions:
+            try:
+                carry_out(self._client, self._cache, observed.key, migration, action)
+            except ActionRefusedError as error:
+                place = f"{observed.key.namespace}/{observed.key.name}"
+                _log.warning("not removed: %s", error, extra={"migration": place})
 
     def _write(self, observed: Observed, migration: KubeObject, status: VirtualMachineMigrationStatus) -> None:
         uid = migration["metadata"]["uid"]

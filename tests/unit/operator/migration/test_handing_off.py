@@ -4,14 +4,17 @@ import pytest
 
 from hyper2kvm_api.machine import Firmware
 from hyper2kvm_api.migration import Phase
+from hyper2kvm_api.reasons import Reason
 from hyper2kvm_operator.build.imageserver import server_name
 from hyper2kvm_operator.kube.resources import Resources
-from hyper2kvm_operator.reconcile.migration.decide import decide
+from hyper2kvm_operator.reconcile.migration.decide import cleared, decide
 from hyper2kvm_operator.reconcile.migration.decision import (
     Delete,
     Ensure,
     IssueCertificate,
     Merge,
+    failed,
+    failure_for,
 )
 from hyper2kvm_operator.reconcile.migration.observed import (
     DataVolumeState,
@@ -35,28 +38,41 @@ from unit.operator.situations import (
 )
 
 
-def test_adopting_releases_claims_then_makes_data_volumes():
-    decision = decide(observed(Phase.HANDING_OFF))
-    assert kinds(decision, Merge) == [
+def test_adopting_releases_claims_and_says_so_before_it_makes_data_volumes():
+    """Whatever is refused then: the disks are nobody's but the user's, and are never removed."""
+    o = observed(Phase.HANDING_OFF)
+    released = decide(o)
+    assert kinds(released, Merge) == [
         ("PersistentVolumeClaim", "web01-disk0"),
         ("PersistentVolumeClaim", "web01-disk1"),
     ]
-    release = decision.actions[0].patch["metadata"]
+    release = released.actions[0].patch["metadata"]
     assert release["ownerReferences"] is None
     assert release["annotations"] == {"cdi.kubevirt.io/storage.populatedFor": "web01-disk0"}
-    assert kinds(decision, Ensure) == [("DataVolume", "web01-disk0"), ("DataVolume", "web01-disk1")]
-    assert all(d.handed_off for d in decision.status.disks)
+    assert all(d.handed_off for d in released.status.disks)
+    assert not kinds(released, Ensure)
+    making = decide(later(o, released, 1))
+    assert kinds(making, Ensure) == [("DataVolume", "web01-disk0"), ("DataVolume", "web01-disk1")]
+    assert not kinds(making, Merge)
+    half = decide(later(o, released, 1, data_volumes=volumes("Pending")))
+    assert kinds(half, Ensure) == [("DataVolume", "web01-disk1")]
+
+
+def adopting(spec=None, **fields):
+    """The same when the claims have been released."""
+    o = observed(Phase.HANDING_OFF, spec, **fields)
+    return later(o, decide(o), 0)
 
 
 def test_it_waits_until_every_data_volume_has_succeeded():
-    decision = decide(observed(Phase.HANDING_OFF, data_volumes=volumes("Succeeded", "Pending")))
+    decision = decide(adopting(data_volumes=volumes("Succeeded", "Pending")))
     assert decision.status.phase is Phase.HANDING_OFF
     assert "web01-disk1 Pending" in condition(decision, "HandedOff").message
     assert not decision.actions
 
 
 def test_without_a_virtual_machine_it_ends_there():
-    decision = decide(observed(Phase.HANDING_OFF, data_volumes=volumes("Succeeded", "Succeeded")))
+    decision = decide(adopting(data_volumes=volumes("Succeeded", "Succeeded")))
     assert decision.status.phase is Phase.SUCCEEDED
     assert condition(decision, "HandedOff").reason == "Adopt"
     assert condition(decision, "Ready").status == "True"
@@ -65,10 +81,12 @@ def test_without_a_virtual_machine_it_ends_there():
 def test_the_virtual_machine_comes_last_and_owns_the_disks():
     status = make_status(Phase.HANDING_OFF, virtual_machine_name="web", firmware=Firmware.UEFI, boot_disk="scsi0:1")
     done = volumes("Succeeded", "Succeeded")
-    making = decide(observed(spec=make_spec(**WITH_VM), status=status, data_volumes=done))
+    o = observed(spec=make_spec(**WITH_VM), status=status, data_volumes=done)
+    released = later(o, decide(o), 1)
+    making = decide(released)
     assert kinds(making, Ensure) == [("VirtualMachine", "web")]
     assert making.status.phase is Phase.HANDING_OFF
-    made = decide(observed(spec=make_spec(**WITH_VM), status=status, data_volumes=done, virtual_machine="vm-uid"))
+    made = decide(replace(released, virtual_machine="vm-uid"))
     assert made.status.phase is Phase.SUCCEEDED
     assert kinds(made, Merge) == [("DataVolume", "web01-disk0"), ("DataVolume", "web01-disk1")]
     assert made.actions[0].patch["metadata"]["ownerReferences"][0]["uid"] == "vm-uid"
@@ -147,12 +165,37 @@ def test_an_import_that_fails_again_and_again_is_a_failure_in_cdis_words_and_lea
     decision = decide(o)
     assert decision.status.failure.reason == "HandoffFailed"
     assert "Unable to connect" in decision.status.failure.message
-    assert kinds(decision, Delete) == [("DataVolume", "web01-disk0"), *((kind, SERVER) for kind in SERVERS_PARTS)]
+    imports = [("DataVolume", "web01-disk0"), ("DataVolume", "web01-disk1")]
+    assert kinds(decision, Delete) == [*imports, *((kind, SERVER) for kind in SERVERS_PARTS)]
+
+
+def test_a_disk_that_was_imported_does_not_stay_beside_those_of_a_later_conversion():
+    """An edit may have all of them converted anew: what spans disks, a volume group say, would not fit together."""
+    o = observed(Phase.HANDING_OFF, make_spec(**IMPORT), data_volumes=volumes("Succeeded", "Failed"), **SERVING)
+    assert ("DataVolume", "web01-disk0") in kinds(decide(o), Delete)
+    released = observed(Phase.HANDING_OFF, make_spec(**IMPORT), data_volumes=volumes("Succeeded", "Succeeded"))
+    refused = cleared(
+        later(released, decide(released), 1), failed(released, failure_for(Reason.VIRTUAL_MACHINE_REFUSED, ""))
+    )
+    assert not kinds(refused, Delete)
+
+
+@pytest.mark.parametrize("names", [1, 9])
+def test_progress_of_any_disk_is_told_however_many_there_are(names):
+    """The line is cut where the status ends: what moves may be behind it."""
+
+    def shown(percent):
+        there = [DataVolumeState(f"{'v' * 60}-disk{n}", f"uid-{n}", "Succeeded") for n in range(names - 1)]
+        moving = DataVolumeState("last", "uid-last", "ImportInProgress", progress=f"{percent}%")
+        return decide(adopting(data_volumes=(*there, moving))).status.progress
+
+    assert shown(1.25) != shown(1.75)
+    assert "last ImportInProgress 1.25%" in shown(1.25)
 
 
 def test_a_failed_adoption_keeps_the_disks():
     broken = DataVolumeState("web01-disk0", "uid-0", "Failed")
-    decision = decide(observed(Phase.HANDING_OFF, data_volumes=(broken, *volumes("", "Succeeded")[1:])))
+    decision = decide(adopting(data_volumes=(broken, *volumes("", "Succeeded")[1:])))
     assert decision.status.failure.reason == "HandoffFailed"
     assert not kinds(decision, Delete)
 

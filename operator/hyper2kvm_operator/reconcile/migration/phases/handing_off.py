@@ -1,5 +1,7 @@
 """HandingOff: finished disks become DataVolumes, and a VirtualMachine is made of them."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from hyper2kvm_api.migration import DiskStatus, Failure, Phase, VirtualMachineMigrationSpec
@@ -44,26 +46,33 @@ def decide(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
     kind = handoff(spec)
     if kind is Handoff.NONE:
         return _finished(o, spec, "the finished images stay on their claims")
-    decision = _adopt(o, spec) if kind is Handoff.ADOPT else _import(o, spec)
-    return decision if decision.status.failure is None else decision.also(*_given_up(o, kind))
+    return _adopt(o, spec) if kind is Handoff.ADOPT else _import(o, spec)
+
+
+def given_up(o: Observed, spec: VirtualMachineMigrationSpec) -> tuple[Action, ...]:
+    """What a failed handoff removes: nobody works on. What CDI has imported of a conversion goes as one, or stays as one."""
+    kept = {disk.claim_name for disk in o.status.disks if disk.handed_off}
+    imports = handoff(spec) is Handoff.IMPORT
+    unfinished = [volume for volume in o.data_volumes if volume.name not in kept] if imports else []
+    dropped = (Delete(Resources.DATA_VOLUME.value, volume.name, volume.uid) for volume in unfinished)
+    return (*dropped, *stop_server(o))
 
 
 def _adopt(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
     gone = _gone(o)
     if gone:
         return failed(o, _lost_for_good(gone))
+    released = _released(o, Resources.CLAIM)
+    if released is not None:
+        return released
     if not o.abilities.cdi:
-        return _released(o, Resources.CLAIM) or _virtual_machine(o, spec, data_volumes=False)
+        return _virtual_machine(o, spec, data_volumes=False)
     machine = o.status.machine
     known = {volume.name for volume in o.data_volumes}
-    made = {claim["metadata"]["name"]: claim for claim in claims(o, spec, machine)} if machine else {}
-    actions: list[Action] = []
-    for disk in disks(o.status):
-        if disk.claim_name and disk.claim_name not in known:
-            actions += [_release(disk), Ensure(Resources.DATA_VOLUME.value, adopting(o.key, made[disk.claim_name]))]
-    if actions or not _all_succeeded(o):
-        return _in_progress(_handed_off(o), actions)
-    return _virtual_machine(_handed_off(o), spec, data_volumes=True)
+    wanted = [claim for claim in claims(o, spec, machine) if claim["metadata"]["name"] not in known] if machine else []
+    if wanted or not _all_succeeded(o):
+        return _in_progress(o, [Ensure(Resources.DATA_VOLUME.value, adopting(o.key, claim)) for claim in wanted])
+    return _virtual_machine(o, spec, data_volumes=True)
 
 
 def _gone(o: Observed) -> list[str]:
@@ -143,13 +152,6 @@ def stop_server(o: Observed) -> tuple[Action, ...]:
     return tuple(Delete(kind.value, name) for kind in kinds)
 
 
-def _given_up(o: Observed, kind: Handoff) -> tuple[Action, ...]:
-    """What a failed handoff leaves nobody working on. An adopted DataVolume is the disk itself and stays."""
-    unfinished = [volume for volume in o.data_volumes if volume.phase != "Succeeded"] if kind is Handoff.IMPORT else []
-    dropped = (Delete(Resources.DATA_VOLUME.value, volume.name, volume.uid) for volume in unfinished)
-    return (*dropped, *stop_server(o))
-
-
 def _released(o: Observed, resource: Resources) -> Decision | None:
     """Let go of disks, and say so before anything else is done with them; None when that has been done."""
     mine = [disk for disk in disks(o.status) if not disk.handed_off]
@@ -187,14 +189,29 @@ def _in_progress(o: Observed, actions: list[Action]) -> Decision:
     if broken is not None:
         told = broken.message or f"phase {broken.phase}"
         return failed(o, failure_for(Reason.HANDOFF_FAILED, f"DataVolume {broken.name}: {told}"))
-    told = ", ".join(f"{v.name} {v.phase}{f' {v.progress}' if v.progress else ''}" for v in o.data_volumes)
-    message = line(told or ("creating DataVolumes" if actions else "waiting for the image server"))
+    message = line(_told(o.data_volumes) or ("creating DataVolumes" if actions else "waiting for the image server"))
     still = seconds_since(o, o.status.progressed_at) if message == o.status.progress else 0.0
     if still > _STANDSTILL * o.settings.start_deadline:
         error = failure_for(Reason.HANDOFF_FAILED, f"CDI has told nothing new for {still / 60:.0f} minutes: {message}")
         return failed(o, error)
     status = with_condition(o, o.status, CONDITION, holds=False, reason="InProgress", message=message)
     return Decision(status.replaced(progress=message), tuple(actions), requeue=_LOOK_AGAIN)
+
+
+def _told(volumes: Sequence[DataVolumeState]) -> str:
+    """What CDI tells of the disks. However many there are: the line changes when any of them moves."""
+    done = sum(volume.phase == "Succeeded" for volume in volumes)
+    count = (
+        f"{done} of {len(volumes)}, {sum(map(_percent, volumes)) / len(volumes):.2f} %: " if len(volumes) > 1 else ""
+    )
+    ordered = sorted(volumes, key=lambda volume: volume.phase == "Succeeded")
+    return count + ", ".join(f"{v.name} {v.phase}{f' {v.progress}' if v.progress else ''}" for v in ordered)
+
+
+def _percent(volume: DataVolumeState) -> float:
+    """How much of a disk CDI says is imported; 0 where it does not say (`N/A`)."""
+    found = re.fullmatch(r"([0-9.]+)%", volume.progress or "")
+    return 100.0 if volume.phase == "Succeeded" else float(found[1]) if found else 0.0
 
 
 def _broken(volume: DataVolumeState) -> bool:

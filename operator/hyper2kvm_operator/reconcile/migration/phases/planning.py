@@ -39,6 +39,8 @@ from hyper2kvm_operator.reconcile.migration.phases.starting import lost, not_sta
 from hyper2kvm_operator.reconcile.migration.phases.wantedmachine import wanted_machine
 from hyper2kvm_operator.reconcile.migration.troubles import job_failure
 
+DESCRIBING = "describing the source"
+
 _LOOK_AGAIN = 10.0
 
 
@@ -50,7 +52,8 @@ def decide(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
             Ensure(Resources.JOB.value, plan_job(o.key, spec, o.settings, request_name(o.key))),
         )
     if o.plan_job.outcome is JobOutcome.RUNNING:
-        return not_started(o, o.plan_job, "Planned") or Decision(still_lost(o), requeue=_LOOK_AGAIN)
+        status = still_lost(o).replaced(progress=DESCRIBING)
+        return not_started(o, o.plan_job, "Planned") or Decision(status, requeue=_LOOK_AGAIN)
     waiting = untold_end(o, o.plan_job)
     if waiting is not None:
         return waiting

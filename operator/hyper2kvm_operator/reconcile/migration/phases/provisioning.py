@@ -1,5 +1,6 @@
 """Provisioning: the claims of the targets and of the workspace, and the plan."""
 
+import datetime as dt
 from collections.abc import Sequence
 
 from hyper2kvm_api.machine import Machine
@@ -14,6 +15,7 @@ from hyper2kvm_operator.build.pod import QEMU_USER
 from hyper2kvm_operator.build.volumes import KEYS_FOLDER, SOURCE_FOLDER, TARGETS_FOLDER, TargetVolume
 from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.reconcile.migration.decision import (
+    Action,
     Decision,
     Delete,
     Ensure,
@@ -41,6 +43,13 @@ def decide(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
         o, status, "Provisioned", holds=True, reason="ClaimsCreated", message=f"{len(machine.disks)} volumes requested"
     )
     return Decision(status, requeue=0.0).also(*(Ensure(Resources.CLAIM.value, claim) for claim in wanted))
+
+
+def given_up(o: Observed, _: VirtualMachineMigrationSpec) -> tuple[Action, ...]:
+    """What a migration removes that fails before its conversion: claims that nothing was written to, which a quota counts."""
+    began = o.status.phase_started_at
+    made = [one for one in o.claims if began and not one.going and one.created >= dt.datetime.fromisoformat(began)]
+    return tuple(Delete(Resources.CLAIM.value, claim.name, claim.uid) for claim in made)
 
 
 def _unfit(there: Sequence[ClaimState], wanted: Sequence[Json], workspace: str) -> list[ClaimState]:
