@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hyper2kvm_api.errors import HostError
 from hyper2kvm_operator.build.imageserver import server_name
 from lab import product
 from lab.chart import EVERYTHING, render
 from lab.cluster.cluster import Cluster
 from lab.cluster.progress import wait_for
+from lab.scenario import monitoring
 from lab.scenario.ending import failed, finished_cleanly
 from lab.scenario.installation import Installation
 from lab.scenario.moments import held
@@ -32,10 +34,29 @@ def test_every_optional_part_is_accepted(operator, cluster):
     optional = {"ServiceMonitor", "PrometheusRule", "NetworkPolicy", "PodDisruptionBudget"}
     assert optional <= kinds(objects)
     assert not optional & kinds(render().objects)
-    # The Prometheus operator's kinds are not installed here.
-    known = [one for one in objects if not one["apiVersion"].startswith("monitoring.coreos.com")]
-    for one in known:
-        cluster.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f-", stdin=json.dumps(one))
+    judge = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--filename=-")
+    with monitoring.kinds(cluster):
+        for one in objects:
+            cluster.kubectl(*judge, stdin=json.dumps(one))
+        monitor = next(one for one in objects if one["kind"] == "ServiceMonitor")
+        monitor["spec"]["endpoints"][0]["intervall"] = "1s"
+        with pytest.raises(HostError, match="intervall"):
+            cluster.kubectl(*judge, stdin=json.dumps(monitor))
+
+
+def test_a_disruption_budget_lets_a_node_be_drained(operator, cluster):
+    """The operator's only pod may be evicted, and another one takes its place."""
+    operator.install("podDisruptionBudget.enabled=true")
+    try:
+        (pod,) = operator.pods()
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}}
+        path = f"/api/v1/namespaces/{product.NAMESPACE}/pods/{pod}/eviction"
+        cluster.kubectl("create", "--raw", path, "--filename=-", stdin=json.dumps(eviction))
+        cluster.wait_gone("pod", pod, namespace=product.NAMESPACE)
+        operator.wait_ready()
+        assert pod not in operator.pods()
+    finally:
+        operator.install()
 
 
 def test_the_operator_runs_in_a_restricted_namespace(operator, cluster):
@@ -244,6 +265,7 @@ UNUSED = {
         for kind in ("instancetype", "clusterinstancetype", "preference", "clusterpreference")
     ),
     # An object of a wanted name that is there already is looked at: whose is it?
+    ("network-attachment-definitions.k8s.cni.cncf.io", "get"),
     *((kind, "get") for kind in ("jobs.batch", "pods", "services", "datavolumes.cdi.kubevirt.io")),
     # Owner references that block deletion need it where the admission plugin OwnerReferencesPermissionEnforcement is on.
     ("virtualmachinemigrations/finalizers.hyper2kvm.io", "update"),
@@ -280,7 +302,7 @@ def test_the_operator_does_what_it_may_and_may_what_it_does(operator, project: P
     project.delete("stopped")
     finished_cleanly(project, "adopted", "imported")
     may = {right for rule in granted(operator) for right in rights(rule)}
-    done, denied = audited(operator, began)
+    done, denied = operator.audited(began)
     assert denied == set()
     assert done <= may
     assert may - done - UNUSED == set()
@@ -298,22 +320,3 @@ def granted(operator: Installation) -> list[dict]:
     """The rules of both of the operator's cluster roles."""
     roles = (product.DEPLOYMENT, f"{product.DEPLOYMENT}-cluster")
     return [rule for role in roles for rule in operator.cluster.get("clusterrole", role)["rules"]]
-
-
-def audited(operator: Installation, since: dt.datetime) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
-    """What the operator's account ever did, and what it was denied since a moment: resource and verb."""
-    done, denied = set(), set()
-    for entry in operator.requests():
-        about = entry.get("objectRef")
-        if not about or "resource" not in about:
-            continue
-        resource = "/".join(one for one in (about["resource"], about.get("subresource")) if one)
-        group = about.get("apiGroup", "")
-        what = (f"{resource}.{group}" if group else resource, entry["verb"])
-        # A 403 of admission, as in a namespace that is being deleted, is no lack of rights.
-        forbidden = entry["annotations"]["authorization.k8s.io/decision"] == "forbid"
-        if not forbidden:
-            done.add(what)
-        elif dt.datetime.fromisoformat(entry["requestReceivedTimestamp"]) > since:
-            denied.add(what)
-    return done, denied

@@ -15,6 +15,7 @@ from hyper2kvm.run import run
 from hyper2kvm_operator.build.imageserver import server_name
 from hyper2kvm_operator.kube.resources import NAME_LABEL
 from lab.command import h2k_on_a_terminal
+from lab.scenario.ending import failed
 from lab.scenario.objects import claim, migration, pod
 from lab.scenario.project import KIND, Project
 
@@ -26,7 +27,7 @@ WANTED = {
     "wait": {"target": {"disks": {"storageClassName": "lab-wait"}}},
     "immediate": {"target": {"disks": {"storageClassName": "lab-immediate"}}},
     "block": {"target": {"disks": {"storageClassName": "lab-block", "volumeMode": "Block"}}},
-    "import": {"target": {"disks": {"format": "qcow2", "storageClassName": "lab-wait"}}},
+    "import": {"target": {"disks": {"format": "qcow2", "compression": "Zstd", "storageClassName": "lab-wait"}}},
     "import-block": {"target": {"disks": {"format": "qcow2", "storageClassName": "lab-block", "volumeMode": "Block"}}},
     "none": {"target": {"disks": {"format": "qcow2"}, "handoff": "None"}},
     "plan": {"mode": "Plan"},
@@ -35,6 +36,7 @@ WANTED = {
         "cleanup": dict.fromkeys(("jobs", "workspace", "artifacts"), "OnSuccess"),
     },
     "taken": {},
+    "restored": {},
 }
 
 
@@ -64,6 +66,18 @@ def asked(project: Project, name: str) -> int:
     return int(parse_quantity(found["spec"]["resources"]["requests"]["storage"]))
 
 
+COUNTED = (
+    'hyper2kvm_migrations{phase="Succeeded"}',
+    'hyper2kvm_migrations_finished_total{phase="Succeeded"}',
+    'hyper2kvm_phase_duration_seconds_count{phase="Converting"}',
+    'hyper2kvm_stage_duration_seconds_count{stage="Convert"}',
+    "hyper2kvm_copied_bytes_total",
+    'hyper2kvm_boot_checks_total{accelerator="",evidence="",verdict="Skipped"}',
+    "hyper2kvm_reconcile_duration_seconds_count",
+    "hyper2kvm_api_requests_total",
+)
+"""Metrics, as Prometheus reads them, that are not zero after a migration."""
+
 SCREEN = "\x1b[?1049h"
 """How a program begins that takes the whole screen of a terminal (xterm's control sequences, DECSET 1049)."""
 
@@ -90,6 +104,19 @@ def test_adopt_makes_a_data_volume_of_the_claim_that_was_written(handoffs, conte
     handoffs.delete(name)
     assert handoffs.leftovers(kept(name), of=name) == []
     assert image.exists()
+
+
+def test_a_manifest_that_is_restored_after_its_migration_was_removed_finds_the_disk_and_leaves_it_alone(handoffs):
+    """As from a backup, or from a repository that is applied again and again."""
+    handoffs.wait_phase("restored", "Succeeded")
+    handoffs.delete("restored")
+    before = handoffs.image("restored-disk0").stat()
+    handoffs.apply(migration("restored", "tiny.qcow2"))
+    failed(handoffs, "restored", "ClaimExists", "restored-disk0")
+    handoffs.delete("restored")
+    assert handoffs.leftovers(kept("restored"), of="restored") == []
+    after = handoffs.image("restored-disk0").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 @pytest.mark.parametrize(("name", "images"), [("block", []), ("import-block", [("Filesystem", "lab-wait")])])
@@ -178,7 +205,8 @@ def test_events_screen_metrics_and_command_tell_the_story(operator, handoffs):
     header, line = handoffs.kubectl("get", "vmig", "tidy").splitlines()
     assert header.split() == ["NAME", "PHASE", "STAGE", "PROGRESS", "BOOT", "REASON", "AGE"]
     assert line.split()[:-1] == ["tidy", "Succeeded", "100", "Skipped", "Succeeded"]
-    assert 'hyper2kvm_migrations{phase="Succeeded"}' in operator.metrics()
+    values = {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in operator.metrics().splitlines()}
+    assert [name for name in COUNTED if not values.get(name, 0) > 0] == []
     shown = h2k(handoffs, "status", "--namespace", handoffs.namespace)
     assert "Succeeded" in next(line for line in shown.splitlines() if " tidy " in line)
     watched = ("status", "--watch", "--namespace", handoffs.namespace)

@@ -1,11 +1,15 @@
 """Everything that may stop in the middle: the operator, pods, the kubelet, the API server, and the user's own mind."""
 
 import json
+import os
+import signal
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
+from lab.cluster.progress import wait_for
 from lab.guests.tiny import tiny_guest
 from lab.scenario.ending import finished_cleanly
 from lab.scenario.images import disk_image, dull_guest
@@ -81,6 +85,22 @@ def test_an_operator_that_dies_after_each_of_its_writes_still_ends(operator, sou
     assert len(deaths) > 15, sorted(deaths)
     assert {*WORKING, "Succeeded"} <= {death.split()[-1] for death in deaths}
     finished_cleanly(source, "tiny")
+
+
+@pytest.mark.alone
+def test_an_operator_that_hangs_is_started_anew_by_the_kubelet(operator, source):
+    hung = operator.process()
+    source.apply(migration("tiny", "tiny.qcow2"))
+    with held(source, "tiny"):
+        os.kill(hung, signal.SIGSTOP)
+    wait_for("the end of the process that hangs", lambda: str(hung) if alive(hung) else None, deadline=180)
+    operator.wait_ready()
+    assert operator.process() != hung
+    finished_cleanly(source, "tiny")
+
+
+def alive(process: int) -> bool:
+    return Path(f"/proc/{process}").exists()
 
 
 @pytest.mark.alone
@@ -162,6 +182,7 @@ def test_an_evicted_pod_goes_on_where_it_stopped(operator, project, large_disk):
     project.source({"large.qcow2": large_disk}, size="512Mi")
     project.apply(migration("large", "large.qcow2"))
     with held(project, "large", copied(64 * MIB)) as pod:
+        is_shown_half_done(project, "large")
         eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}}
         path = f"/api/v1/namespaces/{project.namespace}/pods/{pod}/eviction"
         project.cluster.kubectl("create", "--raw", path, "--filename=-", stdin=json.dumps(eviction))
@@ -169,6 +190,22 @@ def test_an_evicted_pod_goes_on_where_it_stopped(operator, project, large_disk):
     assert pod not in [pod["metadata"]["name"] for pod in project.pods("large", "convert")]
     assert copied_again(project, "large") < LARGE - 32
     assert finished_cleanly(project, "large")["attempts"] == 1
+
+
+def is_shown_half_done(project: Project, name: str) -> None:
+    """The stage and how much of the disk is copied are in the status and on the screen of `kubectl get`."""
+
+    def missing() -> str | None:
+        copied = [disk.get("copied", 0) // MIB for disk in project.status(name).get("disks", [])]
+        return None if copied and copied[0] >= 64 else f"{copied} MiB copied"
+
+    wait_for(f"the progress of {name}", missing, deadline=30)
+    status = project.status(name)
+    assert status["stage"] == "Convert"
+    assert 0 < status["percent"] < 100
+    assert status["disks"][0]["copied"] < status["disks"][0]["capacity"]
+    row = project.kubectl("get", KIND, name, "--no-headers").split()
+    assert row[:4] == [name, "Converting", "Convert", str(project.status(name)["percent"])]
 
 
 def skipped(project: Project, name: str) -> set[str]:
@@ -252,13 +289,34 @@ def test_a_cancelled_migration_leaves_nothing_and_may_start_again(slow_source):
     finished_cleanly(slow_source, "tiny")
 
 
-@pytest.mark.parametrize("phase", ["Pending", "Planning", "Converting", "HandingOff"])
+HINDERED = {"Provisioning": {"persistentvolumeclaims": "1"}, "HandingOff": {"services": "0"}}
+"""Phase → the quota that keeps a migration in it; the claim of the sources counts."""
+
+LIMITS = "resourcequota/limits"
+
+
+def brought_to(project: Project, phase: str) -> None:
+    """Apply a migration, and wait until it is in a phase."""
+    project.apply(quota(**HINDERED.get(phase, {"pods": "9"})))
+    project.apply(migration("tiny", "tiny.qcow2", target=IMPORTED, suspend=phase == "Pending"))
+    project.wait_phase("tiny", phase)
+
+
+@pytest.mark.parametrize("phase", ["Pending", *sorted(WORKING)])
 def test_a_migration_that_is_deleted_in_the_middle_leaves_nothing(operator, source, phase):
-    suspended = {"suspend": True} if phase == "Pending" else {}
-    source.apply(migration("tiny", "tiny.qcow2", target=IMPORTED, **suspended))
-    source.wait_phase("tiny", phase)
+    brought_to(source, phase)
     source.delete("tiny")
-    assert source.leftovers() == []
+    assert source.leftovers([LIMITS]) == []
+    assert source.source_is_unchanged()
+
+
+@pytest.mark.parametrize("phase", ["Pending", *sorted(WORKING - {"Converting"})])
+def test_a_migration_that_is_cancelled_before_or_after_its_conversion_leaves_nothing(operator, source, phase):
+    brought_to(source, phase)
+    source.patch("tiny", {"cancel": True})
+    source.wait_phase("tiny", "Cancelled")
+    documents = {f"configmap/tiny-{one}" for one in ("request", "plan", "report")}
+    assert source.leftovers({f"{KIND}/tiny", LIMITS, *documents}) == []
     assert source.source_is_unchanged()
 
 

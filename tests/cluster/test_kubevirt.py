@@ -1,11 +1,14 @@
 """The proof that counts: VMware's guests are migrated by the operator, and KubeVirt itself runs them to their login."""
 
+import datetime as dt
+
 import pytest
 from kubernetes.utils import parse_quantity
 
 from lab.demo import cluster as demo
 from lab.guests.build import ensure_guest
 from lab.running import belongings, console, wait_console, wait_running
+from lab.scenario import multus
 from lab.scenario.ending import finished_cleanly
 from lab.scenario.objects import Json, migration
 from lab.scenario.project import Project
@@ -51,8 +54,29 @@ SIZES = {
 """Field of a migration → what it refers to."""
 
 
-def test_a_guest_with_uefi_on_block_volumes_runs_under_kubevirt(operator, kubevirt_cluster, project):
-    """With a TPM, and of an instance type. That KubeVirt starts it is the proof here: the boot check is left out."""
+USED = {
+    *(("virtualmachines.kubevirt.io", verb) for verb in ("get", "list", "create")),
+    ("virtualmachineinstancetypes.instancetype.kubevirt.io", "get"),
+    ("virtualmachinepreferences.instancetype.kubevirt.io", "get"),
+    ("network-attachment-definitions.k8s.cni.cncf.io", "get"),
+}
+"""What the operator does for such a machine, as it may."""
+
+VLAN = "vlan20"
+GATEWAY = "192.0.2.1/24"
+"""The guest's router, as its own configuration has it (tests/lab/guests/build.py)."""
+
+
+@pytest.fixture
+def vlan(kubevirt_cluster, project):
+    """A network of Multus in the namespace."""
+    with multus.installed(kubevirt_cluster), multus.bridge(kubevirt_cluster, VLAN, GATEWAY) as definition:
+        project.apply(definition)
+        yield
+
+
+def test_a_guest_with_uefi_on_block_volumes_runs_under_kubevirt(operator, kubevirt_cluster, project, vlan):
+    """Imported by CDI; with Secure Boot and a TPM, of an instance type, with its own address on its own network."""
     guest = ensure_guest("debian12-uefi")
     project.apply(*SIZES.values())
     project.source({f"vmx/{file.name}": file for file in guest.vmx.iterdir()}, size="2Gi")
@@ -62,26 +86,43 @@ def test_a_guest_with_uefi_on_block_volumes_runs_under_kubevirt(operator, kubevi
             "vmx",
             guest={"whenUnsupported": "Fail", "serialConsole": True},
             machine={"tpm": True},
-            validation={"boot": {"enabled": False}},
+            validation={"boot": {"enabled": True}},
             job={"workspace": {"size": "2Gi"}},
             target={
-                "disks": {"storageClassName": "lab-block", "volumeMode": "Block"},
+                "disks": {
+                    "format": "qcow2",
+                    "compression": "Zstd",
+                    "storageClassName": "lab-block",
+                    "volumeMode": "Block",
+                },
                 "virtualMachine": {
                     "create": True,
                     "runStrategy": "Always",
-                    "networks": [{"source": "VM Network", "pod": {}}],
+                    "networks": [{"source": "VM Network", "multus": {"networkName": VLAN}}],
                     **{field: {"kind": one["kind"], "name": "small"} for field, one in SIZES.items()},
                 },
             },
         )
     )
     status = project.wait_phase("web01", "Succeeded", deadline=1200)
+    assert (status["boot"]["verdict"], status["boot"]["evidence"]) == ("Booted", "Probe")
+    done, _ = operator.audited(dt.datetime.now(dt.UTC))
+    assert USED - done == set()
     wait_running(kubevirt_cluster, project.namespace, status["virtualMachineName"])
-    wait_console(kubevirt_cluster, project.namespace, status["virtualMachineName"], f"{guest.name} ttyS0")
+    told = wait_console(kubevirt_cluster, project.namespace, status["virtualMachineName"], f"{guest.name} ttyS0")
+    assert "Secure boot enabled" in told  # the kernel's words
+    address, _, _ = guest.address.partition("/")
+    multus.wait_neighbour(kubevirt_cluster, VLAN, address, guest.mac)
     domain = project.get("virtualmachineinstance", status["virtualMachineName"])["spec"]["domain"]
+    assert domain["firmware"]["bootloader"] == {"efi": {"secureBoot": True}}
     assert domain["devices"]["tpm"] == {"persistent": True}
     assert (domain["cpu"]["cores"], parse_quantity(domain["memory"]["guest"])) == (2, 768 << 20)
-    runs(project, status, "virtualmachineinstancetype/small", "virtualmachinepreference/small")
+    given = (
+        "virtualmachineinstancetype/small",
+        "virtualmachinepreference/small",
+        f"networkattachmentdefinition/{VLAN}",
+    )
+    runs(project, status, *given)
 
 
 def runs(project: Project, status: Json, *given: str) -> None:

@@ -9,6 +9,7 @@ from hyper2kvm.run import run
 from hyper2kvm_api.generated import main
 from lab import product
 from lab.cluster.binaries import KUBERNETES
+from lab.cluster.progress import wait_for
 from lab.documentation import Page, pages
 from lab.guests.tiny import tiny_guest
 from lab.manifest import GENERATED
@@ -23,14 +24,25 @@ EXAMPLES = sorted((REPOSITORY / "manifests/examples").glob("*.yaml"))
 WITH_OBJECTS = [page for page in pages() if page.objects]
 
 
+PRIORITY = {
+    "apiVersion": "scheduling.k8s.io/v1",
+    "kind": "PriorityClass",
+    "metadata": {"name": "migrations"},
+    "value": 1000,
+}
+"""What an example expects of the cluster. It stays there: other workers' tests expect it too."""
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_is_planned(operator, kubevirt_cluster, project, path):
-    """Its source is not there: the operator takes its specification, and has the source looked for."""
+    """Its source is not there: the operator takes its specification, and has the source looked for by a pod."""
+    kubevirt_cluster.apply(PRIORITY)
     project.kubectl("apply", f"--filename={path}")
     applied = [one["metadata"]["name"] for one in project.items(KIND)]
     assert applied
     for name in applied:
         project.kubectl("wait", "--for=create", f"job/{name}-plan", "--timeout=60s", deadline=70)
+        wait_for(f"the pod of {name}", lambda name=name: None if project.pods(name, "plan") else "none", deadline=30)
         assert project.phase(name) == "Planning"
 
 
@@ -40,6 +52,16 @@ def test_objects_of_the_documentation_are_accepted(operator, project, page):
         metadata = {**value["metadata"], "namespace": project.namespace}
         applied = json.dumps({**value, "metadata": metadata})
         project.cluster.kubectl("apply", "--server-side", "--dry-run=server", "--filename=-", stdin=applied)
+
+
+def test_the_daemon_set_of_the_documentation_keeps_the_image_on_the_node(operator, project):
+    page = REPOSITORY / "docs/tasks/warm-images.md"
+    (value,) = Page(page, page.read_text()).objects
+    project.cluster.tag_image(product.image("conversion"), value["spec"]["template"]["spec"]["containers"][0]["image"])
+    project.kubectl("label", "namespace", project.namespace, "pod-security.kubernetes.io/enforce=restricted")
+    project.apply({**value, "metadata": {"name": value["metadata"]["name"]}})
+    ready = ("daemonset", value["metadata"]["name"], "status.numberReady", "1")
+    project.cluster.wait(*ready, namespace=project.namespace)
 
 
 def test_the_dry_run_shows_what_would_be_changed_in_a_guest(operator, project, tmp_path):

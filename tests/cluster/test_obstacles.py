@@ -5,10 +5,12 @@ from uuid import uuid4
 
 import pytest
 
+from hyper2kvm_operator.build.imageserver import server_name
 from lab.cluster.claims import Claim
 from lab.cluster.volumes import Volume, VolumeMode
 from lab.scenario.ending import failed, failed_cleanly, finished_cleanly
 from lab.scenario.images import disk_image
+from lab.scenario.moments import stages
 from lab.scenario.objects import Json, migration, quota
 from lab.scenario.project import Project
 
@@ -135,6 +137,10 @@ def test_a_machine_that_kubevirt_would_refuse_is_found_in_planning(operator, kub
     project.apply(migration("early", "tiny.ova", target=created("web01", preference=preference)))
     refused(project, "early", "VirtualMachineRefused", "there is no VirtualMachinePreference large")
     project.delete("early")
+    elsewhere = created("web01", networks=[{"multus": {"networkName": "shared/vlan20"}}])
+    project.apply(migration("nowhere", "tiny.ova", target=elsewhere))
+    refused(project, "nowhere", "VirtualMachineRefused", "there is no NetworkAttachmentDefinition shared/vlan20")
+    project.delete("nowhere")
     project.apply(large, migration("tiny", "tiny.ova", target=created("web01", preference=preference)))
     refused(project, "tiny", "VirtualMachineRefused", "preference requires 64 vCPU")
     failed_cleanly(project, "tiny", "VirtualMachineRefused", kept=["virtualmachinepreference/large"])
@@ -193,3 +199,22 @@ def test_a_wrong_image_is_named(operator, project, tiny_disk):
     finally:
         operator.install()
     failed_cleanly(project, "tiny", "ImagePullFailed")
+
+
+@pytest.mark.alone
+def test_an_import_that_cdi_cannot_finish_fails_with_its_words_and_an_edit_finishes_it(operator, project, tiny_disk):
+    """The importer does not find the image server: its host has a name that the cluster's DNS does not know."""
+    project.source({"tiny.qcow2": tiny_disk})
+    operator.install("clusterDomain=wrong.example")
+    try:
+        project.apply(migration("tiny", "tiny.qcow2", target={"disks": {"format": "qcow2"}}))
+        failed(project, "tiny", "HandoffFailed", "no such host")
+        server = server_name(project.key("tiny"))
+        project.cluster.wait_gone("pod", server, namespace=project.namespace)
+        assert [one for one in project.leftovers(of="tiny", patience=0) if server in one] == []
+    finally:
+        operator.install()
+    project.patch("tiny", {"job": {"retries": 5}})
+    project.wait_phase("tiny", "Succeeded")
+    assert stages(project, project.pods("tiny", "convert")[-1]["metadata"]["name"], "StageStarted") == []
+    finished_cleanly(project, "tiny")

@@ -42,7 +42,14 @@ def test_a_privileged_migration_works_as_an_ordinary_user_and_reaches_no_device_
     assert opened(folder / "root/dev") <= {*HARMLESS, "kvm"}
     project.wait_phase("tiny", "Succeeded")
     assert project.image("tiny-disk0").stat().st_uid == int(USER)
-    assert project.source_is_unchanged()
+    finished_cleanly(project, "tiny")
+
+
+def test_a_migration_without_kvm_works_without_privilege_and_reaches_no_device(operator, project, bootable_disk):
+    security, folder = at_work(project, bootable_disk, "None")
+    is_confined(security, folder)
+    assert opened(folder / "root/dev") <= HARMLESS
+    finished_cleanly(project, "tiny")
 
 
 def options(folder: Path, place: str) -> list[str]:
@@ -52,11 +59,11 @@ def options(folder: Path, place: str) -> list[str]:
     return found.split(",")
 
 
-def test_a_device_plugin_gives_kvm_to_a_pod_without_privilege(operator, kubevirt_cluster, project, bootable_disk):
-    """KubeVirt's, on a node with /dev/kvm."""
-    security, folder = at_work(project, bootable_disk, "DevicePlugin")
-    assert "privileged" not in security
-    has_no_rights(folder)
+@pytest.mark.parametrize("kvm", ["DevicePlugin", "Auto"])
+def test_a_device_plugin_gives_kvm_to_a_pod_without_privilege(operator, kubevirt_cluster, project, bootable_disk, kvm):
+    """KubeVirt's, on a node with /dev/kvm. It is what is chosen of itself where there is one."""
+    security, folder = at_work(project, bootable_disk, kvm)
+    is_confined(security, folder)
     devices = opened(folder / "root/dev")
     assert "kvm" in devices
     assert devices <= {*HARMLESS, "kvm"}
@@ -68,18 +75,31 @@ def at_work(project: Project, disk: Path, kvm: str) -> tuple[Json, Path]:
     project.source({"tiny.qcow2": disk})
     project.apply(migration("tiny", "tiny.qcow2", job={"kvm": kvm}))
     pod = reach(project, "tiny", "Inspect")
-    security = project.get("pod", pod)["spec"]["containers"][0]["securityContext"]
-    return security, process(project.cluster, pod)
+    container = project.get("pod", pod)["spec"]["containers"][0]
+    assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
+    return container["securityContext"], process(project.cluster, pod)
+
+
+def is_confined(security: Json, folder: Path) -> None:
+    """A process has no privilege, and a filter of system calls (proc(5), Seccomp)."""
+    assert "privileged" not in security
+    has_no_rights(folder)
+    assert facts(folder)["Seccomp"] == "2"
 
 
 def has_no_rights(folder: Path) -> None:
     """A process is an ordinary user's, without capabilities, a token or a way to write to its image."""
-    status = dict(line.split(":\t", 1) for line in (folder / "status").read_text().splitlines() if ":\t" in line)
+    status = facts(folder)
     assert status["Uid"].split() == status["Gid"].split() == [USER] * 4
     assert {status[f"Cap{kind}"] for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {"0" * 16}
     assert status["NoNewPrivs"] == "1"
     assert not (folder / "root/var/run/secrets").exists()
     assert "ro" in options(folder, "/")
+
+
+def facts(folder: Path) -> dict[str, str]:
+    """What the kernel says of a process (proc(5), status)."""
+    return dict(line.split(":\t", 1) for line in (folder / "status").read_text().splitlines() if ":\t" in line)
 
 
 def opened(folder: Path) -> set[str]:

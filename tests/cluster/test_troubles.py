@@ -1,6 +1,7 @@
 """What a user has forgotten or mistyped, and what a cluster denies: named in the status, with what to do about it."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -52,8 +53,18 @@ def troubled(operator, tiny_disk, tmp_path_factory) -> Iterator[Project]:
 
 
 @pytest.mark.parametrize(("name", "reason", "words"), [(name, row[2], row[3]) for name, row in TROUBLES.items()])
-def test_a_trouble_is_named(troubled, name, reason, words):
+def test_a_trouble_is_named_and_nothing_is_tried_again(troubled, name, reason, words):
+    """But for the workspace, which the administrator may enlarge meanwhile: its migration allows one more try."""
     failed(troubled, name, reason, words)
+    tries = pods_of_jobs(troubled, name)
+    assert tries == Counter({job: 2 if job == "no-workspace-convert" else 1 for job in tries})
+
+
+def pods_of_jobs(project: Project, name: str) -> Counter[str]:
+    """How many pods each Job of a migration has had, as its Events tell."""
+    about = "involvedObject.kind=Job,reason=SuccessfulCreate"
+    jobs = (one["involvedObject"]["name"] for one in project.cluster.items("event", project.namespace, fields=about))
+    return Counter(job for job in jobs if job.rpartition("-")[0] == name)
 
 
 def test_troubles_are_on_the_screen_leave_the_source_alone_and_nothing_behind(troubled):

@@ -12,7 +12,7 @@ from hyper2kvm_operator.reconcile.migration.decision import (
     Action,
     Decision,
     SetFinalizer,
-    failed_by,
+    refused,
     timestamp,
     waiting,
     with_condition,
@@ -89,7 +89,7 @@ def _unresolved(o: Observed, error: SpecError, phase: Phase) -> Decision:
     if phase is Phase.PENDING and error.reason is Reason.PROFILE_NOT_FOUND:
         pending_status = o.status.replaced(phase=Phase.PENDING)
         return waiting(replace(o, status=pending_status), error.reason, error.message, "Planned")
-    return failed_by(o, error).also(*starting.remove_running(o))
+    return refused(o, error).also(*starting.remove_running(o))
 
 
 def _restarts(o: Observed, phase: Phase) -> bool:

@@ -187,6 +187,14 @@ def failed_by(o: Observed, error: Hyper2kvmError) -> Decision:
     return failed(o, failure_of(error))
 
 
+def refused(o: Observed, error: Hyper2kvmError) -> Decision:
+    """End in failure by a spec that no work has begun with: whatever is edited then is another try."""
+    decision = failed_by(o, error)
+    if any(disk.handed_off for disk in o.status.disks):  # what the disks were made by stays known
+        return decision
+    return replace(decision, status=decision.status.replaced(effective_spec=None))
+
+
 def failure_for(reason: Reason, message: str) -> Failure:
     """The failure that a reason is, with its remedy."""
     return Failure(reason=str(reason), message=message[:_TEXT], hint=REASONS[reason].remedy)

@@ -1,6 +1,6 @@
 """Which spec of a migration counts: what is written with its profiles, or what was effective when planning began."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import yaml
 
@@ -30,7 +30,7 @@ class Counting:
     Attributes:
         spec: it, or why there is none.
         values: the same as JSON values.
-        edited: whether what is written now means another one.
+        edited: whether what is written now means another one than that which work began with.
     """
 
     spec: VirtualMachineMigrationSpec | SpecError
@@ -41,14 +41,15 @@ class Counting:
 def counting(migration: KubeObject, status: VirtualMachineMigrationStatus, cache: Cache) -> Counting:
     """The spec that counts; the cache knows the profiles."""
     written = _written(migration, cache)
+    changed = migration["metadata"]["generation"] != status.observed_generation
+    if status.phase is Phase.FAILED:
+        return replace(written, edited=changed and _tries_another(migration, written.spec, status))
     if status.phase not in _FROZEN or not status.effective_spec:
         return written
-    wishes = {name: migration["spec"].get(name) or False for name in _WISHES}
     try:
-        frozen = frozen_spec(status, wishes)
+        frozen = frozen_spec(status, _wishes(migration))
     except SpecError as error:
         return Counting(error, migration["spec"])
-    changed = migration["metadata"]["generation"] != status.observed_generation
     edited = changed and _means_another(migration, written.spec, frozen)
     return Counting(frozen, frozen.to_object(), edited)
 
@@ -84,6 +85,25 @@ def _profiles(migration: KubeObject, cache: Cache) -> list[JsonObject]:
             raise SpecError(Reason.PROFILE_NOT_FOUND, f"spec.profiles: there is no MigrationProfile {name!r}")
         found.append(profile)
     return found
+
+
+def _wishes(migration: KubeObject) -> Json:
+    return {name: migration["spec"].get(name) or False for name in _WISHES}
+
+
+def _tries_another(
+    migration: KubeObject, written: VirtualMachineMigrationSpec | SpecError, status: VirtualMachineMigrationStatus
+) -> bool:
+    """Whether a change of a failed migration is more than a wish: another spec than the one that it failed with.
+
+    Where that one is not known, as no work began with it, and where only the rest of a handoff is left to do, it is.
+    """
+    if not status.effective_spec or any(disk.handed_off for disk in status.disks):
+        return True
+    try:
+        return _means_another(migration, written, frozen_spec(status, _wishes(migration)))
+    except SpecError:
+        return True
 
 
 def _means_another(

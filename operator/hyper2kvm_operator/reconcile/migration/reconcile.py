@@ -3,7 +3,6 @@
 import datetime as dt
 import logging
 import threading
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
@@ -18,7 +17,6 @@ from hyper2kvm_operator.reconcile.migration.apply import ActionRefusedError, car
 from hyper2kvm_operator.reconcile.migration.decide import cleared, decide, summarised
 from hyper2kvm_operator.reconcile.migration.decision import (
     FINAL,
-    Action,
     Decision,
     blocked,
     failed,
@@ -100,18 +98,10 @@ class MigrationReconciler:
                 carry_out(self._client, self._cache, observed.key, migration, action)
             except ActionRefusedError as error:
                 refused = cleared(observed, after_refusal(observed, error))
-                self._tidied(observed, migration, refused.actions)
+                for removal in refused.actions:
+                    carry_out(self._client, self._cache, observed.key, migration, removal)
                 return replace(refused, status=summarised(observed, refused.status))
         return decision
-
-    def _tidied(self, observed: Observed, migration: KubeObject, actions: Sequence[Action]) -> None:
-        """Remove what a refusal has made useless. Where that is refused too, the migration's end removes it."""
-        for action in actions:
-            try:
-                carry_out(self._client, self._cache, observed.key, migration, action)
-            except ActionRefusedError as error:
-                place = f"{observed.key.namespace}/{observed.key.name}"
-                _log.warning("not removed: %s", error, extra={"migration": place})
 
     def _write(self, observed: Observed, migration: KubeObject, status: VirtualMachineMigrationStatus) -> None:
         uid = migration["metadata"]["uid"]

@@ -31,7 +31,7 @@ from unit.operator.situations import (
 
 def test_an_edit_starts_a_failed_migration_again_and_removes_its_jobs_first():
     failed = make_status(Phase.FAILED)
-    again = decide(observed(status=failed, generation=2))
+    again = decide(observed(status=failed, generation=2, edited=True))
     assert again.status.phase is Phase.PENDING
     left = job(outcome=JobOutcome.FAILED)
     cleaning = decide(observed(status=again.status, generation=2, convert_job=left))
@@ -39,10 +39,27 @@ def test_an_edit_starts_a_failed_migration_again_and_removes_its_jobs_first():
     assert cleaning.status.phase is Phase.PENDING
 
 
+def test_a_failed_migration_that_is_held_or_resumed_stays_what_it_is():
+    """As by a patch of all migrations before the cluster is maintained: what has failed is told on, and nothing starts."""
+    failure = Failure(reason="BootFailed", message="no")
+    held = decide(observed(status=make_status(Phase.FAILED, failure=failure), generation=2, suspend=True))
+    assert (held.status.phase, held.status.failure) == (Phase.FAILED, failure)
+    assert held.status.observed_generation == 2
+
+
+def test_the_spec_of_an_earlier_attempt_is_forgotten_when_another_one_cannot_begin():
+    """An edit back to it is another try then."""
+    status = make_status(Phase.PENDING, effective_spec="source: {}")
+    forbidden = {"source": {"files": {"volume": {"hostPath": {"path": "/srv"}}, "path": "web01.ova"}}}
+    failed = decide(observed(status=status, spec=make_spec(**forbidden)))
+    assert failed.status.failure.reason == "HostPathForbidden"
+    assert failed.status.effective_spec is None
+
+
 def test_what_an_earlier_attempt_told_is_not_shown_of_the_next():
     failure = Failure(reason="HandoffFailed", message="no")
     failed = make_status(Phase.FAILED, failure=failure, percent=100, boot=RESULT.boot)
-    o = observed(status=failed, generation=2)
+    o = observed(status=failed, generation=2, edited=True)
     again = decide(o)
     assert again.status.failure is None
     planning = decide(later(o, again, 1)).status

@@ -78,6 +78,28 @@ def test_suspend_and_cancel_count_as_they_are_written_and_are_no_edit():
 def test_a_failed_migration_is_judged_by_what_is_written_now():
     o = look(working("Failed", generation=2, guest={"trim": False}))
     assert not o.spec.guest.trim
+    assert o.edited
+
+
+@pytest.mark.parametrize(
+    ("changes", "told", "edited"),
+    [
+        ({"suspend": True}, {}, False),
+        ({}, {}, False),
+        ({"guest": {"trim": False}}, {}, True),
+        ({"profiles": ["typo"]}, {}, True),
+        ({"suspend": True}, {"effectiveSpec": None}, True),
+        ({}, {"effectiveSpec": "future: {}"}, True),
+        ({}, {"disks": [{"id": "scsi0:0", "handedOff": True}]}, True),
+    ],
+    ids=["held", "resumed", "an edit", "another profile", "nothing had begun", "another version's", "handed off"],
+)
+def test_a_failed_migration_tries_again_for_more_than_a_wish(changes, told, edited):
+    value = working("Failed", generation=2, **changes)
+    value["status"] = {name: one for name, one in {**value["status"], **told}.items() if one is not None}
+    assert look(value).edited is edited
+    value["metadata"]["generation"] = 1
+    assert not look(value).edited
 
 
 def test_fields_that_a_later_version_has_added_to_what_is_stored_are_ignored():

@@ -28,6 +28,7 @@ from unit.operator.situations import (
     kinds,
     later,
     make_spec,
+    make_status,
     observed,
     pod,
 )
@@ -189,3 +190,9 @@ def test_a_log_that_cannot_be_read_at_the_moment_is_read_later():
     decision = decide(observed(Phase.PLANNING, plan_job=job("plan", JobOutcome.SUCCEEDED), untold="no route to host"))
     assert not kinds(decision, Delete)
     assert "no route to host" in decision.status.blocked.message
+
+
+def test_a_migration_that_was_resumed_says_what_it_does_and_no_longer_that_it_is_suspended():
+    status = make_status(Phase.PLANNING, progress="suspended")
+    o = observed(status=status, plan_job=job("plan", pod=pod(running=True)))
+    assert decide(o).status.progress == "describing the source"

@@ -16,11 +16,13 @@ from hyper2kvm_operator.metrics import Metrics
 from hyper2kvm_operator.reconcile.loop import Loop
 from hyper2kvm_operator.reconcile.migration.abilities import AbilityReader
 from hyper2kvm_operator.reconcile.migration.apply import ActionRefusedError
+from hyper2kvm_operator.reconcile.migration.decide import cleared, decide
+from hyper2kvm_operator.reconcile.migration.decision import Delete
 from hyper2kvm_operator.reconcile.migration.observe import Observer
 from hyper2kvm_operator.reconcile.migration.reconcile import MigrationReconciler, after_refusal
 from hyper2kvm_operator.settings import Settings
 from unit.operator.objects import Storage, migration, stored
-from unit.operator.situations import MACHINE, observed
+from unit.operator.situations import IMPORT, MACHINE, claim, kinds, later, make_spec, observed, volumes
 
 MIGRATION = Resources.MIGRATION.value
 SETTINGS = Settings(conversion_image="example/conversion:1")
@@ -108,6 +110,51 @@ def test_a_name_that_somebody_has_taken_meanwhile_is_called_so(resource, reason)
     taken = RefusedError(409, "Taken", "belongs to something else", "POST")
     decision = after_refusal(observed(Phase.HANDING_OFF), ActionRefusedError(resource.value, "web01", taken))
     assert decision.status.failure.reason == reason
+
+
+QUOTA = RefusedError(403, "Forbidden", "exceeded quota: limits", "POST")
+
+
+def after_patience(o, action):
+    """What a migration decides after it was refused an action for longer than it waits for that."""
+    refused = ActionRefusedError(action.value, "web01", QUOTA)
+    return cleared(o, after_refusal(later(o, after_refusal(o, refused), SETTINGS.start_deadline + 1), refused))
+
+
+def test_claims_that_nothing_was_written_to_do_not_outlive_the_failure_to_make_the_others():
+    there = (claim("web01-disk0", age=3), claim("web01-workspace", age=9000))
+    decision = after_patience(observed(Phase.PROVISIONING, claims=there), Resources.CLAIM)
+    assert decision.status.failure.reason == "QuotaExceeded"
+    assert kinds(decision, Delete) == [("PersistentVolumeClaim", "web01-disk0")]
+
+
+def test_disks_that_were_released_stay_when_a_data_volume_is_refused_and_the_status_knows_them():
+    o = observed(Phase.HANDING_OFF)
+    o = later(o, decide(o), 1, data_volumes=volumes("Succeeded"))
+    decision = after_patience(o, Resources.DATA_VOLUME)
+    assert decision.status.failure.reason == "QuotaExceeded"
+    assert all(disk.handed_off for disk in decision.status.disks)
+    assert not decision.actions
+
+
+def test_nobody_goes_on_with_an_import_whose_server_is_refused():
+    o = observed(Phase.HANDING_OFF, make_spec(**IMPORT), data_volumes=volumes("ImportInProgress"), certificate=True)
+    decision = after_patience(o, Resources.POD)
+    assert [kind for kind, _ in kinds(decision, Delete)] == ["DataVolume", "Secret", "ConfigMap", "Service", "Pod"]
+
+
+def test_what_a_refusal_makes_useless_is_removed_when_the_status_says_so():
+    blocked = {"reason": "QuotaExceeded", "message": "", "since": "2026-01-01T00:00:00Z"}
+    disks = [{"id": disk.id, "claimName": f"web01-disk{n}"} for n, disk in enumerate(MACHINE.disks)]
+    told = {"phase": "HandingOff", "phaseStartedAt": blocked["since"], "observedGeneration": 1, "blocked": blocked}
+    value = migration(status={**told, "machine": MACHINE.to_object(), "disks": disks}, **IMPORT)
+    half = stored(Resources.DATA_VOLUME, "web01-disk0", owner=value["metadata"]["uid"], status={})
+    operator = Operator(value, half)
+    operator.cache.put(Resources.DATA_VOLUME.value, half)
+    operator.storage.refusals["POST", "Pod"] = QUOTA
+    operator.look()
+    assert operator.status()["failure"]["reason"] == "QuotaExceeded"
+    assert operator.storage.names(Resources.DATA_VOLUME) == []
 
 
 VM = {"target": {"virtualMachine": {"create": True, "name": "web"}}}

@@ -13,7 +13,7 @@ from hyper2kvm_operator.reconcile.migration.decision import (
     Occurrence,
     SetFinalizer,
     enter,
-    failed_by,
+    refused,
 )
 from hyper2kvm_operator.reconcile.migration.needs import handoff
 from hyper2kvm_operator.reconcile.migration.observed import ClaimState, Observed
@@ -44,10 +44,10 @@ def failed(o: Observed) -> Decision:
     """Nothing to do until the spec is edited, or what it lacked is there: then start again, from what is there."""
     missed = o.status.failure is not None and o.status.failure.reason == Reason.PROFILE_NOT_FOUND
     found = missed and not isinstance(o.spec, SpecError)
-    if o.generation == o.status.observed_generation and not found:
+    if not o.edited and not found:
         return Decision(o.status, stop_server(o))
     if isinstance(o.spec, SpecError):
-        return failed_by(o, o.spec)
+        return refused(o, o.spec)
     status = enter(o, Phase.PENDING, "starting again", failure=None)
     told = "What was missing is there." if found else "The spec was edited."
     return Decision(status, requeue=0.0, occurrences=(Occurrence("Retrying", told),))
@@ -59,7 +59,7 @@ def cancelled(o: Observed) -> Decision:
     if leftovers or o.cancel:
         return Decision(o.status, leftovers, requeue=_LOOK_AGAIN if leftovers else None)
     if isinstance(o.spec, SpecError):
-        return failed_by(o, o.spec)
+        return refused(o, o.spec)
     return pending.decide(o, o.spec)
 
 

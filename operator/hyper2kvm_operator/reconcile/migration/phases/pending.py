@@ -14,6 +14,7 @@ from hyper2kvm_operator.reconcile.migration.decision import (
     enter,
     failed_by,
     line,
+    refused,
     timestamp,
 )
 from hyper2kvm_operator.reconcile.migration.effective import frozen_spec, stored
@@ -31,7 +32,7 @@ def decide(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
     effective = stored(spec)
     error = _impossible(o, spec, effective)
     if error is not None:
-        return failed_by(o, error)
+        return refused(o, error)
     if o.suspend:
         return Decision(_held(o, "suspended"))
     if not o.free_slot:
