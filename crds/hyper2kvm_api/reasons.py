@@ -116,6 +116,7 @@ class Reason(StrEnum):
     POD_SECURITY_FORBIDDEN = "PodSecurityForbidden"
     POD_UNSCHEDULABLE = "PodUnschedulable"
     POD_NOT_STARTED = "PodNotStarted"
+    NODE_SILENT = "NodeSilent"
     OUT_OF_MEMORY = "OutOfMemory"
     POD_ENDED = "PodEnded"
     RETRIES_EXHAUSTED = "RetriesExhausted"
@@ -503,6 +504,10 @@ REASONS: dict[Reason, ReasonText] = {
             Reason.POD_NOT_STARTED: (
                 "The pod was not started in time.",
                 "See the message, which has the node's own words.",
+            ),
+            Reason.NODE_SILENT: (
+                "A pod has to go and its node does not say that it has; no other pod writes to the same disks before that.",
+                "Bring the node back, or delete the Node once its machine is off for certain.",
             ),
             Reason.POD_ENDED: (
                 "A pod ended without leaving a verdict.",

@@ -50,6 +50,8 @@ class PodState:
         exit_code: of the container that ended; None while it runs.
         exit_reason: Kubernetes' reason of the end, such as `OOMKilled`, `Evicted` or `Error`.
         result: the verdict that it left, when it could be read.
+        node: name of the node that it is on.
+        gone_by: when it should be gone, once somebody has deleted it.
     """
 
     name: str
@@ -61,6 +63,8 @@ class PodState:
     exit_code: int | None = None
     exit_reason: str | None = None
     result: Result | None = None
+    node: str | None = None
+    gone_by: dt.datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,8 @@ def read_pod(pod: KubeObject, warnings: Sequence[KubeObject]) -> PodState:
         exit_code=over.get("exitCode"),
         exit_reason=status.get("reason") or over.get("reason"),
         result=_result(over.get("message", "")) if over else None,
+        node=pod.get("spec", {}).get("nodeName"),
+        gone_by=moment(told) if (told := pod["metadata"].get("deletionTimestamp")) else None,
     )
 
 

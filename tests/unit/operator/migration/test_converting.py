@@ -1,3 +1,4 @@
+import datetime as dt
 import json
 from dataclasses import replace
 
@@ -25,6 +26,7 @@ from hyper2kvm_operator.reconcile.migration.progress import Progress
 from unit.operator.situations import (
     CDI,
     DISKS,
+    NOW,
     RESULT,
     SETTINGS,
     WRITTEN,
@@ -304,3 +306,19 @@ def test_a_report_that_a_config_map_cannot_hold_is_told():
     report = (("report.json", "{}"), ("report.html", "x" * (1 << 20)))
     decision = decide(observed(Phase.CONVERTING, claims=WRITTEN, convert_job=done, report=report))
     assert any("report.html" in one for one in decision.status.warnings)
+
+
+@pytest.mark.parametrize(("late", "silent"), [(-5, False), (5, False), (90, True)])
+def test_a_node_that_does_not_confirm_the_end_of_a_pod_is_named_and_waited_for(late, silent):
+    """Kubernetes starts no other pod before it knows; and two would write to the same disks."""
+    going = pod(running=True, node="worker3", gone_by=NOW - dt.timedelta(seconds=late))
+    o = observed(Phase.CONVERTING, convert_job=job(pod=going), claims=WRITTEN)
+    decision = decide(o)
+    assert (decision.status.blocked is not None) is silent
+    if silent:
+        assert condition(decision, "Ready").reason == "NodeSilent"
+        assert "worker3" in decision.status.progress
+        assert [one.reason for one in decision.occurrences] == ["NodeSilent"]
+        much_later = decide(later(o, decision, 1_000_000))
+        assert (much_later.status.phase, much_later.occurrences) == (Phase.CONVERTING, ())
+        assert "worker3" in decide(replace(o, deleting=True)).status.progress

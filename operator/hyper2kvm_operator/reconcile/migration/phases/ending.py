@@ -13,6 +13,7 @@ from hyper2kvm_operator.reconcile.migration.decision import (
     Occurrence,
     SetFinalizer,
     enter,
+    line,
     refused,
 )
 from hyper2kvm_operator.reconcile.migration.needs import handoff
@@ -20,7 +21,7 @@ from hyper2kvm_operator.reconcile.migration.observed import ClaimState, Observed
 from hyper2kvm_operator.reconcile.migration.phases import pending
 from hyper2kvm_operator.reconcile.migration.phases.handing_off import stop_server
 from hyper2kvm_operator.reconcile.migration.phases.provisioning import target_volumes
-from hyper2kvm_operator.reconcile.migration.phases.starting import remove
+from hyper2kvm_operator.reconcile.migration.phases.starting import remove, silent_node
 
 _LOOK_AGAIN = 2.0
 
@@ -81,7 +82,9 @@ def deleting(o: Observed) -> Decision:
         return Decision(o.status)
     leftovers = _leftovers(o)
     if o.pods or o.plan_job or o.convert_job:
-        return Decision(o.status, leftovers, requeue=_LOOK_AGAIN)
+        silence = silent_node(o)
+        status = o.status.replaced(progress=line(silence)) if silence else o.status
+        return Decision(status, leftovers, requeue=_LOOK_AGAIN)
     return Decision(o.status, (*leftovers, SetFinalizer(present=False)))
 
 

@@ -1,9 +1,18 @@
 """What the phases with a Job share: its pod does not start, its end is not told yet, or what it has told is lost."""
 
+import math
+
 from hyper2kvm_api.migration import VirtualMachineMigrationStatus
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_operator.kube.resources import Resources
-from hyper2kvm_operator.reconcile.migration.decision import Decision, Delete, blocked, line, seconds_since, waiting
+from hyper2kvm_operator.reconcile.migration.decision import (
+    Decision,
+    Delete,
+    blocked,
+    line,
+    seconds_since,
+    waiting,
+)
 from hyper2kvm_operator.reconcile.migration.observed import JobOutcome, JobState, Observed
 from hyper2kvm_operator.reconcile.migration.phases.pausing import resumed
 from hyper2kvm_operator.reconcile.migration.slots import QUEUED
@@ -23,6 +32,9 @@ def not_started(o: Observed, job: JobState, condition: str) -> Decision | None:
     if job.suspended:
         message = f"{job.name} waits: a queueing system holds it"
         return Decision(o.status.replaced(progress=line(message), blocked=blocked(o, QUEUED, message)))
+    silence = _silent(o, job)
+    if silence is not None:  # the pod may write as long as nobody knows that it does not: nothing is given up
+        return waiting(o, Reason.NODE_SILENT, silence, condition, patience=math.inf)
     trouble = stuck(job, o.claims)
     if trouble is None:
         return None
@@ -32,6 +44,19 @@ def not_started(o: Observed, job: JobState, condition: str) -> Decision | None:
     name = job.pod.name if job.pod else job.name
     decision = waiting(o, reason, f"{name}: {trouble.message}", condition, patience=patience(trouble))
     return decision if decision.status.failure is None else decision.also(remove(job))
+
+
+def silent_node(o: Observed) -> str | None:
+    """What is the matter when a pod's node does not answer any more; None when none is waited for."""
+    jobs = (job for job in (o.plan_job, o.convert_job) if job is not None)
+    return next((silence for job in jobs if (silence := _silent(o, job))), None)
+
+
+def _silent(o: Observed, job: JobState) -> str | None:
+    pod = job.pod
+    if pod is None or pod.ended or pod.gone_by is None or (o.now - pod.gone_by).total_seconds() < SETTLE:
+        return None
+    return f"{pod.name} has to go, and its node {pod.node} does not say that it has"
 
 
 def untold_end(o: Observed, job: JobState) -> Decision | None:
