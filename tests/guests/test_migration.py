@@ -3,13 +3,16 @@
 import hashlib
 import html
 import json
+import re
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
-from lab.command import INTERRUPTED, h2k, h2k_measured, h2k_until, h2k_while, manifest
-from lab.demo import local as demo
+from lab.command import INTERRUPTED, h2k, h2k_measured, h2k_on_a_terminal, h2k_until, h2k_while, manifest
+from lab.demo.ending import near
+from lab.documentation import REPOSITORY, Page, untold
 from lab.guests.disks import appliance
 from lab.guests.encrypted import PASSPHRASE, SUBVOLUME, VOLUME
 from lab.guests.tiny import tiny_guest
@@ -18,6 +21,15 @@ pytestmark = pytest.mark.guest
 
 MEMORY = 256 << 20
 """Bytes that a run may take beside its appliance and the guest that it starts."""
+
+README = Page(REPOSITORY / "README.md", (REPOSITORY / "README.md").read_text())
+COMMANDS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
+"""What tells a terminal where and how to write (ECMA-48, CSI sequences)."""
+
+DEMONSTRATION = (
+    "import sys; from pathlib import Path; from lab.demo import local; from lab.guests.sample import load; "
+    "sys.exit(local.migrate(load(Path(sys.argv[1])), Path(sys.argv[2])))"
+)
 
 FOUND = {"bios": ("ifupdown", "grub-pc"), "efi": ("networkd", "grub-efi")}
 """Firmware → what configures the network and what boots, in the guest that has it."""
@@ -94,17 +106,21 @@ def test_unfixed_guests_do_not_boot_on_virtio(request, tmp_path, name, words):
     assert words.lower() in ended.stderr.lower()
 
 
-def test_an_ova_boots_after_its_migration(uefi_guest, tmp_path, capfd):
-    """As `make demo-local` migrates one."""
+def test_an_ova_boots_after_its_migration(uefi_guest, tmp_path):
+    """As `make demo-local` migrates one, and as the README shows it."""
     before = digests(uefi_guest.ova)
-    assert demo.migrate(uefi_guest, tmp_path) == 0
-    told = capfd.readouterr().out
+    code, told = h2k_on_a_terminal(uefi_guest.folder, tmp_path, program=(sys.executable, "-c", DEMONSTRATION))
+    assert code == 0, told
     disks = [tmp_path / f"{uefi_guest.name}-disk{number}.qcow2" for number in (0, 1)]
     workspace = tmp_path / f"{uefi_guest.name}.h2k"
     check_result(uefi_guest, workspace, disks, "qcow2")
     assert digests(uefi_guest.ova) == before
     for path in (*disks, workspace / "report.html", workspace / document(workspace, "validate")["boot"]["screenshot"]):
-        assert str(path) in told
+        assert near(path) in told
+    (shown_to_readers,) = (block for block in README.blocks("") if "Fetch" in block)
+    plain = COMMANDS.sub("", told).replace(near(tmp_path), "out/demo").replace(uefi_guest.name, "debian12-bios")
+    assert [line for line in untold(shown_to_readers, plain) if "tcg" not in line] == []  # or kvm
+    assert document(workspace, "fetch")["machine"]["secureBoot"] is True
     assert "data:image/png;base64," in (workspace / "report.html").read_text()
 
 

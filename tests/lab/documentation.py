@@ -21,6 +21,10 @@ _FENCE = re.compile(r"^([ ]*)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+_SINCE = re.compile(r"^\[ *\d+ s\] ")
+"""What the lab's programs put before each line."""
+
+_NUMBER = re.compile(r"(\d+[dhms])+|\d[\d.,]*")
 _ASSIGNMENT = re.compile(r"[A-Z_]+=")
 """A variable that a command line sets for its program."""
 
@@ -115,3 +119,13 @@ def _commands(line: str) -> Iterator[list[str]]:
             words = []
         elif words or not _ASSIGNMENT.match(word):
             words.append(word)
+
+
+def untold(block: str, told: str) -> list[str]:
+    """The lines of a block, which shows what a program says, that the program has not said. Numbers and widths may differ."""
+    said = {_form(line) for line in told.splitlines()}
+    return [line for line in block.splitlines() if line.strip() and _form(line) not in said]
+
+
+def _form(line: str) -> str:
+    return " ".join(_NUMBER.sub("0", _SINCE.sub("", line)).split())

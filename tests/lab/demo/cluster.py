@@ -16,7 +16,7 @@ from lab.cluster import addons
 from lab.cluster.cluster import Cluster
 from lab.cluster.lifecycle import prepare
 from lab.cluster.progress import say, wait_for
-from lab.demo.ending import carried_out
+from lab.demo.ending import carried_out, near
 from lab.guests.build import ensure_guest
 from lab.guests.sample import SampleGuest
 from lab.product import REPOSITORY
@@ -110,16 +110,16 @@ def migrate(project: Project, guest: SampleGuest, folder: Path) -> Shown:
     say(f"kubectl apply --namespace {project.namespace} -f {EXAMPLE.relative_to(REPOSITORY)}")
     project.kubectl("apply", f"--filename={EXAMPLE}")
     status = _watched(project)
-    print(project.kubectl("get", "vmig,datavolume,virtualmachine"), flush=True)  # noqa: T201 -- what a user would see
     machine = str(status["virtualMachineName"])
     running.wait_running(project.cluster, project.namespace, machine)
     # The banner over the login prompt.
     running.wait_console(project.cluster, project.namespace, machine, f"{guest.name} ttyS0")
     say("the guest runs under KubeVirt and asks for a login")
+    print(project.kubectl("get", "vmig,datavolume,virtualmachine"), flush=True)  # noqa: T201 -- what a user would see
     folder.mkdir(parents=True, exist_ok=True)
     screen = folder / "kubevirt-screen.png"
     running.screenshot(project.cluster, project.namespace, machine, screen)
-    say(f"{'screen':<10} {screen}")
+    say(f"{'screen':<10} {near(screen)}")
     return Shown(status, screen, _report(project, folder))
 
 
@@ -153,7 +153,7 @@ def _report(project: Project, folder: Path) -> Path:
     pages = [Path(line) for line in told.stdout.splitlines() if line.endswith(".html")]
     if not pages:
         raise HostError(Reason.PROGRAM_FAILED, f"h2k report: {told.stderr}", hint="Look at the operator's log.")
-    say(f"{'report':<10} {pages[0]}")
+    say(f"{'report':<10} {near(pages[0])}")
     return pages[0]
 
 

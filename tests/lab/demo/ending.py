@@ -1,8 +1,10 @@
-"""How a demonstration ends, well or not: without a traceback, with its time, and with what to do next."""
+"""How a demonstration speaks and ends, well or not: without a traceback, with its time, and with what to do next."""
 
+import os
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from lab.cluster.progress import exit_code, say
 
@@ -28,3 +30,8 @@ def carried_out(demonstration: Callable[[], int], afterwards: str) -> int:
     minutes, seconds = divmod(round(time.monotonic() - began), 60)
     say(f"{_WORDS.get(code, 'not done')} after {minutes} min {seconds} s: {afterwards}")
     return code
+
+
+def near(path: Path) -> str:
+    """A path as whoever has started the demonstration would write it."""
+    return os.path.relpath(path)
