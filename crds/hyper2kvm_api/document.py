@@ -29,9 +29,18 @@ class Document(BaseModel):
         dumped: dict[str, object] = self.model_dump(mode="json", exclude_none=True)
         return dumped
 
-    def canonical(self) -> bytes:
-        """One byte string for equal documents: sorted keys, no whitespace. Digests are taken over this."""
-        return json.dumps(self.to_object(), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    def canonical(self, *fields: str) -> bytes:
+        """One byte string for equal documents: sorted keys, no whitespace. Digests are taken over this.
+
+        What has its default is left out, also of the documents inside: a version whose models have more fields takes the
+        same digests. A field's default must stay as it is, or what was made with the old one counts as made with the new.
+
+        Args:
+            fields: the fields that count, by Python name; all when none is given.
+        """
+        # None is kept where it is not the default: there it differs from an absent value.
+        dumped = self.model_dump(mode="json", exclude_defaults=True, include=set(fields) or None)
+        return json.dumps(dumped, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
     def replaced(self, **changes: object) -> Self:
         """A copy with fields (by Python name) replaced, validated like a document that was read."""

@@ -15,6 +15,7 @@ from hyper2kvm_api.errors import BusyError, HostError
 from hyper2kvm_api.event import Event, EventType
 from hyper2kvm_api.reasons import Reason
 from lab.smallvolume import small_volume
+from unit.newer import newer
 
 NAMED = Identity(name="web01", namespace="moves")
 OTHER = Identity(name="web02", namespace="moves")
@@ -89,6 +90,11 @@ def test_what_is_forgotten_is_made_again(workspace):
 def test_digests_know_where_one_part_ends():
     assert digest("ab", "c") != digest("a", "bc")
     assert digest(NAMED) == digest(NAMED.replaced()) != digest(OTHER)
+
+
+def test_digests_are_those_of_a_version_whose_documents_have_more_fields():
+    assert digest("a", newer(NAMED)) == digest("a", NAMED)
+    assert digest("a", newer(NAMED, oneMore="said")) != digest("a", NAMED)
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):

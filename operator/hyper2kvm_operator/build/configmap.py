@@ -57,7 +57,7 @@ def plan_config(key: MigrationKey, plan: Plan) -> Json:
 
 
 def plan_digest(plan: Plan) -> str:
-    """SHA-256 of a plan, in hexadecimal."""
+    """SHA-256 of what a plan says beside defaults, in hexadecimal."""
     return hashlib.sha256(plan.canonical()).hexdigest()
 
 

@@ -6,17 +6,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hyper2kvm_api.machine import Nic
+from hyper2kvm_api.machine import Cpu, Nic
 from hyper2kvm_api.options import NetworkMapping, VirtualMachineOptions, VolumeMode
 from hyper2kvm_api.resolve import Places, resolve
 from hyper2kvm_operator.build import imageserver
 from hyper2kvm_operator.build.claims import Overheads, disk_claim, required_size, workspace_claim
-from hyper2kvm_operator.build.configmap import plan_config, report_config, request_config
+from hyper2kvm_operator.build.configmap import plan_config, plan_digest, report_config, request_config
 from hyper2kvm_operator.build.datavolume import adopting, importing
 from hyper2kvm_operator.build.job import Kvm, convert_job, plan_job
 from hyper2kvm_operator.build.metadata import MigrationKey
 from hyper2kvm_operator.build.virtualmachine import machine_name, map_networks
 from hyper2kvm_operator.build.volumes import TargetVolume
+from unit.newer import newer
 from unit.operator.machines import MACHINES, built
 from unit.operator.situations import KEY, MACHINE, SETTINGS, SOURCE, make_spec
 
@@ -27,6 +28,7 @@ MANIFEST = {
     "metadata": {"name": "web01", "namespace": "moves", "uid": "uid-1", "resourceVersion": "7"},
     "spec": {"source": SOURCE, "profiles": ["production"]},
 }
+PLAN = resolve(MANIFEST, [], MACHINE, Places("/source", "/targets"))
 FULL_JOB = {
     "resources": {"requests": {"cpu": "2"}, "limits": {"memory": "8Gi"}},
     "nodeSelector": {"disk": "fast"},
@@ -78,7 +80,7 @@ BUILT = {
     ),
     "workspace-claim": lambda: workspace_claim(KEY, make_spec().job.workspace),
     "request-config": lambda: request_config(KEY, MANIFEST),
-    "plan-config": lambda: plan_config(KEY, resolve(MANIFEST, [], MACHINE, Places("/source", "/targets"))),
+    "plan-config": lambda: plan_config(KEY, PLAN),
     "adopting-data-volume": lambda: adopting(
         KEY,
         disk_claim(KEY, "web01-disk0", 10 << 30, make_spec().target.disks, Overheads(), mode=VolumeMode.BLOCK),
@@ -168,6 +170,30 @@ def test_every_pod_of_a_migration_goes_where_the_administrator_and_the_user_want
         assert pod["spec"]["imagePullSecrets"] == [{"name": "registry"}]
         assert pod["metadata"]["labels"].items() >= {**FULL_JOB["labels"], **KEY.labels}.items()
         assert pod["metadata"]["annotations"] == FULL_JOB["annotations"]
+
+
+def test_a_plan_has_one_digest_in_versions_that_know_more():
+    assert plan_digest(newer(PLAN)) == plan_digest(PLAN)
+    assert plan_digest(newer(PLAN, oneMore="said")) != plan_digest(PLAN)
+    guest = PLAN.guest.to_object() | {"oneMore": "said"}
+    assert plan_digest(newer(PLAN, guest=guest)) != plan_digest(PLAN)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mode": "Plan"},
+        {"network_model": "e1000e"},
+        {"guest": PLAN.guest.replaced(trim=False)},
+        {"machine": PLAN.machine.replaced(cpu=Cpu(sockets=2))},
+        {"disks": PLAN.disks[:1]},
+        {"disks": tuple(reversed(PLAN.disks))},
+        {"owner": 107},
+    ],
+    ids=", ".join,
+)
+def test_a_plan_that_says_something_else_has_another_digest(changes):
+    assert plan_digest(PLAN.replaced(**changes)) != plan_digest(PLAN)
 
 
 @pytest.mark.parametrize("name", ["web01", "01web", "a.b-c", "x" * 253, "y" * 52 + "-z"])

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 from hyper2kvm.events import Events
 from hyper2kvm.pipeline import migrate
@@ -62,11 +63,12 @@ class Case:
     def domain(self):
         return self.out / "web01.xml"
 
-    def run(self, *, watch: Callable = lambda _: None, **spec):
-        """One run of the same command; what VALIDATE found."""
+    def run(self, *, watch: Callable = lambda _: None, version: Callable = lambda document: document, **spec):
+        """One run of the same command; what VALIDATE found. `version` makes plan and source those of another version."""
         self.seen = []
         with self.workspace.lock():
-            return migrate(*start(self.request(**spec), self.workspace, Events([self.seen.append, watch])))
+            work, fetched = start(self.request(**spec), self.workspace, Events([self.seen.append, watch]))
+            return migrate(replace(work, plan=version(work.plan)), version(fetched))
 
     def request(self, **spec):
         guest = {"whenUnsupported": "Copy"} | spec.pop("guest", {})

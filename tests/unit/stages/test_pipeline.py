@@ -13,6 +13,7 @@ from hyper2kvm_api.event import EventType
 from hyper2kvm_api.reasons import Reason
 from lab.smallvolume import resize, small_volume
 from unit.disk.images import digests
+from unit.newer import newer
 from unit.stages.cases import STAGES, Case
 
 
@@ -133,6 +134,10 @@ def of_another_version(case):
 def test_what_is_gone_or_changed_is_made_again_and_what_still_holds_is_not(unproven, change, stages):
     change(unproven)
     assert rerun(unproven) == stages
+
+
+def test_documents_that_have_more_fields_now_still_hold(unproven):
+    assert rerun(unproven, version=newer) == ["Validate"]
 
 
 def test_another_version_of_the_program_looks_and_repairs_again(unproven, monkeypatch):

@@ -13,8 +13,10 @@ from hyper2kvm.prepare import start
 from hyper2kvm.stages import publication
 from hyper2kvm.stages.documents import Converted, Published
 from hyper2kvm_api.errors import TargetError
+from hyper2kvm_api.plan import Plan
 from hyper2kvm_api.reasons import Reason
 from unit.disk.images import digest, digests
+from unit.newer import newer
 from unit.stages.cases import SIZE, STAGES, Case
 
 
@@ -125,6 +127,28 @@ class TestPublished:
         assert digests(case.out) == before
         case.run()
         assert case.skipped == STAGES
+
+    def test_a_version_whose_documents_have_more_fields_knows_the_plan_and_the_source_again(self, case):
+        case.run()
+        before = digests(case.out)
+        case.run(version=newer)
+        assert case.skipped == STAGES
+        assert digests(case.out) == before
+
+    @pytest.mark.parametrize("part", ["machine", "guest", "disks"])
+    def test_what_is_new_and_stated_is_another_plan(self, case, part):
+        """Such as an option of the guest that the older version did not know."""
+        case.run()
+        stated = {"oneMore": "said"}
+
+        def version(document):
+            if not isinstance(document, Plan):
+                return newer(document)
+            known = document.to_object()[part]
+            changed = [one | stated for one in known] if part == "disks" else known | stated
+            return newer(document, **{part: changed})
+
+        refused(case, Reason.TARGET_PUBLISHED, version=version)
 
     def test_another_source_is_refused(self, case):
         case.run()

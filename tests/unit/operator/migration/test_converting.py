@@ -10,7 +10,7 @@ from hyper2kvm_api.options import KvmMode
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_api.result import Outcome, Result, failure_of
 from hyper2kvm_api.stage import Stage
-from hyper2kvm_operator.build.job import Kvm
+from hyper2kvm_operator.build.job import PLAN_DIGEST, Kvm
 from hyper2kvm_operator.reconcile.migration.decide import decide
 from hyper2kvm_operator.reconcile.migration.decision import (
     Apply,
@@ -21,8 +21,10 @@ from hyper2kvm_operator.reconcile.migration.observed import (
     JobOutcome,
     Trouble,
 )
+from hyper2kvm_operator.reconcile.migration.phases import converting
 from hyper2kvm_operator.reconcile.migration.phases.converting import kvm_mode
 from hyper2kvm_operator.reconcile.migration.progress import Progress
+from unit.newer import newer
 from unit.operator.situations import (
     CDI,
     DISKS,
@@ -259,6 +261,36 @@ def test_a_job_of_an_older_plan_is_made_anew():
     decision = decide(observed(Phase.CONVERTING, convert_job=done))
     assert kinds(decision, Delete) == [("Job", "web01-convert")]
     assert decision.status.phase is Phase.CONVERTING
+
+
+@pytest.mark.parametrize("outcome", [JobOutcome.SUCCEEDED, JobOutcome.FAILED])
+def test_it_is_told_once_that_the_plan_has_changed(outcome):
+    o = observed(
+        Phase.CONVERTING, convert_job=job(outcome=outcome, digest="of another plan", pod=pod(exit_code=0, ended=True))
+    )
+    decision = decide(o)
+    assert [(told.reason, told.message) for told in decision.occurrences] == [
+        ("PlanChanged", "The plan has changed: converting again.")
+    ]
+    assert decision.status.progress == "converting again: the plan has changed"
+    seen_again = decide(later(o, decision, 1))
+    assert kinds(seen_again, Delete) == [("Job", "web01-convert")]
+    assert not seen_again.occurrences
+    assert kinds(decide(later(o, decision, 1, convert_job=None)), Ensure) == [("Job", "web01-convert")]
+
+
+@pytest.mark.parametrize(
+    ("more", "phase"), [({}, Phase.HANDING_OFF), ({"oneMore": "another content"}, Phase.CONVERTING)]
+)
+def test_a_job_that_an_older_operator_made_counts_unless_its_plan_says_something_else(monkeypatch, more, phase):
+    """The models of plans, machines and options get more fields."""
+    started = decide(observed(Phase.CONVERTING, claims=WRITTEN))
+    annotations = next(one for one in started.actions if isinstance(one, Ensure)).value["metadata"]["annotations"]
+    make_plan = converting.make_plan
+    monkeypatch.setattr(converting, "make_plan", lambda *arguments: newer(make_plan(*arguments), **more))
+    done = job(outcome=JobOutcome.SUCCEEDED, digest=annotations[PLAN_DIGEST], pod=pod(exit_code=0, result=RESULT))
+    decision = decide(observed(Phase.CONVERTING, claims=WRITTEN, convert_job=done))
+    assert decision.status.phase is phase
 
 
 @pytest.mark.parametrize(

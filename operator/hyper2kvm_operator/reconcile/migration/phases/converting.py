@@ -42,6 +42,9 @@ from hyper2kvm_operator.reconcile.migration.troubles import SETTLE, job_failure,
 
 _RATE_UNIT = 1024 * 1024
 
+_CONVERTING_AGAIN = "converting again: the plan has changed"
+"""Progress after the removal of an outdated Job."""
+
 
 def decide(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
     """Start the convert Job, follow it, and read its verdict."""
@@ -56,7 +59,7 @@ def decide(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
     if waiting is not None:
         return waiting
     if _outdated(o, spec, job):
-        return Decision(o.status, (remove(job),), requeue=1.0)
+        return _converted_again(o, job)
     if job.outcome is JobOutcome.SUCCEEDED and not _holds(o, spec, job):
         return _provisioned_again(o, job)
     return _ended(o, spec, job)
@@ -110,6 +113,14 @@ def _waits_for_deleted(o: Observed, spec: VirtualMachineMigrationSpec, job: JobS
         return False
     own = {o.key.child(WORKSPACE), *(target.claim for target in target_volumes(o, spec))}
     return missing_claim(job.pod.trouble) in own
+
+
+def _converted_again(o: Observed, job: JobState) -> Decision:
+    """Told once: a Job that is being deleted may be seen several times."""
+    news = o.status.progress != _CONVERTING_AGAIN
+    told = Occurrence("PlanChanged", "The plan has changed: converting again.")
+    status = o.status.replaced(progress=_CONVERTING_AGAIN)
+    return Decision(status, (remove(job),), requeue=1.0, occurrences=(told,) if news else ())
 
 
 def _provisioned_again(o: Observed, job: JobState) -> Decision:
