@@ -12,6 +12,7 @@ from hyper2kvm_operator.build.metadata import MigrationKey
 from hyper2kvm_operator.build.virtualmachine import machine_name, map_networks
 from hyper2kvm_operator.kube.cache import Cache
 from hyper2kvm_operator.kube.client import KubeClient, KubeObject
+from hyper2kvm_operator.kube.namespaces import where_permitted
 from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.reconcile.migration.decision import ACTIVE
 from hyper2kvm_operator.reconcile.migration.effective import frozen_spec
@@ -60,7 +61,7 @@ class NeighbourReader:
     def _machines(self, key: MigrationKey, options: VirtualMachineOptions, name: str, found: Neighbours) -> Neighbours:
         """With the VirtualMachines that are there, and those that other migrations are about to make."""
         namespaces: Sequence[str | None] = self._settings.watch_namespaces or [None]
-        machines = (vm for one in namespaces for vm in self._client.each(Resources.VIRTUAL_MACHINE.value, one))
+        machines = (vm for one in namespaces for vm in self._virtual_machines(one))
         others = [(_place(vm), _macs(vm)) for vm in machines if not own(key, vm)]
         coming = list(self._coming(key))
         there = [(mac, f"the VirtualMachine {'/'.join(place)}") for place, used in others for mac in used]
@@ -84,6 +85,11 @@ class NeighbourReader:
                 place = namespace if kind.namespaced else None
                 if wanted in {kind.kind.lower(), kind.plural} and not self._client.get(kind, place, reference.name):
                     yield f"{kind.kind} {reference.name}"
+
+    def _virtual_machines(self, namespace: str | None) -> Iterator[KubeObject]:
+        """The VirtualMachines of a namespace, or of all; none of one that refuses."""
+        with where_permitted(namespace):
+            yield from self._client.each(Resources.VIRTUAL_MACHINE.value, namespace)
 
     def _coming(self, key: MigrationKey) -> Iterator[KubeObject]:
         """The other migrations at work that will make a VirtualMachine."""
