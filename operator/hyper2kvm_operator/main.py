@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Collection, Sequence
 from functools import partial
 
 import kopf
@@ -16,6 +17,7 @@ from hyper2kvm_operator.handlers.watch import Changes, registry
 from hyper2kvm_operator.health import HealthServer
 from hyper2kvm_operator.kube.cache import Cache
 from hyper2kvm_operator.kube.client import KubeClient
+from hyper2kvm_operator.kube.namespaces import refusing, wait_permitted
 from hyper2kvm_operator.logs import configure
 from hyper2kvm_operator.metrics import Metrics
 from hyper2kvm_operator.reconcile.loop import Loop
@@ -30,6 +32,9 @@ _log = logging.getLogger("hyper2kvm")
 _SELDOM = (50_000, 20, 50)
 """Python's thresholds for looking for cycles. By default it looks through all that is there hundreds of times while
 thousands of objects are read at the start, a fifth of the time that this takes, and finds nothing."""
+
+_NOWHERE = "!*"
+"""kopf's pattern that no namespace matches. No pattern at all would be every namespace."""
 
 
 def main() -> int:
@@ -47,7 +52,7 @@ def main() -> int:
 
 
 async def serve(settings: Settings, client: KubeClient, stop: asyncio.Event | None = None) -> None:
-    """Run the operator until `stop` is set, or for ever.
+    """Run the operator until `stop` is set, or until a namespace that refused it does so no more.
 
     Args:
         settings: the operator's settings.
@@ -55,7 +60,7 @@ async def serve(settings: Settings, client: KubeClient, stop: asyncio.Event | No
         stop: ends the operator; SIGTERM and SIGINT do in any case.
 
     Raises:
-        Exception: what kept the workers from their beginning.
+        Exception: what kept the workers from their beginning, or the watches from going on.
     """
     cache, metrics, ended = Cache(), Metrics(), threading.Event()
     observer = Observer(client, cache, AbilityReader(client), settings)
@@ -70,23 +75,35 @@ async def serve(settings: Settings, client: KubeClient, stop: asyncio.Event | No
     health.start()
     _log.info("started; conversion image %s", settings.conversion_image)
     stop = stop or asyncio.Event()
+    # kopf ends when a namespace refuses what it watches there (after 54 s), and with it the work in all others.
+    refused = await asyncio.to_thread(refusing, client, settings.watch_namespaces)
     working = asyncio.create_task(asyncio.to_thread(_work, resync, loop, ended))
     # An operator that watches and never works would look well.
     working.add_done_callback(lambda done: stop.set() if done.exception() else None)
+    # kopf takes its namespaces at its start only: the kubelet starts the operator anew.
+    waiting = asyncio.create_task(asyncio.to_thread(wait_permitted, client, refused, ended))
+    waiting.add_done_callback(lambda _: stop.set())
     try:
         await kopf.operator(
             registry=registry(changes, resync.listed),
             clusterwide=not settings.watch_namespaces,
-            namespaces=list(settings.watch_namespaces),
+            namespaces=_watched(settings.watch_namespaces, refused),
             standalone=True,
             stop_flag=stop,
         )
     finally:
         ended.set()
         await working
+        await waiting
         await asyncio.to_thread(loop.stop)
         health.stop()
         _log.info("stopped")
+
+
+def _watched(namespaces: Sequence[str], refused: Collection[str]) -> list[str]:
+    """What kopf is to watch: what does not refuse of these namespaces, or, with an empty list, every namespace."""
+    permitted = [one for one in namespaces if one not in refused]
+    return [_NOWHERE] if namespaces and not permitted else permitted
 
 
 def _work(resync: Resync, loop: Loop, ended: threading.Event) -> None:

@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import yaml
@@ -237,6 +238,37 @@ def test_an_operator_of_some_namespaces_has_no_rights_in_others(operator, projec
         finished_cleanly(project, "tiny", kept=[f"rolebinding/{product.DEPLOYMENT}"])
     finally:
         operator.install()
+
+
+def test_a_namespace_that_has_gone_with_its_rights_holds_up_no_other(operator, project, doomed, tiny_disk):
+    """It is made again without the operator's RoleBinding, which is there again after Helm's next upgrade."""
+    project.source({"tiny.qcow2": tiny_disk})
+    settings = f"watchNamespaces={{{project.namespace},{doomed.namespace}}}"
+    operator.install(settings)
+    try:
+        project.cluster.kubectl("delete", "namespace", doomed.namespace, "--timeout=120s", deadline=130)
+        project.cluster.kubectl.make_namespace(doomed.namespace)
+        operator.scale(0)
+        operator.scale(1)
+        assert f"the namespace {doomed.namespace} refuses the operator" in operator.log()
+        project.apply(migration("tiny", "tiny.qcow2"))
+        finished_cleanly(project, "tiny", kept=[f"rolebinding/{product.DEPLOYMENT}"])
+        operator.install(settings)
+        doomed.apply(migration("held", "tiny.qcow2", suspend=True))
+        told = (KIND, "held", "status.progress", "suspended")
+        project.cluster.wait(*told, namespace=doomed.namespace, deadline=180)
+        doomed.delete("held")
+    finally:
+        operator.install()
+
+
+@pytest.fixture
+def doomed(cluster: Cluster) -> Iterator[Project]:
+    """A namespace that the test deletes and makes again."""
+    made = Project(cluster, f"gone-{uuid4().hex[:4]}")
+    cluster.kubectl.make_namespace(made.namespace)
+    yield made
+    cluster.kubectl("delete", "namespace", made.namespace, "--wait=false", "--ignore-not-found")
 
 
 @pytest.fixture

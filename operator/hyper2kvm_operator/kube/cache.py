@@ -114,6 +114,11 @@ class Cache:
             known = {entry.uid for entry in self._objects[resource].values()}
         return known.issuperset(uids)
 
+    def uids(self, resource: Resource, namespace: str | None) -> set[str]:
+        """The uids of the objects of a kind that are known, in one namespace or in all."""
+        with self._lock:
+            return {entry.uid for (place, _), entry in self._objects[resource].items() if namespace in {None, place}}
+
     def unseen(self, resource: Resource, since: float, uids: Collection[str]) -> list[KubeObject]:
         """The objects of a kind that no watch has told of since a moment of the clock, apart from those with the uids."""
         with self._lock:

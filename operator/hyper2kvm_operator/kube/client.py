@@ -100,6 +100,10 @@ class KubeClient:
             if not query["continue"]:
                 return
 
+    def try_list(self, resource: Resource, namespace: str) -> None:
+        """Ask for one object of a kind, only to see whether that is refused."""
+        self._json("GET", resource.path(namespace), query={"limit": "1"}, accept=_METADATA)
+
     def serves(self, resource: Resource) -> bool:
         """Whether the kind is installed, as the server's discovery says, which everybody may ask."""
         prefix = "/apis" if resource.group else "/api"

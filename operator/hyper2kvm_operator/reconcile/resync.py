@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from hyper2kvm_operator.kube.cache import Cache
 from hyper2kvm_operator.kube.client import KubeClient, KubeObject
 from hyper2kvm_operator.kube.errors import RefusedError, UnreachableError
+from hyper2kvm_operator.kube.namespaces import where_permitted
 from hyper2kvm_operator.kube.resources import MANAGED_BY, MANAGER, Resources
 
 CHILDREN = (Resources.JOB, Resources.POD, Resources.CLAIM, Resources.DATA_VOLUME)
@@ -109,10 +110,14 @@ class Resync:
             self._gone(kind, value)
 
     def _uids(self, kind: Resources) -> set[str]:
+        """The uids of what there is. Of a namespace that refuses nothing is waited for, and nothing forgotten."""
         labels = f"{MANAGED_BY}={MANAGER}" if kind in CHILDREN else None
         found: set[str] = set()
         for namespace in self._namespaces:
-            found |= self._client.uids(kind.value, namespace, labels=labels)
+            there = self._cache.uids(kind.value, namespace)
+            with where_permitted(namespace):
+                there = self._client.uids(kind.value, namespace, labels=labels)
+            found |= there
         return found
 
     def _run(self, kind: Resources) -> None:

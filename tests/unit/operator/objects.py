@@ -14,6 +14,7 @@ class Storage:
         logs: text of pods' logs by name, or the error that reading one meets.
         rehearsed: what was admitted and not stored.
         refusals: (method, kind) → the error that such a request meets.
+        forbidden: namespaces in which nothing may be listed.
     """
 
     def __init__(self, *objects):
@@ -21,6 +22,7 @@ class Storage:
         self.logs = {}
         self.rehearsed = []
         self.refusals = {}
+        self.forbidden = set()
         self.log_reads = 0
         self._version = 0
         for one in objects:
@@ -42,11 +44,19 @@ class Storage:
         return self.objects[resource.kind].get((namespace, name))
 
     def list(self, resource, namespace=None, *, labels=None, fields=None):
-        self._refuse("LIST", resource)
+        self.try_list(resource, namespace)
         return [one for (place, _), one in self.objects[resource.kind].items() if namespace in {None, place}]
 
     def each(self, *arguments, **named):
         yield from self.list(*arguments, **named)
+
+    def uids(self, *arguments, **named):
+        return {one["metadata"]["uid"] for one in self.list(*arguments, **named)}
+
+    def try_list(self, resource, namespace):
+        self._refuse("LIST", resource)
+        if namespace in self.forbidden:
+            raise RefusedError(403, "Forbidden", f"you may not list them in {namespace}", "GET")
 
     def create(self, resource, value, *, rehearsal=False):
         self._refuse("POST", resource)

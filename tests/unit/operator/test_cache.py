@@ -48,6 +48,15 @@ def test_the_answer_to_a_write_does_not_bring_back_what_is_gone():
     assert cache.get(JOB, "ns", "web01-convert") is None
 
 
+def test_what_is_known_of_a_namespace_is_known_by_uid():
+    cache = Cache()
+    for uid, namespace in (("u1", "a"), ("u2", "b")):
+        value = job(uid=uid)
+        value["metadata"]["namespace"] = namespace
+        cache.put(JOB, value)
+    assert (cache.uids(JOB, "b"), cache.uids(JOB, None)) == ({"u2"}, {"u1", "u2"})
+
+
 def test_others_see_of_a_migration_where_it_stands_and_what_it_takes():
     cache = Cache()
     status = {"phase": "Converting", "blocked": {"reason": "Suspended"}, "virtualMachineName": "web01"}

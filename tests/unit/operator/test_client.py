@@ -78,6 +78,13 @@ def test_of_a_long_list_one_page_after_the_other_is_fetched(pod, monkeypatch, tm
     assert asked == [None, "2"]
 
 
+def test_to_see_whether_a_list_is_refused_no_more_than_one_object_is_fetched(pod, monkeypatch):
+    client, asked = KubeClient(), []
+    monkeypatch.setattr(client, "_json", lambda *request, query, **_: asked.append((*request, query)))
+    client.try_list(Resources.JOB.value, "moves")
+    assert asked == [("GET", "/apis/batch/v1/namespaces/moves/jobs", {"limit": "1"})]
+
+
 def test_a_list_of_nothing_may_be_null(pod, monkeypatch):
     """So says the API server when it is asked for metadata only."""
     client = KubeClient()

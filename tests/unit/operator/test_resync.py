@@ -1,5 +1,7 @@
 import threading
 
+import pytest
+
 from hyper2kvm_operator.kube.cache import Cache
 from hyper2kvm_operator.kube.errors import RefusedError, UnreachableError
 from hyper2kvm_operator.kube.resources import MIGRATION_LABEL, Resources
@@ -8,9 +10,11 @@ from hyper2kvm_operator.reconcile.resync import WATCHED, Resync
 JOB = Resources.JOB.value
 
 
-def job(uid="u1", version="5", name="web01-convert", owner="m1"):
+def job(uid="u1", version="5", name="web01-convert", owner="m1", namespace="ns"):
     labels = {MIGRATION_LABEL: owner}
-    return {"metadata": {"namespace": "ns", "name": name, "uid": uid, "resourceVersion": version, "labels": labels}}
+    return {
+        "metadata": {"namespace": namespace, "name": name, "uid": uid, "resourceVersion": version, "labels": labels}
+    }
 
 
 class Listing:
@@ -49,6 +53,46 @@ def test_children_are_listed_by_label_in_the_watched_namespaces():
     resync(Cache(), listing, []).compare(Resources.MIGRATION)
     label = "app.kubernetes.io/managed-by=hyper2kvm"
     assert listing.asked == [("Job", "a", label), ("Job", "b", label), ("VirtualMachineMigration", None, None)]
+
+
+class Limited:
+    """Stands in for the client: nothing is in any namespace; one meets an error."""
+
+    def __init__(self, namespace, status):
+        self.namespace = namespace
+        self.status = status
+
+    def uids(self, resource, namespace=None, *, labels=None):
+        if namespace == self.namespace:
+            raise RefusedError(self.status, "Refused", "no", "GET")
+        return set()
+
+
+def test_of_a_namespace_that_refuses_nothing_is_forgotten_and_of_the_others_what_is_gone():
+    """Without rights nobody knows what is there; a moment without them, as of an API server that starts, is no end."""
+    now = [1.0]
+    cache = Cache(lambda: now[0])
+    for namespace in ("a", "gone", "b"):
+        cache.put(JOB, job(uid=f"of {namespace}", namespace=namespace))
+    gone = []
+    resync(cache, Limited("gone", 403), gone, ("a", "gone", "b")).compare(Resources.JOB)
+    assert gone == ["of a", "of b"]
+
+
+def test_a_namespace_that_refuses_is_not_waited_for():
+    """One that was deleted, and its RoleBinding with it, refuses for ever."""
+    stop = threading.Event()
+    late = threading.Timer(5, stop.set)
+    late.start()
+    assert resync(Cache(), Limited("gone", 403), [], ("a", "gone")).wait_whole(stop)
+    late.cancel()
+
+
+@pytest.mark.parametrize(("namespaces", "status"), [(("a", "gone"), 500), ((), 403)], ids=["no answer", "everywhere"])
+def test_what_else_is_refused_is_no_list(namespaces, status):
+    client = Limited(namespaces[-1] if namespaces else None, status)
+    with pytest.raises(RefusedError):
+        resync(Cache(), client, [], namespaces).compare(Resources.JOB)
 
 
 class Filling:

@@ -14,6 +14,7 @@ from hyper2kvm_operator.build.virtualmachine import machine_name, map_networks
 from hyper2kvm_operator.kube.cache import Cache
 from hyper2kvm_operator.kube.client import KubeClient, KubeObject
 from hyper2kvm_operator.kube.errors import RefusedError
+from hyper2kvm_operator.kube.namespaces import where_permitted
 from hyper2kvm_operator.kube.resources import Resource, Resources
 from hyper2kvm_operator.reconcile.migration.decision import ACTIVE
 from hyper2kvm_operator.reconcile.migration.effective import frozen_spec
@@ -65,7 +66,7 @@ class NeighbourReader:
         """With the VirtualMachines that are there, and those that other migrations are about to make."""
         name = machine_name(machine, options)
         namespaces: Sequence[str | None] = self._settings.watch_namespaces or [None]
-        machines = (vm for one in namespaces for vm in self._client.each(Resources.VIRTUAL_MACHINE.value, one))
+        machines = (vm for one in namespaces for vm in self._virtual_machines(one))
         others = [(_place(vm), _macs(vm)) for vm in machines if not own(key, vm)]
         coming = list(self._coming(key))
         there = [(mac, f"the VirtualMachine {'/'.join(place)}") for place, used in others for mac in used]
@@ -94,6 +95,11 @@ class NeighbourReader:
             if refusal.status != HTTPStatus.FORBIDDEN:
                 raise
             return False
+
+    def _virtual_machines(self, namespace: str | None) -> Iterator[KubeObject]:
+        """The VirtualMachines of a namespace, or of all; none of one that refuses."""
+        with where_permitted(namespace):
+            yield from self._client.each(Resources.VIRTUAL_MACHINE.value, namespace)
 
     def _coming(self, key: MigrationKey) -> Iterator[KubeObject]:
         """The other migrations at work that will make a VirtualMachine."""

@@ -21,21 +21,21 @@ NOW = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
 SETTINGS = Settings(conversion_image="example/conversion:1")
 
 
-def observer(storage, *cached):
+def observer(storage, *cached, settings=SETTINGS):
     cache = Cache()
     for one in (*cached, *storage.objects["VirtualMachineMigration"].values()):
         cache.put(Resources[KINDS[one["kind"]]].value, one)
-    return Observer(storage, cache, AbilityReader(storage), SETTINGS)
+    return Observer(storage, cache, AbilityReader(storage), settings)
 
 
 KINDS = {one.value.kind: one.name for one in Resources}
 
 
-def look(value, *others, cached=(), storage=None):
+def look(value, *others, cached=(), storage=None, settings=SETTINGS):
     storage = storage or Storage(value, *others)
     for one in (value, *others):
         storage.put(one)
-    return observer(storage, *cached).observe(value, NOW)
+    return observer(storage, *cached, settings=settings).observe(value, NOW)
 
 
 def effective(value):
@@ -148,13 +148,13 @@ def pod_of(owner, phase="Running", name="web01-plan-x"):
 PLANNED = {"conditions": [{"type": "Complete", "status": "True"}]}
 
 
-def planning(storage, *others, **spec):
+def planning(storage, *others, settings=SETTINGS, **spec):
     value = migration(status={"phase": "Planning", "observedGeneration": 1}, **spec)
     value["status"]["effectiveSpec"] = effective(value)
     done = job("plan", **PLANNED)
     told = f'{{"time":"t","type":"Machine","machine":{MACHINE.to_json()}}}'
     storage.logs.setdefault("web01-plan-x", told)
-    return look(value, *others, cached=(done, pod_of(done, "Succeeded")), storage=storage)
+    return look(value, *others, cached=(done, pod_of(done, "Succeeded")), storage=storage, settings=settings)
 
 
 VM = {"target": {"virtualMachine": {"create": True, "name": "web"}}}
@@ -170,6 +170,22 @@ def machine(name, namespace, mac):
 def test_addresses_of_machines_that_are_there_are_known_in_any_spelling():
     o = planning(Storage(), machine("db", "prod", MAC.upper().replace(":", "-")), **VM)
     assert o.neighbours.macs == ((MAC, "the VirtualMachine prod/db"),)
+
+
+def test_a_namespace_that_refuses_the_operator_has_no_machines():
+    """And holds up nobody's planning. The others are looked at, those that come after it too."""
+    limited = SETTINGS.model_copy(update={"watch_namespaces": ["moves", "gone", "prod"]})
+    storage = Storage(machine("lost", "gone", "00:50:56:00:00:01"))
+    storage.forbidden = {"gone"}
+    o = planning(storage, machine("db", "prod", MAC), settings=limited, **VM)
+    assert o.neighbours.macs == ((MAC, "the VirtualMachine prod/db"),)
+
+
+def test_machines_that_may_not_be_listed_in_any_namespace_are_not_taken_for_none():
+    storage = Storage()
+    storage.refusals["LIST", "VirtualMachine"] = RefusedError(403, "Forbidden", "you may not", "GET")
+    with pytest.raises(RefusedError, match="you may not"):
+        planning(storage, **VM)
 
 
 def test_names_and_addresses_that_other_migrations_have_taken_are_known():
