@@ -87,6 +87,13 @@ def test_a_device_without_ids_is_named_by_its_serial_number():
     assert fixed("/dev/sdb2 /x auto\n", bus=TargetBus.SCSI).startswith("/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_h2kvm")
 
 
+@pytest.mark.parametrize("link", ["dm-uuid-LVM-" + "a" * 64, "md-uuid-3f7a0c11:9e5d2b64:c0de1a2b:77f3e901"])
+def test_links_that_ubuntus_installer_writes_stay(link):
+    text = f"/dev/disk/by-id/{link} / ext4 defaults 0 1\n"
+    draft = plan(FIXER, memory({"/etc/fstab": text}))
+    assert (draft.edits(), draft.findings) == ((), [])
+
+
 def test_a_file_that_needs_nothing_is_left_alone_with_a_note():
     draft = plan(FIXER, memory({"/etc/fstab": f"UUID={ROOT} / ext4\n".encode()}))
     assert draft.edits() == ()
