@@ -160,6 +160,8 @@ class Guest(Document):
     """None when no disk holds an operating system (and the plan allows that)."""
     root: str | None = None
     """Device of the root file system in the appliance."""
+    root_name: str | None = None
+    """What the guest's own fstab calls it, such as `/dev/sda1`; None when it does not name it."""
     boot_disk: str | None = None
     """Id of the disk that the firmware starts."""
     firmware: Firmware

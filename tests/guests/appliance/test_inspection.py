@@ -260,7 +260,7 @@ def test_the_table_of_devices_tells_what_each_one_holds(disks, keys, events):
 
 def test_a_btrfs_is_one_system_in_the_subvolume_that_says_so(disks, events, warned):
     guest = inspect_guest(with_disks(disks, "/dev/sdc"), planned(ONE), events)
-    assert guest.root == "btrfsvol:/dev/sdc1/@rootfs"
+    assert (guest.root, guest.root_name) == ("btrfsvol:/dev/sdc1/@rootfs", "LABEL=system")
     assert [(mount.path, mount.device) for mount in guest.mounts] == [
         ("/", "btrfsvol:/dev/sdc1/@rootfs"),
         ("/home", "btrfsvol:/dev/sdc1/@home"),

@@ -28,9 +28,11 @@ def _stable(argument: DeviceArgument, renaming: DeviceRenaming, situation: Situa
         return renaming.partition(argument.device)
     if argument.key != "root":
         return renaming.stable(argument.device)
+    # A menu may start other systems too; a name that the guest's own fstab has for its root means what INSPECT found.
+    is_own = argument.device == situation.guest.root_name
     if _mounts_alone(situation):
-        return renaming.partition(argument.device)
-    return renaming.stable(argument.device) or renaming.root()
+        return (renaming.root_partition() if is_own else None) or renaming.partition(argument.device)
+    return (renaming.root() if is_own else None) or renaming.stable(argument.device) or renaming.root()
 
 
 def _mounts_alone(situation: Situation) -> bool:

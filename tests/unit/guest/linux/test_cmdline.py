@@ -116,6 +116,25 @@ def test_a_root_on_an_unknown_name_is_the_root_that_was_found():
     assert fixed("/etc/kernel/cmdline", "root=/dev/sdc1") == f"root=UUID={ROOT}"
 
 
+@pytest.mark.parametrize(
+    ("line", "after"),
+    [
+        ("root=/dev/sdb1 ro", f"root=UUID={ROOT} ro"),
+        ("root=/dev/sda5 ro", f"root=UUID={SWAP} ro"),
+        ("root=UUID=1 resume=/dev/sdb1", f"root=UUID=1 resume=UUID={DATA}"),
+    ],
+)
+def test_the_name_that_fstab_has_for_the_root_is_the_root_that_was_found(line, after):
+    """Other systems' menu entries have other names for theirs."""
+    assert fixed("/etc/kernel/cmdline", line, root_name="/dev/sdb1") == after
+
+
+def test_the_name_that_fstab_has_for_the_root_is_its_partition_without_an_initramfs():
+    kernel = Kernel(version="6", image="/boot/vmlinuz-6", initramfs=None, modules=None, drivers={})
+    given = {"kernels": [kernel], "root_name": "/dev/sdb1"}
+    assert fixed("/etc/kernel/cmdline", "root=/dev/sdb1", **given) == "root=PARTUUID=0000aaaa-01"
+
+
 def test_a_root_that_nothing_is_known_of_is_an_error():
     with pytest.raises(GuestError, match=r"cmdline line 2: root=/dev/sdc1 cannot be replaced") as caught:
         fixed("/etc/kernel/cmdline", "#\nroot=/dev/sdc1", root=None)

@@ -108,6 +108,20 @@ def test_a_root_on_an_unknown_name_is_the_root_that_was_found():
     assert fixed("/dev/sdc1 / ext4\n") == f"UUID={ROOT} / ext4\n"
 
 
+def test_the_root_is_the_one_that_was_found_whatever_its_letter_means_by_the_order_of_disks():
+    text = "/dev/sdb1 / ext4\n/dev/sda5 none swap sw\n"
+    assert fixed(text) == f"UUID={ROOT} / ext4\nUUID={SWAP} none swap sw\n"
+    assert fixed("/dev/sdb1 / ext4\n", root=None) == f"UUID={DATA} / ext4\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(INSTALLED, "/dev/sda1"), ("UUID=1 / ext4\n/dev/sda1 / ext4\n", "UUID=1"), ("/dev/sda1 /srv ext4\n", None)],
+)
+def test_the_roots_name_is_that_of_its_first_entry(text, expected):
+    assert fstab.root_name(text) == expected
+
+
 def test_a_root_that_nothing_is_known_of_is_an_error():
     with pytest.raises(GuestError, match=r"line 1: /dev/sdc1 on / is on none") as caught:
         fixed("/dev/sdc1 / ext4\n", root=None)
