@@ -1,7 +1,7 @@
 """The table of a guest's block devices, by what blkid(8) finds on them in the appliance."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hyper2kvm.guest.description import BlockDevice
@@ -30,10 +30,12 @@ class Probes:
     Attributes:
         found: blkid's values by device.
         origins: the device that an unlocked one is on.
+        uuids: UUIDs of volume groups and of logical volumes, by name; None where LVM states none.
     """
 
     found: dict[str, Mapping[str, str]] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
+    uuids: dict[str, str | None] = field(default_factory=dict)
 
 
 def scan(handle: Handle, disks: Sequence[str], probes: Probes) -> tuple[BlockDevice, ...]:
@@ -99,7 +101,7 @@ class _Scan:
             found = self._described(device, self._disk_of(None))
             yield found.replaced(raid_uuid=detail.get("uuid"), raid_name=detail.get("name"))
         for device in unlocked:
-            yield self._described(device, self._disk_of(self._probes.origins.get(device)))
+            yield self._described_unlocked(device)
         yield from self._described_volumes()
 
     def _described_wholes(self, divided: frozenset[str]) -> Iterator[BlockDevice]:
@@ -121,12 +123,20 @@ class _Scan:
         if found.part_type not in _EXTENDED:
             yield found
 
+    def _described_unlocked(self, device: str) -> BlockDevice:
+        origin = self._probes.origins.get(device)
+        luks_uuid = self._probe(origin).get("UUID") if origin else None
+        return self._described(device, self._disk_of(origin)).replaced(luks_uuid=luks_uuid)
+
     def _described_volumes(self) -> Iterator[BlockDevice]:
         volumes = self._handle.lvs()
         _check_count(volumes)
         on_disk = self._disk_of_groups() if volumes else {}
         for volume in volumes:
-            yield self._described(volume, on_disk.get(volume.split("/")[2]))
+            group = volume.split("/")[2]
+            of_group, own = self._uuid(group, self._handle.vguuid), self._uuid(volume, self._handle.lvuuid)
+            found = self._described(volume, on_disk.get(group))
+            yield found.replaced(volume_uuid=f"{of_group}{own}" if of_group and own else None)
 
     def _disk_of_groups(self) -> dict[str, str | None]:
         """The disk of each volume group that is on one alone."""
@@ -152,6 +162,17 @@ class _Scan:
         if device not in self._probes.found:
             self._probes.found[device] = _blkid(self._handle, device)
         return self._probes.found[device]
+
+    def _uuid(self, name: str, ask: Callable[[str], str]) -> str | None:
+        """UUID of a volume group or a logical volume, without hyphens; None as where two groups have one name."""
+        if name not in self._probes.uuids:
+            try:
+                self._probes.uuids[name] = ask(name).replace("-", "")
+            except RuntimeError:
+                if not self._handle.is_ready():
+                    raise
+                self._probes.uuids[name] = None
+        return self._probes.uuids[name]
 
     def _size(self, device: str) -> int:
         sectors = self._probe(device).get("PART_ENTRY_SIZE", "")

@@ -55,6 +55,10 @@ class BlockDevice(Document):
     """UUID of the Linux software RAID that it is; None for what is none."""
     raid_name: str | None = None
     """Name in that RAID's metadata, such as `web01:0`."""
+    volume_uuid: str | None = None
+    """UUIDs of a logical volume's group and of itself, in one word without hyphens, as device-mapper has them."""
+    luks_uuid: str | None = None
+    """UUID of the encrypted device (LUKS) of which it is the content."""
     size: int = Field(ge=0)
     """Bytes."""
 
@@ -156,6 +160,8 @@ class Guest(Document):
     """None when no disk holds an operating system (and the plan allows that)."""
     root: str | None = None
     """Device of the root file system in the appliance."""
+    root_name: str | None = None
+    """What the guest's own fstab calls it, such as `/dev/sda1`; None when it does not name it."""
     boot_disk: str | None = None
     """Id of the disk that the firmware starts."""
     firmware: Firmware

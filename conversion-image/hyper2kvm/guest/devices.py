@@ -19,6 +19,19 @@ _IDS: Mapping[str, Callable[[BlockDevice], str | None]] = {
 _TAG = re.compile(r"(UUID|PARTUUID|LABEL|PARTLABEL)=(.+)", re.DOTALL)
 _LINK = re.compile(r"/dev/disk/by-(uuid|partuuid|label|partlabel)/(.+)", re.DOTALL)
 _MAPPED = re.compile(r"(?:/dev/mapper/|/dev/disk/by-id/dm-name-)(.+)", re.DOTALL)
+
+_BY_UUID: Mapping[re.Pattern[str], Callable[[BlockDevice], str | None]] = {
+    re.compile(r"/dev/disk/by-id/dm-uuid-LVM-(?P<id>[0-9A-Za-z]{64})"): lambda device: device.volume_uuid,
+    re.compile(r"/dev/disk/by-id/dm-uuid-CRYPT-LUKS[12]-(?P<id>[0-9a-f]{32})-.+", re.DOTALL): lambda device: (
+        device.luks_uuid.replace("-", "") if device.luks_uuid else None
+    ),
+    re.compile(r"/dev/disk/by-id/md-uuid-(?P<id>[0-9a-f:]+)(?:-part(?P<part>\d+))?"): lambda device: device.raid_uuid,
+    re.compile(r"/dev/disk/by-id/md-name-(?P<id>.+?)(?:-part(?P<part>\d+))?"): lambda device: device.raid_name,
+}
+"""Links by what device-mapper and mdadm know a device by (dm/13-dm-disk.rules of LVM2, 63-md-raid-arrays.rules of mdadm): the
+group `id` is it, `part` is a partition's number. Ubuntu's installer writes them into fstab for everything that is no partition.
+A LUKS device's link ends with the name that the guest's crypttab gives it."""
+
 _ESCAPE = re.compile(r"(?:\\x[0-9a-f]{2})+")
 
 _SPANS_DEVICES = frozenset({"btrfs"})
@@ -48,6 +61,10 @@ class DeviceNames:
         if mapped:
             wanted = _unescaped(mapped[1])
             return self._first(lambda device: _mapper_name(device.device) == wanted)
+        for form, read in _BY_UUID.items():
+            linked = form.fullmatch(name)
+            if linked:
+                return self._linked(linked, read)
         return self._by_hardware(name) if self.moves(name) else self._first(lambda device: device.device == name)
 
     def stable(self, device: BlockDevice) -> str | None:
@@ -61,6 +78,11 @@ class DeviceNames:
     def moves(self, name: str) -> bool:
         """Whether a name of this form changes with the disk's controller."""
         return hardwarenames.read(name, self._machine) is not None
+
+    def _linked(self, link: re.Match[str], read: Callable[[BlockDevice], str | None]) -> BlockDevice | None:
+        whole = self._first(lambda device: read(device) == link["id"])
+        part = link.groupdict().get("part")
+        return self._first(lambda device: device.device == f"{whole.device}p{part}") if whole and part else whole
 
     def _by_id(self, tag: str, value: str) -> BlockDevice | None:
         return next(iter(self._with_id(tag, value)), None)

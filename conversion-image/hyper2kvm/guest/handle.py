@@ -54,6 +54,14 @@ class Handle(Protocol):
         """UUIDs of a volume group's physical volumes."""
         ...
 
+    def vguuid(self, vgname: str) -> str:
+        """UUID of a volume group, with hyphens."""
+        ...
+
+    def lvuuid(self, device: str) -> str:
+        """UUID of a logical volume, with hyphens."""
+        ...
+
     def lvm_scan(self, activate: bool) -> None:  # noqa: FBT001 -- guestfs' own signature
         """Look for physical volumes again."""
         ...

@@ -9,7 +9,7 @@ from hyper2kvm.guest import encryption, firmware
 from hyper2kvm.guest.appliance import Appliance
 from hyper2kvm.guest.contents import Contents
 from hyper2kvm.guest.description import Guest, Mount
-from hyper2kvm.guest.linux import bootloaders, hibernation, interfaces, kernels, vendortools
+from hyper2kvm.guest.linux import bootloaders, fstab, hibernation, interfaces, kernels, reading, vendortools
 from hyper2kvm.guest.mounted import mount_all
 from hyper2kvm.guest.systems import identify
 from hyper2kvm.guest.unsupported import allow_copy
@@ -48,6 +48,7 @@ def inspect_guest(appliance: Appliance, plan: Plan, events: Events) -> Guest:
     return Guest(
         os=found.system,
         root=found.root,
+        root_name=_root_name(appliance),
         boot_disk=_boot_disk(contents, mounts),
         firmware=contents.firmware,
         devices=contents.devices,
@@ -73,6 +74,10 @@ def without_boot_record(plan: Plan, events: Events) -> Guest:
 
 def _boot_disk(contents: Contents, mounts: Sequence[Mount]) -> str:
     return firmware.boot_disk(contents.firmware, contents.machine, contents.devices, mounts, contents.boot_records)
+
+
+def _root_name(appliance: Appliance) -> str | None:
+    return fstab.root_name(reading.text(appliance, fstab.PATH)) if reading.is_file(appliance, fstab.PATH) else None
 
 
 def _warn(contents: Contents, events: Events) -> None:

@@ -90,7 +90,8 @@ class _Mounting:
             source = found.get(entry.source) or self._contents.names.find(entry.source)
             unlocked = self._contents.unlocked.mapped.get(source.device) if source else None
             if unlocked in by_name:
-                found[f"/dev/mapper/{entry.name}"] = by_name[unlocked]
+                for link in ("/dev/mapper/", "/dev/disk/by-id/dm-name-"):
+                    found[link + entry.name] = by_name[unlocked]
         return found
 
     def _mount(self, wanted: Wanted) -> str:

@@ -122,17 +122,21 @@ def fill_volumes(appliance: Appliance, folder: Path) -> None:
     raw.vgcreate("vg-0", ["/dev/mapper/making"])
     raw.lvcreate("root", "vg-0", 96)
     raw.lvcreate("swap_1", "vg-0", 16)
+    raw.lvcreate("var", "vg-0", 16)
     raw.mkfs("ext4", "/dev/vg-0/root")
+    raw.mkfs("ext4", "/dev/vg-0/var")
     raw.mkswap("/dev/vg-0/swap_1")
     raw.mount("/dev/vg-0/root", "/")
     for path, device in (("/boot", "/dev/sda2"), ("/boot/efi", "/dev/sda1")):
         raw.mkdir(path)
         raw.mount(device, path)
+    uuids = (raw.vguuid("vg-0") + raw.lvuuid("/dev/vg-0/var")).replace("-", "")
     fstab = (
         "/dev/mapper/vg--0-root / ext4 errors=remount-ro 0 1\n"
         "/dev/sda2 /boot ext4 defaults 0 2\n"
         f"{BY_PATH.format(0, 1)} /boot/efi vfat umask=0077 0 1\n"
         f"{BY_PATH.format(1, 1)} /srv ext4 defaults 0 2\n"
+        f"/dev/disk/by-id/dm-uuid-LVM-{uuids} /var ext4 defaults 0 2\n"
         "UUID=00000000-0000-4000-8000-000000000000 /opt ext4 nofail 0 2\n"
         "/dev/mapper/vg--0-swap_1 none swap sw 0 0\n"
     )
@@ -142,7 +146,7 @@ def fill_volumes(appliance: Appliance, folder: Path) -> None:
         "/boot/efi/EFI/debian/grubx64.efi": b"MZ",
         "/boot/efi/EFI/debian/grub.cfg": b"search\n",
     }
-    unpack(appliance, folder, archive(files(fstab, more), folders=("/srv", "/opt")))
+    unpack(appliance, folder, archive(files(fstab, more), folders=("/srv", "/opt", "/var")))
     appliance.unmount()
     raw.vg_activate(False, ["vg-0"])
     raw.cryptsetup_close("/dev/mapper/making")
@@ -218,6 +222,7 @@ def test_an_encrypted_system_on_lvm_is_described_whole(disks, keys, events, warn
         ("/", "/dev/vg-0/root", "ext4"),
         ("/boot", "/dev/sda2", "ext4"),
         ("/srv", "/dev/sdb1", "ext4"),
+        ("/var", "/dev/vg-0/var", "ext4"),
         ("/boot/efi", "/dev/sda1", "vfat"),
     ]
     assert all(0 < mount.free <= mount.size for mount in guest.mounts)
@@ -244,7 +249,9 @@ def test_the_table_of_devices_tells_what_each_one_holds(disks, keys, events):
         f"/dev/mapper/luks-{uuid}": ("LVM2_member", "scsi0:0"),
         "/dev/vg-0/root": ("ext4", "scsi0:0"),
         "/dev/vg-0/swap_1": ("swap", "scsi0:0"),
+        "/dev/vg-0/var": ("ext4", "scsi0:0"),
     }
+    assert found[f"/dev/mapper/luks-{uuid}"].luks_uuid == uuid
     assert (found["/dev/sda1"].part_type, found["/dev/sda1"].label) == (ESP, "EFI SYSTEM")
     assert (found["/dev/sdb1"].part_type, found["/dev/sdb1"].label) == ("83", "my data")
     assert found["/dev/sda1"].size == 64 << 20
@@ -253,7 +260,7 @@ def test_the_table_of_devices_tells_what_each_one_holds(disks, keys, events):
 
 def test_a_btrfs_is_one_system_in_the_subvolume_that_says_so(disks, events, warned):
     guest = inspect_guest(with_disks(disks, "/dev/sdc"), planned(ONE), events)
-    assert guest.root == "btrfsvol:/dev/sdc1/@rootfs"
+    assert (guest.root, guest.root_name) == ("btrfsvol:/dev/sdc1/@rootfs", "LABEL=system")
     assert [(mount.path, mount.device) for mount in guest.mounts] == [
         ("/", "btrfsvol:/dev/sdc1/@rootfs"),
         ("/home", "btrfsvol:/dev/sdc1/@home"),

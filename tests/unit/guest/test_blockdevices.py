@@ -1,3 +1,5 @@
+from unittest.mock import Mock
+
 import pytest
 
 from hyper2kvm.guest.blockdevices import MAX_DEVICES, Probes, described, scan
@@ -75,6 +77,12 @@ class Handle:
     def vgpvuuids(self, vgname: str) -> list[str]:
         return self.groups[vgname]
 
+    def vguuid(self, vgname: str) -> str:
+        return {"one": "SMFV93-kNXM-JkvU-pMSp-2Zg1-Xb9k-Q2vEDo"}.get(vgname, "dNHiTQ-9Tm0-XjcS-3Hf2-vGcE-L5kX-b7RlWa")
+
+    def lvuuid(self, device: str) -> str:
+        return "4zKxyf-oD0s-0kRz-7n5V-hXm1-e8Ip-jYtCw3"
+
     def blockdev_getsize64(self, device: str) -> int:
         return GIB
 
@@ -95,6 +103,21 @@ def test_the_table_has_everything_that_may_hold_something():
         ("/dev/two/data", None, None, "unknown", GIB),
     ]
     assert [(each.raid_uuid, each.raid_name) for each in found if each.raid_uuid] == [("a:b:c:d", "web01:/dev/md127")]
+
+
+def test_volumes_have_the_uuids_that_device_mapper_knows_them_by():
+    found = {each.device: each.volume_uuid for each in scan(Handle(), ["scsi0:0", "scsi0:1"], Probes())}
+    assert found["/dev/one/root"] == "SMFV93kNXMJkvUpMSp2Zg1Xb9kQ2vEDo4zKxyfoD0s0kRz7n5VhXm1e8IpjYtCw3"
+    assert found["/dev/two/data"] == "dNHiTQ9Tm0XjcS3Hf2vGcEL5kXb7RlWa4zKxyfoD0s0kRz7n5VhXm1e8IpjYtCw3"
+    assert found["/dev/sda1"] is None
+
+
+def test_groups_of_one_name_are_no_error():
+    """LVM states no UUID then: of a disk and its copy, say."""
+    handle = Handle()
+    handle.vguuid = Mock(side_effect=RuntimeError("vguuid: Multiple VGs found with the same name"))
+    found = {each.device: each for each in scan(handle, ["scsi0:0", "scsi0:1"], Probes())}
+    assert (found["/dev/one/root"].type, found["/dev/one/root"].volume_uuid) == ("xfs", None)
 
 
 def test_an_appliance_with_other_disks_is_an_error():

@@ -171,6 +171,44 @@ def test_names_that_do_not_come_from_the_hardware_are_found(name, expected):
     assert not names.moves(name)
 
 
+GROUP, LV = "SMFV93kNXMJkvUpMSp2Zg1Xb9kQ2vEDo", "4zKxyfoD0s0kRz7n5VhXm1e8IpjYtCw3"
+RAID_UUID, LUKS_UUID = "3f7a0c11:9e5d2b64:c0de1a2b:77f3e901", "b1d95a4e-7c3f-4f60-9a35-0c2d4f8e6a17"
+LINKED = [
+    VOLUME.replaced(volume_uuid=GROUP + LV),
+    VOLUME.replaced(device="/dev/vg-0/var", volume_uuid=GROUP + LV[::-1]),
+    UNLOCKED.replaced(device=f"/dev/mapper/luks-{LUKS_UUID}", luks_uuid=LUKS_UUID),
+    BlockDevice(device="/dev/md127", type="ext4", size=GIB, raid_uuid=RAID_UUID, raid_name="ubuntu-server:0"),
+    BlockDevice(device="/dev/md127p1", disk=None, partition=1, type="xfs", size=GIB),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (f"dm-uuid-LVM-{GROUP}{LV}", "/dev/vg-0/root_lv"),
+        (f"dm-uuid-LVM-{GROUP}{LV[::-1]}", "/dev/vg-0/var"),
+        (f"dm-uuid-LVM-{LV}{GROUP}", None),
+        (f"dm-uuid-LVM-{GROUP}{LV}-cow", None),
+        (f"dm-uuid-CRYPT-LUKS2-{LUKS_UUID.replace('-', '')}-dm_crypt-0", f"/dev/mapper/luks-{LUKS_UUID}"),
+        (f"dm-uuid-CRYPT-LUKS1-{LUKS_UUID.replace('-', '')}-sda3_crypt", f"/dev/mapper/luks-{LUKS_UUID}"),
+        ("dm-uuid-CRYPT-LUKS2-00000000000000000000000000000000-dm_crypt-0", None),
+        ("dm-uuid-CRYPT-PLAIN-swap", None),
+        (f"md-uuid-{RAID_UUID}", "/dev/md127"),
+        (f"md-uuid-{RAID_UUID}-part1", "/dev/md127p1"),
+        (f"md-uuid-{RAID_UUID}-part2", None),
+        ("md-uuid-00000000:00000000:00000000:00000000", None),
+        ("md-name-ubuntu-server:0", "/dev/md127"),
+        ("md-name-ubuntu-server:0-part1", "/dev/md127p1"),
+        ("md-name-other:0", None),
+    ],
+)
+def test_links_by_what_device_mapper_and_mdadm_know_a_device_by_are_found_and_stay(name, expected):
+    names = DeviceNames(machine("scsi0:0"), [DATA, *LINKED])
+    found = names.find(f"{BY_ID}/{name}")
+    assert (found.device if found else None) == expected
+    assert not names.moves(f"{BY_ID}/{name}")
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -44,6 +44,12 @@ class Handle:
     def vgs(self) -> list[str]:
         return ["vg"] if self.open else []
 
+    def vguuid(self, vgname: str) -> str:
+        return "lVqFWT-1111-2222-3333-4444-5555-abcdef"
+
+    def lvuuid(self, device: str) -> str:
+        return "yTkRRE-1111-2222-3333-4444-5555-ghijkl"
+
     def lvm_scan(self, activate: bool) -> None:  # noqa: FBT001 -- guestfs' own signature
         assert activate
 
@@ -71,6 +77,10 @@ def test_layers_are_unlocked_one_after_the_other():
     }
     inside = next(device for device in found.devices if device.type == "ext4")
     assert (inside.device, inside.disk, inside.uuid) == ("/dev/mapper/luks-vg-root", "scsi0:0", "aaaa")
+    assert inside.luks_uuid == INNER["UUID"]
+    assert {each.device: each.luks_uuid for each in found.devices if each.type == "LVM2_member"} == {
+        "/dev/mapper/luks-11111111-0000-4000-8000-000000000001": OUTER["UUID"]
+    }
     assert handle.tried[:2] == [("/dev/sda1", "wrong"), ("/dev/sda1", "outer")]
     assert found.passphrases == ("outer", "inner")
     assert "inner" not in repr(found)

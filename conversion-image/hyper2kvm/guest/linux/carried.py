@@ -1,11 +1,12 @@
 """The guest's configuration as an initramfs carries it: what the repair changed outside must change inside too."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 from hyper2kvm.guest.draft import Draft
 from hyper2kvm.guest.edits import EditKind
 from hyper2kvm.guest.fixer import Situation
-from hyper2kvm.guest.linux import arguments, crypttab, fstab, lvmdevices
+from hyper2kvm.guest.linux import arguments, crypttab, fstab, lvmdevices, mdadmdevices
 from hyper2kvm.guest.linux.cmdline import new_device
 from hyper2kvm.guest.linux.initramfs import Initramfs
 from hyper2kvm.guest.linux.renaming import DeviceRenaming
@@ -18,6 +19,9 @@ NAMING = ("/etc/systemd/network/", "/etc/udev/rules.d/")
 
 _CRYPTTABS = ("cryptroot/crypttab", "etc/crypttab")
 _FSTAB = "etc/fstab"
+_MDADM = re.compile(r"etc/(?:mdadm/)?mdadm\.conf(?:\.d/[^/]+)?")
+"""Places of mdadm.conf, which the generators do not copy as it is: initramfs-tools' takes lines out or makes another (hook
+mdadm), dracut's puts Debian's where others have it (90mdraid)."""
 
 
 def replaced_files(draft: Draft, situation: Situation, image: Initramfs, *, with_names: bool) -> dict[str, bytes]:
@@ -76,6 +80,8 @@ def _rewritten(path: str, text: str, situation: Situation, renaming: DeviceRenam
         return crypttab.renamed(text, renaming).text
     if path == _FSTAB:
         return fstab.renamed(text, renaming).text
+    if _MDADM.fullmatch(path):
+        return mdadmdevices.renamed(text, situation).text
     for pattern, lines in arguments.INSIDE_INITRAMFS.items():
         if pattern.fullmatch(path):
             for argument in arguments.devices(text, lines):

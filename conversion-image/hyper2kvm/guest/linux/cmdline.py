@@ -1,11 +1,13 @@
 """Devices on kernel command lines: root=, resume= and their kin, in every menu and in what menus are made from."""
 
+import re
+
 from hyper2kvm.guest.draft import Draft
 from hyper2kvm.guest.fixer import Fixer, Situation
 from hyper2kvm.guest.linux import arguments, devicenames, uki
 from hyper2kvm.guest.linux.arguments import DeviceArgument
 from hyper2kvm.guest.linux.bytesource import FileBytes
-from hyper2kvm.guest.linux.kernels import UNIFIED
+from hyper2kvm.guest.linux.kernels import UNIFIED, default
 from hyper2kvm.guest.linux.renaming import DeviceRenaming, StableName
 from hyper2kvm_api.errors import GuestError
 from hyper2kvm_api.reasons import Reason
@@ -13,6 +15,11 @@ from hyper2kvm_api.reasons import Reason
 _TABLES = (arguments.MENUS, arguments.SETTINGS, arguments.INITRAMFS_SETTINGS)
 _MAX_CMDLINE = 4096
 """Bytes of a command line (Linux, COMMAND_LINE_SIZE of most architectures, at most)."""
+
+_ANY = re.compile("")
+_UNIFIED_HINT = (
+    "Name the device by UUID= in the guest's /etc/kernel/cmdline, make the image anew there, and export it again."
+)
 
 
 def new_device(argument: DeviceArgument, renaming: DeviceRenaming, situation: Situation) -> str | None:
@@ -28,9 +35,11 @@ def _stable(argument: DeviceArgument, renaming: DeviceRenaming, situation: Situa
         return renaming.partition(argument.device)
     if argument.key != "root":
         return renaming.stable(argument.device)
+    # A menu may start other systems too; a name that the guest's own fstab has for its root means what INSPECT found.
+    is_own = argument.device == situation.guest.root_name
     if _mounts_alone(situation):
-        return renaming.partition(argument.device)
-    return renaming.stable(argument.device) or renaming.root()
+        return (renaming.root_partition() if is_own else None) or renaming.partition(argument.device)
+    return (renaming.root() if is_own else None) or renaming.stable(argument.device) or renaming.root()
 
 
 def _mounts_alone(situation: Situation) -> bool:
@@ -57,21 +66,41 @@ def _plan(draft: Draft, situation: Situation) -> None:
 
 def _in_unified_images(draft: Draft, situation: Situation, renaming: DeviceRenaming) -> bool:
     """Tell what command lines inside of unified images name, which are signed with them; whether there was any."""
-    images = [kernel.image for kernel in situation.guest.kernels if kernel.generator == UNIFIED]
-    named = [(image, name) for image in images for name in _inside(draft, image) if renaming.moves(name)]
-    for image, name in named:
-        draft.warn(
-            "DeviceNameStays",
-            f"{image}: {name} has another name on the new controller, and the command line is part of the image",
-            "Name the device by UUID= in the guest's /etc/kernel/cmdline, make the image anew there, and export it again.",
-        )
-    return bool(named)
+    images = [kernel for kernel in situation.guest.kernels if kernel.generator == UNIFIED]
+    told = False
+    for kernel in images:
+        line = _inside(draft, kernel.image)
+        if kernel.version == default(situation.guest.kernels).version:
+            _refuse_moving_root(kernel.image, line, situation, renaming)
+        for name in filter(renaming.moves, dict.fromkeys(devicenames.find(line))):
+            told = True
+            draft.warn(
+                "DeviceNameStays",
+                f"{kernel.image}: {name} has another name on the new controller, and the command line is part of the "
+                "image",
+                _UNIFIED_HINT,
+            )
+    return told
 
 
-def _inside(draft: Draft, image: str) -> list[str]:
+def _refuse_moving_root(image: str, line: str, situation: Situation, renaming: DeviceRenaming) -> None:
+    for argument in arguments.devices(line, _ANY):
+        if argument.key != "root" or not renaming.moves(argument.device):
+            continue
+        stable = _stable(argument, renaming, situation)
+        if stable is None or stable.new_name != argument.device:
+            raise GuestError(
+                Reason.GUEST_FILE_INVALID,
+                f"{image}: root={argument.device} has another name on the new controller, and the command line is part of "
+                "the image",
+                hint=_UNIFIED_HINT,
+                file=image,
+            )
+
+
+def _inside(draft: Draft, image: str) -> str:
     held = uki.sections(FileBytes(draft, image)).get(".cmdline")
-    text = held.read(0, _MAX_CMDLINE).partition(b"\0")[0].decode("utf-8", "replace") if held else ""
-    return list(dict.fromkeys(devicenames.find(text)))
+    return held.read(0, _MAX_CMDLINE).partition(b"\0")[0].decode("utf-8", "replace") if held else ""
 
 
 def _replace(draft: Draft, situation: Situation, path: str, argument: DeviceArgument, renaming: DeviceRenaming) -> None:

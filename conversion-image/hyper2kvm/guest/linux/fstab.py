@@ -45,12 +45,18 @@ def parse(text: str) -> tuple[FstabEntry, ...]:
     return tuple(entry for entry in found if entry is not None)
 
 
+def root_name(text: str) -> str | None:
+    """What the root file system is called; None when no entry mounts it."""
+    return next((entry.spec for entry in parse(text) if entry.path == "/"), None)
+
+
 def renamed(text: str, renaming: DeviceRenaming) -> Renamed[tuple[FstabEntry, str]]:
     """The text with names that stay in place of those that change with the controller: specs, and those in options."""
     reasons, unknown = list[str](), list[tuple[FstabEntry, str]]()
     for entry in parse(text):
         if renaming.moves(entry.spec):
-            stable = renaming.stable(entry.spec) or (renaming.root() if entry.path == "/" else None)
+            # Which disk is sda depends on the order in which controllers' drivers load; where this file stands does not.
+            stable = (renaming.root() if entry.path == "/" else None) or renaming.stable(entry.spec)
             if stable is None:
                 unknown.append((entry, entry.spec))
             else:

@@ -82,17 +82,17 @@ class DeviceRenaming:
         For partitions that are written anew at each boot, and for kernels that mount without an initramfs.
         """
         device = self._names.find(name)
-        if device is None:
-            return None
-        if device.part_uuid:
-            return StableName(f"PARTUUID={device.part_uuid}", self.new_name(device))
-        return self._by_serial(device)
+        return self._partition(device) if device else None
 
     def root(self) -> StableName | None:
         """The root file system's own name, as INSPECT found it."""
-        guest = self._situation.guest
-        device = device_of(guest.root, guest.devices) if guest.root else None
+        device = self._root()
         return self._stable(device) if device else None
+
+    def root_partition(self) -> StableName | None:
+        """As `root`, by what does not depend on the content."""
+        device = self._root()
+        return self._partition(device) if device else None
 
     def disk(self, name: str) -> StableName | None:
         """A whole disk, or a partition of it, by the serial number that the target gives it."""
@@ -113,6 +113,15 @@ class DeviceRenaming:
         alike = [disk.id for disk in self._situation.disks if _KERNEL_PREFIX[disk.bus] == prefix]
         letters = disk_name(alike.index(planned.id)).removeprefix("/dev/sd")
         return f"/dev/{prefix}{letters}{device.partition or ''}"
+
+    def _root(self) -> BlockDevice | None:
+        guest = self._situation.guest
+        return device_of(guest.root, guest.devices) if guest.root else None
+
+    def _partition(self, device: BlockDevice) -> StableName | None:
+        if device.part_uuid:
+            return StableName(f"PARTUUID={device.part_uuid}", self.new_name(device))
+        return self._by_serial(device)
 
     def _stable(self, device: BlockDevice) -> StableName | None:
         spec = self._names.stable(device)

@@ -50,6 +50,7 @@ def situation(
     firmware: Firmware = Firmware.BIOS,
     mounts: tuple[Mount, ...] = (),
     root: str | None = "/dev/sda1",
+    root_name: str | None = None,
     system: str = "debian",
     init: str = "systemd",
     architecture: str = "x86_64",
@@ -86,6 +87,7 @@ def situation(
     guest = Guest(
         os=found,
         root=root,
+        root_name=root_name,
         boot_disk="scsi0:0",
         firmware=firmware,
         devices=DEVICES,

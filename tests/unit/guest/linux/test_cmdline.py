@@ -3,11 +3,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyper2kvm.guest.description import DriverPlace, Kernel
+from hyper2kvm.guest.draft import Draft
 from hyper2kvm.guest.linux import arguments
 from hyper2kvm.guest.linux.cmdline import FIXER
 from hyper2kvm.guest.linux.kernels import UNIFIED
 from hyper2kvm_api.errors import GuestError
+from hyper2kvm_api.options import TargetBus
 from hyper2kvm_api.reasons import Reason
+from lab.memoryguest import MemoryGuest
 
 from .situations import BY_PATH, DATA, ROOT, SWAP, memory, plan, situation
 from .test_kernels import unified_image
@@ -116,6 +119,25 @@ def test_a_root_on_an_unknown_name_is_the_root_that_was_found():
     assert fixed("/etc/kernel/cmdline", "root=/dev/sdc1") == f"root=UUID={ROOT}"
 
 
+@pytest.mark.parametrize(
+    ("line", "after"),
+    [
+        ("root=/dev/sdb1 ro", f"root=UUID={ROOT} ro"),
+        ("root=/dev/sda5 ro", f"root=UUID={SWAP} ro"),
+        ("root=UUID=1 resume=/dev/sdb1", f"root=UUID=1 resume=UUID={DATA}"),
+    ],
+)
+def test_the_name_that_fstab_has_for_the_root_is_the_root_that_was_found(line, after):
+    """Other systems' menu entries have other names for theirs."""
+    assert fixed("/etc/kernel/cmdline", line, root_name="/dev/sdb1") == after
+
+
+def test_the_name_that_fstab_has_for_the_root_is_its_partition_without_an_initramfs():
+    kernel = Kernel(version="6", image="/boot/vmlinuz-6", initramfs=None, modules=None, drivers={})
+    given = {"kernels": [kernel], "root_name": "/dev/sdb1"}
+    assert fixed("/etc/kernel/cmdline", "root=/dev/sdb1", **given) == "root=PARTUUID=0000aaaa-01"
+
+
 def test_a_root_that_nothing_is_known_of_is_an_error():
     with pytest.raises(GuestError, match=r"cmdline line 2: root=/dev/sdc1 cannot be replaced") as caught:
         fixed("/etc/kernel/cmdline", "#\nroot=/dev/sdc1", root=None)
@@ -159,13 +181,53 @@ def test_looking_for_devices_never_fails(text):
             assert argument.device in arguments.replaced(text, argument, argument.device)
 
 
-@pytest.mark.parametrize(("line", "told"), [("root=/dev/sda1 quiet", True), ("root=UUID=1 quiet", False)])
+UKI = "/boot/efi/EFI/Linux/debian.efi"
+
+
+def unified(line: str, version: str = "6.1") -> tuple[Kernel, MemoryGuest]:
+    """A guest with a unified image of that command line."""
+    held = memory({UKI: unified_image({".linux": b"kernel", ".cmdline": line.encode() + b"\0"})})
+    return Kernel(version=version, image=UKI, generator=UNIFIED, drivers={}), held
+
+
+@pytest.mark.parametrize(("line", "told"), [("root=UUID=1 resume=/dev/sda1 quiet", True), ("root=UUID=1 quiet", False)])
 def test_a_name_inside_of_a_unified_image_is_told(line, told):
-    image = "/boot/efi/EFI/Linux/debian.efi"
-    kernel = Kernel(version="6.1", image=image, generator=UNIFIED, drivers={})
-    held = memory({image: unified_image({".linux": b"kernel", ".cmdline": line.encode() + b"\0"})})
+    kernel, held = unified(line)
     draft = plan(FIXER, held, situation(kernels=[kernel]))
     assert [(finding.reason, finding.message.partition(" has ")[0]) for finding in draft.findings] == (
-        [("DeviceNameStays", f"{image}: /dev/sda1")] if told else []
+        [("DeviceNameStays", f"{UKI}: /dev/sda1")] if told else []
     )
     assert bool(draft.notes) is not told
+
+
+@pytest.mark.parametrize(
+    ("device", "given"),
+    [
+        ("/dev/sda1", {}),
+        (BY_PATH.format(0, 1), {}),
+        (BY_PATH.format(0, 1), {"bus": TargetBus.SCSI}),
+        ("/dev/sdc1", {}),
+        ("/dev/sdc1", {"root": None, "bus": TargetBus.SCSI}),
+        ("/dev/sdb1", {"root_name": "/dev/sdb1", "bus": TargetBus.SCSI}),
+    ],
+)
+def test_a_root_inside_of_the_default_unified_image_that_moves_is_an_error(device, given):
+    kernel, held = unified(f"root={device} ro")
+    with pytest.raises(GuestError, match=rf"debian\.efi: root={device} has another name") as caught:
+        FIXER.plan(Draft(held), situation(kernels=[kernel], **given))
+    assert (caught.value.reason, caught.value.file) == (Reason.GUEST_FILE_INVALID, UKI)
+    assert "/etc/kernel/cmdline" in caught.value.hint
+
+
+@pytest.mark.parametrize("bus", [TargetBus.SCSI, TargetBus.SATA])
+def test_a_root_inside_of_a_unified_image_that_has_the_same_name_on_the_target_is_a_warning(bus):
+    kernel, held = unified("root=/dev/sda1 ro")
+    (finding,) = plan(FIXER, held, situation(kernels=[kernel], bus=bus)).findings
+    assert finding.reason == "DeviceNameStays"
+
+
+def test_a_root_inside_of_an_older_unified_image_is_a_warning():
+    kernel, held = unified("root=/dev/sda1 ro", "6.1.0-9")
+    newer = Kernel(version="6.1.0-10", image="/boot/vmlinuz-6.1.0-10", initramfs="/boot/initrd.img", drivers={})
+    (finding,) = plan(FIXER, held, situation(kernels=[kernel, newer])).findings
+    assert finding.reason == "DeviceNameStays"

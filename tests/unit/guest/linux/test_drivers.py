@@ -135,6 +135,17 @@ def test_names_inside_the_initramfs_become_stable_even_when_no_driver_is_missing
     assert grafts(planned(guest(image), options=GuestOptions(stable_device_names=False))) == []
 
 
+@pytest.mark.parametrize("path", ["etc/mdadm/mdadm.conf", "etc/mdadm.conf", "etc/mdadm.conf.d/disks.conf"])
+def test_arrays_are_found_by_the_initramfs_too(images, path):
+    image = images.initramfs_tools(modules=VIRTIO_PATHS, extra={path: b"DEVICE /dev/sda1\n#CREATE owner=root\n"})
+    held = memory(guest(image))
+    given = situation(kernels=kernels.find(held))
+    member = given.guest.devices[0].replaced(type="linux_raid_member")
+    raided = dataclasses.replace(given, guest=given.guest.replaced(devices=(member, *given.guest.devices[1:])))
+    draft = plan(FIXER, held, raided)
+    assert inside(draft).files[path] == b"DEVICE partitions containers\n#CREATE owner=root\n"
+
+
 @pytest.mark.parametrize("local", [b"", b"devices {\n\tuse_devicesfile=1\n}\n"])
 def test_a_list_of_old_disks_in_the_initramfs_is_switched_off(images, local):
     """What is appended to an initramfs can take no file out of it."""

@@ -87,6 +87,13 @@ def test_a_device_without_ids_is_named_by_its_serial_number():
     assert fixed("/dev/sdb2 /x auto\n", bus=TargetBus.SCSI).startswith("/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_h2kvm")
 
 
+@pytest.mark.parametrize("link", ["dm-uuid-LVM-" + "a" * 64, "md-uuid-3f7a0c11:9e5d2b64:c0de1a2b:77f3e901"])
+def test_links_that_ubuntus_installer_writes_stay(link):
+    text = f"/dev/disk/by-id/{link} / ext4 defaults 0 1\n"
+    draft = plan(FIXER, memory({"/etc/fstab": text}))
+    assert (draft.edits(), draft.findings) == ((), [])
+
+
 def test_a_file_that_needs_nothing_is_left_alone_with_a_note():
     draft = plan(FIXER, memory({"/etc/fstab": f"UUID={ROOT} / ext4\n".encode()}))
     assert draft.edits() == ()
@@ -99,6 +106,20 @@ def test_a_guest_without_fstab_needs_nothing():
 
 def test_a_root_on_an_unknown_name_is_the_root_that_was_found():
     assert fixed("/dev/sdc1 / ext4\n") == f"UUID={ROOT} / ext4\n"
+
+
+def test_the_root_is_the_one_that_was_found_whatever_its_letter_means_by_the_order_of_disks():
+    text = "/dev/sdb1 / ext4\n/dev/sda5 none swap sw\n"
+    assert fixed(text) == f"UUID={ROOT} / ext4\nUUID={SWAP} none swap sw\n"
+    assert fixed("/dev/sdb1 / ext4\n", root=None) == f"UUID={DATA} / ext4\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(INSTALLED, "/dev/sda1"), ("UUID=1 / ext4\n/dev/sda1 / ext4\n", "UUID=1"), ("/dev/sda1 /srv ext4\n", None)],
+)
+def test_the_roots_name_is_that_of_its_first_entry(text, expected):
+    assert fstab.root_name(text) == expected
 
 
 def test_a_root_that_nothing_is_known_of_is_an_error():

@@ -26,6 +26,7 @@ def found(conf: str | None, path: str = mdadm.PATHS[0]) -> dict[str, str]:
         ("ARRAY /dev/md/7 UUID=aaaaaaaa:bbbbbbbb:cccccccc:dddddddd", {"/dev/md7", "/dev/md/7"}),
         ("ARRAY /dev/md/boot\n   metadata=1.2\n\tuuid=aaaaaaaa:bbbbbbbb:cccccccc:dddddddd", {"/dev/md/boot"}),
         ("array system name=web01:0", {"/dev/md/system"}),
+        ("ARR system # the system\n\n# more\n  name='web01:0'", {"/dev/md/system"}),
     ],
 )
 def test_arrays_have_the_names_that_the_guest_gives_them(path, line, names):
