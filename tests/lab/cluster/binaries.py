@@ -23,6 +23,7 @@ HELM_VERSION = "v4.0.5"
 """Of the line that is made with the libraries of this very Kubernetes: they are compiled once for both."""
 
 
+_RENDERED = ("helm.sh/helm/v4/pkg/chart/common", "helm.sh/helm/v4/pkg/chart/v2/lint/rules")
 _KUBERNETES = "k8s.io/kubernetes/cmd/"
 _CDI = "kubevirt.io/containerized-data-importer/"
 _KUBEVIRT = "kubevirt.io/kubevirt/"
@@ -96,6 +97,8 @@ KUBERNETES = Group(
         "k8s.io/component-base/version.gitMajor=1",
         "k8s.io/component-base/version.gitMinor=34",
         f"helm.sh/helm/v4/internal/version.version={HELM_VERSION}",
+        # What a chart is rendered for where no cluster is asked.
+        *(f"{package}.{name}" for package in _RENDERED for name in ("k8sVersionMajor=1", "k8sVersionMinor=34")),
     ),
 )
 """The node's programs, and those that work on the cluster from outside."""
