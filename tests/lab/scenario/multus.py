@@ -25,12 +25,23 @@ def installed(cluster: Cluster) -> Iterator[None]:
     definition = "network-attachment-definitions.k8s.cni.cncf.io"
     cluster.kubectl("wait", "--for=condition=Established", f"crd/{definition}", "--timeout=30s")
     # containerd reads its folder again with each change, and takes the first file.
-    configuration = cluster.layout.folder / "etc/cni/00-multus.conf"
-    configuration.write_text(fill("etc/00-multus.conf", folder=cluster.layout.folder))
+    folder = cluster.layout.folder / "etc/cni"
+    (others,) = folder.glob("*.conflist")
+    configuration = folder / "00-multus.conf"
+    configuration.write_text(_configuration(json.loads(others.read_text()), cluster))
     try:
         yield
     finally:
         configuration.unlink()
+
+
+def _configuration(network: Json, cluster: Cluster) -> str:
+    """Multus with the cluster's own network, or rather with its first plugin: of a list Multus forgets the details
+    before it takes a pod off the network."""
+    named = {key: network[key] for key in ("cniVersion", "name")}
+    delegate = {**named, **network["plugins"][0]}
+    plugin = {**named, "name": "multus", "type": "multus", "kubeconfig": str(cluster.kubeconfig)}
+    return json.dumps({**plugin, "delegates": [delegate]})
 
 
 @contextmanager
