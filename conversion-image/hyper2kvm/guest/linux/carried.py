@@ -20,6 +20,11 @@ _CRYPTTABS = ("cryptroot/crypttab", "etc/crypttab")
 _FSTAB = "etc/fstab"
 
 
+def is_naming(path: str) -> bool:
+    """Whether a file, by its path inside an initramfs, is one that gives adapters their names."""
+    return f"/{path}".startswith(NAMING)
+
+
 def replaced_files(draft: Draft, situation: Situation, image: Initramfs, *, with_names: bool) -> dict[str, bytes]:
     """Files to replace or add inside an initramfs, by path without a leading slash; empty when it fits.
 

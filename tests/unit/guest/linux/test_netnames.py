@@ -40,6 +40,15 @@ def test_configured_names_are_bound_to_the_adapters_addresses():
     assert draft.findings == []
 
 
+def test_the_name_that_the_initramfs_uses_is_kept():
+    """As for dropbear or clevis; the system's own configuration goes by the address."""
+    files = {
+        "/etc/systemd/network/a.network": "[Match]\nMACAddress=00:50:56:aa:00:01\n[Network]\nDHCP=yes\n",
+        "/boot/grub/grub.cfg": "linux /vmlinuz ip=:::::ens192:dhcp\n",
+    }
+    assert rules(plan(FIXER, guest(files))) == {"00:50:56:aa:00:01": "ens192"}
+
+
 def test_bonds_and_vlans_keep_working_because_their_members_keep_their_names():
     text = "network: {ethernets: {ens192: {}, ens224: {}}, bonds: {bond0: {interfaces: [ens192, ens224], dhcp4: true}}}"
     draft = plan(FIXER, guest({NETPLAN: text}), situation(nics=NICS))
