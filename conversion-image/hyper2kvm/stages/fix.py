@@ -60,7 +60,9 @@ def _repairable(work: Work, guest: Guest) -> bool:
         return False
     if guest.boot_loaders:
         return True
-    error = GuestError(Reason.BOOT_LOADER_UNKNOWN, f"{guest.root}: no GRUB, systemd-boot or extlinux was found")
+    error = GuestError(
+        Reason.BOOT_LOADER_UNKNOWN, f"{guest.root}: no GRUB 2, systemd-boot or extlinux with its menu was found"
+    )
     allow_copy(error, work.plan.guest.when_unsupported, work.events)
     return False
 
