@@ -2,7 +2,7 @@
 
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_interface
@@ -19,13 +19,15 @@ from hyper2kvm.boot.qmp import Control, ControlLost
 from hyper2kvm.boot.screen import png
 from hyper2kvm.boot.signs import last_line, ran_out_of_memory
 from hyper2kvm.boot.unlock import Unlocker
-from hyper2kvm.boot.verdict import CameUp, Expected, Stopped, missing_addresses
+from hyper2kvm.boot.verdict import CameUp, Expected, Stopped, missing_addresses, missing_leases
 from hyper2kvm.boot.watch import Ending, Watch
 from hyper2kvm.disk.finished import TargetDisk
 from hyper2kvm.events import Events
 from hyper2kvm.evidence import PROBE_REPORT, SCREENSHOT, SERIAL_LOG
 from hyper2kvm.guest.description import Guest
 from hyper2kvm.guest.encryption import LUKS
+from hyper2kvm.guest.linux.interface import is_software
+from hyper2kvm.guest.linux.pairing import is_pattern
 from hyper2kvm.run import Service, last_lines, require
 from hyper2kvm.sockets import socket_folder
 from hyper2kvm.stages.documents import BootProof
@@ -106,12 +108,23 @@ def boot(candidate: Candidate, workspace: Workspace, events: Events) -> BootProo
         screenshot=f"{workspace.evidence.name}/{SCREENSHOT}" if (workspace.evidence / SCREENSHOT).exists() else None,
         serial=f"{workspace.evidence.name}/{SERIAL_LOG}",
         missing_addresses=missing_addresses(start.expected.addresses, came_up.probe),
+        missing_leases=missing_leases(start.expected, came_up.probe),
     )
 
 
 def stated_addresses(guest: Guest) -> tuple[str, ...]:
     """The static addresses that the guest's configuration states, whichever adapter it knows them of."""
     return tuple(dict.fromkeys(text for config in guest.interfaces for text in config.addresses if _is_stated(text)))
+
+
+def leased_names(guest: Guest, macs: Container[str]) -> tuple[str, ...]:
+    """The names of adapters that the guest's configuration asks for addresses by DHCP for.
+
+    Patterns are none, nor is what software makes, nor an adapter with an address that the machine's adapters do not have.
+    """
+    asking = (config for config in guest.interfaces if config.dhcp and (config.mac is None or config.mac in macs))
+    names = dict.fromkeys(config.name for config in asking if config.name)
+    return tuple(name for name in names if not is_pattern(name) and not is_software(name))
 
 
 def _is_stated(text: str) -> bool:
@@ -153,7 +166,9 @@ def _prepare(
     overlays = Overlays([disk.id for disk in candidate.disks], [disk.node for disk in machine.disks], sockets, folder)
     inserted = insert_probe(overlays, candidate.guest, candidate.keys, accelerator, token, events)
     encrypted = any(device.type == LUKS for device in candidate.guest.devices)
-    expected = Expected(inserted.probe, encrypted, stated_addresses(candidate.guest))
+    macs = frozenset(machine.macs)
+    stated, leased = stated_addresses(candidate.guest), leased_names(candidate.guest, macs)
+    expected = Expected(inserted.probe, encrypted, stated, leased, macs)
     files = BootFiles(evidence / SERIAL_LOG, folder / "report", sockets / "control")
     command = arguments(machine, files, accelerator)
     return _Start(command, files, folder, token, inserted.passphrases, expected)

@@ -163,7 +163,10 @@ def _devices(machine: BootHardware) -> Arguments:
     ports = _Ports()
     made = []
     for number, mac in enumerate(machine.macs):
-        made += ["-netdev", f"user,id=net{number},restrict=on"]
+        # DHCP gives the same address in all of QEMU's networks unless they differ; the probe tells adapters by networks.
+        # The addresses are those of tests of devices (RFC 2544), which no guest has.
+        network = f",net=198.18.{number}.0/24" if number else ""
+        made += ["-netdev", f"user,id=net{number},restrict=on{network}"]
         # Without a boot ROM, firmware does not try the network for minutes when the disks do not boot.
         card: Options = {"driver": _CARDS[machine.network_model], "netdev": f"net{number}", "mac": mac, "romfile": ""}
         made += [*ports.next(), *_option("-device", card | {"bus": ports.bus})]

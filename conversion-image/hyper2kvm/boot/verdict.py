@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from ipaddress import ip_interface
 
+from hyper2kvm.boot.reports import NOWHERE
 from hyper2kvm.boot.signs import MAINTENANCE_HINT, Sign, find_sign, last_line, quote
 from hyper2kvm.stages.documents import Evidence, Probe
 
@@ -12,7 +13,7 @@ SETTLE_SECONDS = 15.0
 this: units that fail late and addresses by DHCP are to be in the report."""
 
 ADDRESS_SECONDS = 60.0
-"""How long after the first report addresses may still come that the guest's configuration states."""
+"""How long after the first report addresses may still come that the guest's configuration states or asks for."""
 
 LOGIN_SECONDS = 4.0
 """How long a login prompt must be there."""
@@ -76,11 +77,15 @@ class Expected:
         probe: whether a probe was put into it.
         encrypted: whether it may ask for the passphrase of a disk.
         addresses: addresses (with or without prefix length) that its configuration states.
+        leased: names of adapters for which it asks for addresses by DHCP, which QEMU answers.
+        macs: the MAC addresses of the machine's adapters, in lower case.
     """
 
     probe: bool
     encrypted: bool
     addresses: tuple[str, ...] = ()
+    leased: tuple[str, ...] = ()
+    macs: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,24 @@ def missing_addresses(stated: tuple[str, ...], probe: Probe | None) -> tuple[str
     return tuple(address for address in stated if ip_interface(address).ip not in present)
 
 
+def missing_leases(expected: Expected, probe: Probe | None) -> tuple[str, ...]:
+    """The names that DHCP gave no address, of adapters or of none.
+
+    None where every adapter of the machine has an address, if only by a bridge: what is configured besides is of adapters
+    that the source does not have either. None where the guest's routes do not tell an address's interface.
+    """
+    if probe is None:
+        return ()
+    served = [each for each in probe.interfaces if any(_is_of_use(address) for address in each.addresses)]
+    names = {each.name for each in served}
+    idle = expected.macs - {each.mac for each in served}
+    return tuple(name for name in expected.leased if name not in names) if idle and NOWHERE not in names else ()
+
+
+def _is_of_use(address: str) -> bool:
+    return not ip_interface(address).ip.is_link_local
+
+
 def _by_probe(expected: Expected, seen: Snapshot) -> CameUp | Stopped | None:
     """The first report decides whether it came up, and when; the last one what came up."""
     first, last = seen.probes[0], seen.probes[-1]
@@ -140,7 +163,7 @@ def _by_probe(expected: Expected, seen: Snapshot) -> CameUp | Stopped | None:
         return None
     if first.target != UP:
         return Stopped(f"ended in {first.target} mode", _complaint(last), MAINTENANCE_HINT)
-    absent = missing_addresses(expected.addresses, last)
+    absent = missing_addresses(expected.addresses, last) or missing_leases(expected, last)
     if absent and seen.reported < ADDRESS_SECONDS and not seen.over:
         return None
     return CameUp(Evidence.PROBE, last.replaced(uptime=first.uptime))

@@ -129,7 +129,7 @@ class InterfaceConfig(Document):
     """What a configuration says of one network interface."""
 
     back_end: str
-    """`ifupdown`, `netplan`, `networkd`, `networkmanager`, `udev`."""
+    """`ifupdown`, `netplan`, `networkd`, `networkmanager`, `udev`, `initramfs`."""
     file: str
     """Path of the configuration in the guest."""
     name: str | None = None

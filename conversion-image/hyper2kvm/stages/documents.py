@@ -115,6 +115,9 @@ class BootProof(Document):
     """Path of the serial log, relative to the workspace."""
     missing_addresses: tuple[str, ...] = ()
     """Static addresses that the guest's configuration states and that no interface had."""
+    missing_leases: tuple[str, ...] = ()
+    """Adapters, by the names that the guest's configuration has for them, that had no address although it asks for one by
+    DHCP; none where every adapter of the machine had one."""
 
 
 class Validated(Document):

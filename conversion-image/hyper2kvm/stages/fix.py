@@ -1,12 +1,13 @@
 """FIX: plan the changes that make the guest boot, and apply them to the overlays."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from hyper2kvm.guest import contents, encryption, fixers, space
 from hyper2kvm.guest.appliance import Appliance
 from hyper2kvm.guest.apply import apply, verify
 from hyper2kvm.guest.description import Guest
-from hyper2kvm.guest.draft import Draft
+from hyper2kvm.guest.draft import Draft, Finding
 from hyper2kvm.guest.fixer import Situation
 from hyper2kvm.guest.records import describe
 from hyper2kvm.guest.trim import Trimmed, trim
@@ -20,7 +21,7 @@ from hyper2kvm_api.plan import Plan
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_api.resolve import made_up_addresses
 
-_NOTHING_TRIMMED = Trimmed(None, ())
+_NOTHING_TRIMMED = Trimmed(None)
 
 
 def fix(work: Work, guest: Guest, opened: OpenedDisks) -> Fixed:
@@ -35,8 +36,7 @@ def fix(work: Work, guest: Guest, opened: OpenedDisks) -> Fixed:
     appliance = opened.appliance
     _mount(appliance, work, guest)
     draft = fixers.plan(appliance, _situation(work.plan, guest))
-    for finding in draft.findings:
-        work.events.warn(finding.reason, finding.message, hint=finding.hint)
+    _tell(work, draft.findings)
     records = describe(draft.edits(), appliance)
     if work.plan.mode is Mode.PLAN:
         return Fixed(applied=False, edits=records, notes=tuple(draft.notes))
@@ -60,7 +60,9 @@ def _repairable(work: Work, guest: Guest) -> bool:
         return False
     if guest.boot_loaders:
         return True
-    error = GuestError(Reason.BOOT_LOADER_UNKNOWN, f"{guest.root}: no GRUB, systemd-boot or extlinux was found")
+    error = GuestError(
+        Reason.BOOT_LOADER_UNKNOWN, f"{guest.root}: no GRUB 2, systemd-boot or extlinux with its menu was found"
+    )
     allow_copy(error, work.plan.guest.when_unsupported, work.events)
     return False
 
@@ -73,12 +75,18 @@ def _mount(appliance: Appliance, work: Work, guest: Guest) -> None:
     appliance.mount_guest(guest, writable=work.plan.mode is Mode.MIGRATE)
 
 
+def _tell(work: Work, findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        work.events.warn(finding.reason, finding.message, hint=finding.hint)
+
+
 def _write(appliance: Appliance, work: Work, guest: Guest, draft: Draft) -> Trimmed:
     edits = draft.edits()
     space.check(edits, guest.mounts, appliance)
     apply(edits, appliance)
     work.events.note(f"{len(edits)} change(s) made in the guest")
     trimmed = trim(appliance.handle, guest) if work.plan.guest.trim else _NOTHING_TRIMMED
+    _tell(work, trimmed.findings)
     appliance.sync()
     verify(edits, appliance)
     return trimmed

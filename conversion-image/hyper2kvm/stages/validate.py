@@ -84,6 +84,14 @@ def _start(work: Work, guest: Guest, converted: Converted) -> BootProof:
             f"no interface of the started guest had {', '.join(proof.missing_addresses)}, which its configuration states",
             hint="Compare the guest's network configuration with the adapters in the report, and correct it after the start.",
         )
+    if proof.missing_leases:
+        work.events.warn(
+            "NetworkAddressMissing",
+            f"{', '.join(proof.missing_leases)} had no address in the started guest, whose configuration asks for one by "
+            "DHCP",
+            hint="Compare the names in the guest's network configuration with the adapters in the report, and correct it "
+            "after the start.",
+        )
     if proof.probe is not None and proof.probe.failed_units:
         work.events.warn(
             "UnitsFailed",

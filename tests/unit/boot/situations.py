@@ -55,6 +55,10 @@ def static(address: str, mac: str | None = None) -> InterfaceConfig:
     )
 
 
+def dynamic(name: str | None, mac: str | None = None) -> InterfaceConfig:
+    return InterfaceConfig(back_end="networkd", file="/etc/systemd/network/a.network", name=name, mac=mac, dhcp=True)
+
+
 def load_screen(name: str) -> Picture:
     """A recorded screen; the records are PNG without filters, as boot/screen.py writes them."""
     content = (SCREENS / f"{name}.png").read_bytes()

@@ -10,19 +10,19 @@ import pytest
 
 from hyper2kvm.accelerator import find_kernel
 from hyper2kvm.boot import check, signs
-from hyper2kvm.boot.check import PROBE_REPORT, SCREENSHOT, SERIAL_LOG, boot, stated_addresses
+from hyper2kvm.boot.check import PROBE_REPORT, SCREENSHOT, SERIAL_LOG, boot, leased_names, stated_addresses
 from hyper2kvm.boot.insertion import Inserted
 from hyper2kvm.events import Events
 from hyper2kvm.guest.description import BlockDevice, Family, OperatingSystem
 from hyper2kvm.stages.documents import Evidence
 from hyper2kvm.workspace import Workspace
 from hyper2kvm_api.errors import HostError, ValidationError
-from hyper2kvm_api.machine import Firmware
+from hyper2kvm_api.machine import Firmware, Nic
 from hyper2kvm_api.options import TargetBus
 from hyper2kvm_api.reasons import Reason
 from unit.boot import bootsector
 from unit.boot.bootsector import REPORT, SCREEN, SERIAL, resets, shows, waits, write_disk
-from unit.boot.situations import MAC, Candidate, make_candidate, make_disk, make_guest, make_machine, static
+from unit.boot.situations import MAC, Candidate, dynamic, make_candidate, make_disk, make_guest, make_machine, static
 from unit.boot.test_reports import LINES, MARK, sent
 
 LOGIN = "\nDebian GNU/Linux 12 web01 tty1\n\nweb01 login: "
@@ -86,12 +86,14 @@ def test_a_login_prompt_on_the_serial_port_is_proof(disk, workspace):
 def test_the_probes_reports_are_proof(disk, workspace):
     later = sent(LINES.replace("34.54", "39.60"), 1)
     image = disk(shows(REPORT, sent()), waits(5), shows(REPORT, later))
-    guest = make_guest(interfaces=(static("192.0.2.10/24"), static("192.0.2.11/24", MAC)))
-    proof = start(make_candidate(image, guest, timeout=12), workspace)
+    guest = make_guest(interfaces=(static("192.0.2.10/24"), static("192.0.2.11/24", MAC), dynamic("ens224")))
+    nics = (Nic(id="ethernet0", mac=MAC), Nic(id="ethernet1", mac="52:54:00:aa:bb:02"))
+    proof = start(replace(make_candidate(image, guest, timeout=12), machine=make_machine(nics=nics)), workspace)
     assert proof.evidence is Evidence.PROBE
     assert proof.probe is not None
     assert proof.probe.uptime == 34.54
     assert proof.missing_addresses == ("192.0.2.11/24",)
+    assert proof.missing_leases == ("ens224",)
     assert json.loads((workspace.evidence / PROBE_REPORT).read_text())["rootDevice"] == "/dev/mapper/vg0-root"
 
 
@@ -249,6 +251,20 @@ def test_static_addresses_are_expected_whichever_adapter_they_are_stated_of():
         )
     )
     assert stated_addresses(guest) == ("192.0.2.1/24", "192.0.2.2/24", "192.0.2.3/24")
+
+
+def test_adapters_by_dhcp_are_expected_by_plain_names():
+    configs = (
+        static("192.0.2.1/24"),
+        dynamic("ens224"),
+        dynamic("ens224"),
+        dynamic("en*"),
+        dynamic("br0"),
+        dynamic(None, MAC),
+        dynamic("lan", MAC),
+        dynamic("old", "52:54:00:ff:ff:ff"),
+    )
+    assert leased_names(make_guest(interfaces=configs), {MAC}) == ("ens224", "lan")
 
 
 def test_boot_sectors_are_bounded(tmp_path):

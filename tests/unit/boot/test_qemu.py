@@ -77,7 +77,7 @@ def test_every_adapter_has_its_mac_and_a_network_of_its_own():
     nics = (Nic(id="a", mac=MAC), Nic(id="b", mac="52:54:00:AA:BB:02"))
     given = arguments(hardware(make_machine(nics=nics), (), None, memory=GIB), FILES, "kvm")
     networks = [value for option, value in pairwise(given) if option == "-netdev"]
-    assert networks == ["user,id=net0,restrict=on", "user,id=net1,restrict=on"]
+    assert networks == ["user,id=net0,restrict=on", "user,id=net1,restrict=on,net=198.18.1.0/24"]
     cards = [json.loads(word) for word in given if "netdev" in word and word.startswith("{")]
     assert [card["mac"] for card in cards] == [MAC, "52:54:00:aa:bb:02"]
     assert {card["driver"] for card in cards} == {"virtio-net-pci"}

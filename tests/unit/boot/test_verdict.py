@@ -1,7 +1,7 @@
 import pytest
 
 from hyper2kvm.boot import verdict
-from hyper2kvm.boot.verdict import CameUp, Expected, Shown, Snapshot, Stopped, decide, missing_addresses
+from hyper2kvm.boot.verdict import CameUp, Expected, Shown, Snapshot, Stopped, decide, missing_addresses, missing_leases
 from hyper2kvm.stages.documents import Evidence, Probe, ProbedInterface
 
 PROBED = Expected(probe=True, encrypted=False)
@@ -166,3 +166,57 @@ def test_missing_addresses_are_compared_without_their_prefix():
     found = report(addresses=("192.0.2.10/32", "2001:db8::1/64"))
     assert missing_addresses(("192.0.2.10/24", "2001:db8::0:1/64", "192.0.2.11/24"), found) == ("192.0.2.11/24",)
     assert missing_addresses(("192.0.2.10/24",), None) == ()
+
+
+MACS = frozenset({"52:54:00:aa:bb:01", "52:54:00:aa:bb:02"})
+FIRST, SECOND = sorted(MACS)
+
+
+def leased(*names):
+    return Expected(probe=True, encrypted=False, leased=names, macs=MACS)
+
+
+def adapter(name, mac, *addresses):
+    return ProbedInterface(name=name, mac=mac, addresses=addresses)
+
+
+@pytest.mark.parametrize(
+    "interfaces",
+    [
+        (adapter("ens192", FIRST, "10.0.2.15/24"), adapter("enp2s0", SECOND)),
+        (adapter("ens192", FIRST, "10.0.2.15/24"), adapter("ens224", SECOND, "fe80::1/64")),
+        (adapter("ens192", FIRST, "10.0.2.15/24"), adapter("ens224", SECOND, "169.254.7.7/16")),
+        (adapter("ens192", FIRST, "10.0.2.15/24"),),
+    ],
+    ids=["another name", "link-local", "IPv4 link-local", "no driver"],
+)
+def test_an_adapter_that_dhcp_gave_no_address_is_missed(interfaces):
+    assert missing_leases(leased("ens192", "ens224"), report(interfaces=interfaces)) == ("ens224",)
+
+
+@pytest.mark.parametrize(
+    "interfaces",
+    [
+        (adapter("ens192", FIRST, "10.0.2.15/24"), adapter("ens224", SECOND, "fec0::5/64")),
+        (adapter("enp1s0", FIRST, "10.0.2.15/24"), adapter("enp2s0", SECOND, "198.18.1.15/24")),
+        (
+            adapter("ens192", FIRST, "10.0.2.15/24"),
+            adapter("enp2s0", SECOND),
+            adapter("br0", SECOND, "198.18.1.15/24"),
+        ),
+        (adapter("ens192", FIRST), adapter("ens224", SECOND), adapter("unknown", None, "10.0.2.15/32")),
+    ],
+    ids=["both have one", "of other adapters", "by a bridge", "on an interface that is not told"],
+)
+def test_where_every_adapter_has_an_address_none_is_missed(interfaces):
+    assert missing_leases(leased("ens192", "ens224"), report(interfaces=interfaces)) == ()
+    assert missing_leases(leased("ens192", "ens224"), None) == ()
+
+
+def test_leases_are_waited_for():
+    absent = report(interfaces=(adapter("ens192", FIRST), adapter("ens224", SECOND)))
+    present = report(interfaces=(adapter("ens192", FIRST, "10.0.2.15/24"), adapter("ens224", SECOND)))
+    assert decide(leased("ens192"), Snapshot(probes=(absent, absent), reported=10)) is None
+    assert isinstance(decide(leased("ens192"), Snapshot(probes=(absent, present), reported=10)), CameUp)
+    late = Snapshot(probes=(absent,), reported=verdict.ADDRESS_SECONDS)
+    assert isinstance(decide(leased("ens192"), late), CameUp)

@@ -75,8 +75,9 @@ def _menus(files: GuestFiles) -> tuple[str, ...]:
 def _bios(menus: tuple[str, ...], records: Mapping[str, BootRecord]) -> Iterator[BootLoader]:
     grub, extlinux = _of("grub-pc", menus), _of("extlinux", menus)
     for disk, record in records.items():
-        # Words in a partition's boot sector may be left from an earlier system; with a menu they are not.
-        if record.holds_grub or (grub and record.leads_to_grub):
+        # GRUB legacy has the same words in its first stage, and another menu (menu.lst), which no fixer knows. In a
+        # partition's boot sector they may be left from an earlier system. With GRUB 2's menu they are neither.
+        if grub and record.leads_to_grub:
             yield BootLoader(kind="grub-pc", disk=disk, configs=grub)
     if extlinux:
         # Its code stands in the partition's boot sector: the disk is the one whose sector 0 starts partitions.

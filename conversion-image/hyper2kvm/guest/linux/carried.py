@@ -24,6 +24,11 @@ _MDADM = re.compile(r"etc/(?:mdadm/)?mdadm\.conf(?:\.d/[^/]+)?")
 mdadm), dracut's puts Debian's where others have it (90mdraid)."""
 
 
+def is_naming(path: str) -> bool:
+    """Whether a file, by its path inside an initramfs, is one that gives adapters their names."""
+    return f"/{path}".startswith(NAMING)
+
+
 def replaced_files(draft: Draft, situation: Situation, image: Initramfs, *, with_names: bool) -> dict[str, bytes]:
     """Files to replace or add inside an initramfs, by path without a leading slash; empty when it fits.
 

@@ -1,11 +1,11 @@
 """The initramfs of every kernel gets the drivers of the new hardware, by a graft; the guest's tools are not run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from hyper2kvm.guest.description import DriverPlace, Kernel
 from hyper2kvm.guest.draft import Draft
 from hyper2kvm.guest.fixer import Fixer, Situation
-from hyper2kvm.guest.linux.carried import replaced_files
+from hyper2kvm.guest.linux.carried import is_naming, replaced_files
 from hyper2kvm.guest.linux.compression import ERRORS
 from hyper2kvm.guest.linux.cpio import Member
 from hyper2kvm.guest.linux.graft import Graft, driver_files, graft
@@ -72,7 +72,7 @@ def _extend(draft: Draft, situation: Situation, kernel: Kernel) -> bool:
     late = [name for name in _needed(situation) if where[name] not in _EARLY]
     _check_available(kernel, where, late)
     _check_network(draft, situation, kernel, where)
-    files = replaced_files(draft, situation, image, with_names=bool(late))
+    files = replaced_files(draft, situation, image, with_names=bool(late) or where[situation.network_driver] in _EARLY)
     if not late and not files:
         draft.note(f"kernel {kernel.version}: its initramfs has every driver that the new disks need")
         return False
@@ -82,7 +82,7 @@ def _extend(draft: Draft, situation: Situation, kernel: Kernel) -> bool:
         listed = [name for name, place in where.items() if place not in {DriverPlace.BUILT_IN, DriverPlace.MISSING}]
         files[_LISTED_MODULES] = with_modules(before, listed).encode("utf-8", "surrogateescape")
     made = graft(image, kernel.version, drivers, files, compress=_takes_gzip(draft, kernel))
-    draft.append(kernel.initramfs, made.content, _reason(kernel, late), _summary(made))
+    draft.append(kernel.initramfs, made.content, _reason(kernel, late, files), _summary(made))
     return bool(drivers)
 
 
@@ -158,7 +158,9 @@ def _takes_gzip(draft: Draft, kernel: Kernel) -> bool:
     return False
 
 
-def _reason(kernel: Kernel, late: Sequence[str]) -> str:
+def _reason(kernel: Kernel, late: Sequence[str], files: Iterable[str]) -> str:
+    if not late and all(is_naming(path) for path in files):
+        return f"kernel {kernel.version}: its initramfs has the adapters' driver, and would give them other names"
     if not late:
         return f"kernel {kernel.version}: its initramfs holds settings that change with the controller"
     return f"kernel {kernel.version}: its initramfs lacks {', '.join(late)}, so it would not find the new disks"

@@ -3,6 +3,9 @@
 Firmware with an empty NVRAM starts EFI/BOOT/BOOT<architecture>.EFI (UEFI 2.10, section 3.5.1.1). Shim starts the
 GRUB beside it; Debian's and Ubuntu's GRUB read EFI/<vendor>/grub.cfg from wherever they stand, so that stub is
 neither copied nor changed. fbx64.efi is left out: beside shim it would write NVRAM entries and reset.
+
+A loader that is there stays, unless the firmware enforces Secure Boot and would refuse it: NVRAM led to the vendor's shim,
+and `grub-install --removable` or an image's builder had left a plain GRUB.
 """
 
 import posixpath
@@ -11,7 +14,9 @@ from collections.abc import Mapping, Sequence
 from hyper2kvm.guest.draft import Draft
 from hyper2kvm.guest.firmware import ESP_FOLDERS, esp_folder
 from hyper2kvm.guest.fixer import Fixer, Situation
+from hyper2kvm.guest.linux import pe
 from hyper2kvm.guest.linux.bootloaders import EfiProgram, efi_programs, folder, is_fallback
+from hyper2kvm.guest.linux.bytesource import FileBytes
 from hyper2kvm_api.errors import GuestError
 from hyper2kvm_api.machine import Firmware
 from hyper2kvm_api.reasons import Reason
@@ -69,17 +74,29 @@ def _fallback(draft: Draft, situation: Situation, esp: str, programs: Sequence[E
     there = {program.name.lower(): program for program in programs if program.vendor.lower() == "boot"}
     chosen = copies(programs, architecture, _vendors(situation, programs))
     present = there.get(name.lower())
-    if present is not None and not _broken(draft, chosen, name, there, architecture):
+    refused = present is not None and _refused(draft, situation, chosen.get(name), present)
+    if present is not None and not refused and not _broken(draft, chosen, name, there, architecture):
         draft.note(f"{present.path} is there: the guest starts with an empty NVRAM")
         return True
     place = folder(draft, folder(draft, esp, "EFI"), "BOOT")
     for target, program in chosen.items():
-        if target.lower() not in there:
+        standing = there.get(target.lower())
+        if standing is None:
             reason = (
                 f"firmware without the old NVRAM starts only {place}/{name}; the loader was in {program.vendor} alone"
             )
             draft.copy(program.path, posixpath.join(place, target), reason)
+        elif refused:
+            reason = f"{place}/{name} is not signed, and the machine enforces Secure Boot: {program.vendor}'s shim is"
+            draft.copy(program.path, standing.path, reason)
     return present is not None or bool(chosen)
+
+
+def _refused(draft: Draft, situation: Situation, first: EfiProgram | None, present: EfiProgram) -> bool:
+    """Whether Secure Boot lets the vendor's shim start and not the loader at EFI/BOOT, such as a plain GRUB."""
+    if not situation.machine.secure_boot or first is None or not first.name.lower().startswith("shim"):
+        return False
+    return pe.is_signed(FileBytes(draft, first.path)) and not pe.is_signed(FileBytes(draft, present.path))
 
 
 def _broken(

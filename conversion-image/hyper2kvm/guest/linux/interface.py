@@ -47,7 +47,7 @@ class Interface:
     """What one configuration says of one interface.
 
     Attributes:
-        back_end: `ifupdown`, `netplan`, `networkd`, `networkmanager` or `udev`.
+        back_end: `ifupdown`, `netplan`, `networkd`, `networkmanager`, `udev` or `initramfs`.
         file: path of the configuration.
         name: name, or shell pattern of names; None when the interface is chosen by other means alone.
         mac: MAC address in lower case that it is chosen by.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from hyper2kvm.guest.description import InterfaceConfig
 from hyper2kvm.guest.files import GuestFiles
-from hyper2kvm.guest.linux import ifupdown, netplan, networkd, networkmanager, udevrules
+from hyper2kvm.guest.linux import earlynetwork, ifupdown, netplan, networkd, networkmanager, udevrules
 from hyper2kvm.guest.linux.interface import Interface
 
 BACK_ENDS: tuple[Callable[[GuestFiles], Iterable[Interface]], ...] = (
@@ -13,6 +13,7 @@ BACK_ENDS: tuple[Callable[[GuestFiles], Iterable[Interface]], ...] = (
     networkd.find,
     networkmanager.find,
     udevrules.find,
+    earlynetwork.find,
 )
 """Every back end that is looked at."""
 

@@ -7,12 +7,13 @@ It is kept by udev's rules and not by systemd's .link files, of which one alone,
 adapter (systemd.link(5)): a file of ours would switch off whatever the guest's own say of MTU, Wake-on-LAN or offloads.
 """
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 
 from hyper2kvm.guest.draft import Draft
 from hyper2kvm.guest.fixer import Fixer, Situation
-from hyper2kvm.guest.linux import arguments, hardwarematches, interfaces, pairing, udevrules, vmwareslots
+from hyper2kvm.guest.linux import arguments, hardwarematches, interfaces, pairing, referrers, udevrules, vmwareslots
 from hyper2kvm.guest.linux.interface import Interface
 from hyper2kvm_api.machine import Nic
 
@@ -26,13 +27,27 @@ def _plan(draft: Draft, situation: Situation) -> None:
     nics = situation.machine.nics
     hardwarematches.adopt(draft, situation)
     found = interfaces.details(draft)
-    if _kernel_names(draft):
+    kernels = _kernel_names(draft)
+    if kernels:
         theirs = [each for each in found if each.name and pairing.is_kernels(each.name)]
         _kernels_order(draft, theirs, nics)
         found = tuple(each for each in found if each not in theirs)
     paired = pairing.pair(found, nics)
+    if not kernels:
+        paired = dataclasses.replace(paired, names={**paired.names, **_referred(draft, found, paired, nics)})
     _bind(draft, paired.names)
     _tell(draft, paired, nics)
+
+
+def _referred(draft: Draft, found: Sequence[Interface], paired: pairing.Pairing, nics: Sequence[Nic]) -> dict[str, Nic]:
+    """The adapters that firewalls and daemons alone name, where the configuration gives them no other name."""
+    named = {each.mac for each in found if each.binds and each.name} | {nic.mac for nic in paired.names.values()}
+    referred: dict[str, Nic] = {}
+    for name, nic in referrers.find(draft, nics):
+        if nic.mac not in named:
+            named.add(nic.mac)
+            referred[name] = nic
+    return referred
 
 
 def _bind(draft: Draft, names: Mapping[str, Nic]) -> None:

@@ -30,6 +30,12 @@ def test_a_boot_sector_is_512_bytes():
     assert kinds({}, sectors={"scsi0:0": bytes(512) + b"GRUB"}) == {}
 
 
+@pytest.mark.parametrize("menu", ["/boot/grub/menu.lst", "/boot/grub/grub.conf"])
+def test_grub_legacy_is_no_known_loader(menu):
+    """Its first stage says GRUB too; its menu is none that fixers correct."""
+    assert kinds({menu: b"kernel /vmlinuz root=/dev/sda1\n"}, sectors={"scsi0:0": GRUB}) == {}
+
+
 def test_grub_in_an_active_partition_behind_a_plain_boot_record_counts_with_a_menu():
     """As grub-install --force /dev/sda1 leaves it, or a partition's loader under another system's."""
     given = {"sectors": {"scsi0:0": bytes(512), "scsi0:1": EXTLINUX}, "active": {"scsi0:1": GRUB}}

@@ -177,6 +177,30 @@ def test_what_other_fixers_changed_goes_along(images):
     assert b'NAME="ens192"' in image.files["etc/udev/rules.d/70-hyper2kvm-net.rules"]
 
 
+def with_network(image: bytes, **given: object) -> Draft:
+    """The plan for a guest whose network configuration names ens192."""
+    held = memory({**guest(image), "/etc/network/interfaces": b"iface ens192 inet dhcp\n"})
+    found = situation(kernels=kernels.find(held))
+    draft = Draft(held)
+    netnames.FIXER.plan(draft, found)
+    FIXER.plan(draft, dataclasses.replace(found, **given))
+    return draft
+
+
+def test_an_initramfs_that_has_the_adapters_driver_gets_their_names(images):
+    """What it starts the network for, such as dropbear, knows the adapter by its old name."""
+    draft = with_network(images.initramfs_tools(modules=VIRTIO_PATHS))
+    assert b'NAME="ens192"' in inside(draft).files["etc/udev/rules.d/70-hyper2kvm-net.rules"]
+    (edit,) = [edit for edit in draft.edits() if edit.kind is EditKind.APPEND]
+    assert "has the adapters' driver, and would give them other names" in edit.reasons[0]
+
+
+def test_an_initramfs_without_the_adapters_driver_gets_no_names(images):
+    assert grafts(with_network(images.initramfs_tools(modules=VIRTIO_PATHS[:4]))) == []
+    draft = with_network(images.initramfs_tools(modules=VIRTIO_PATHS), network_model=NicModel.E1000E)
+    assert grafts(draft) == []
+
+
 def test_the_newest_kernels_defect_is_an_error_and_an_older_ones_a_warning(images):
     """6.1.0-10 is newer than 6.1.0-9, whatever letters say."""
     good, bad = guest(images.initramfs_tools(OLDER[0]), OLDER[0]), guest(b"#!/bin/sh\n")

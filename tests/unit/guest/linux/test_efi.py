@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from hyper2kvm.guest.description import Mount
@@ -8,14 +10,17 @@ from hyper2kvm_api.options import GuestOptions
 from hyper2kvm_api.reasons import Reason
 
 from .situations import memory, plan, situation
+from .test_pe import program
 
 ESP = Mount(device="/dev/sda1", path="/boot/efi", type="vfat", free=1 << 28, size=1 << 29)
 
 
-def planned(programs: dict[str, bytes], **given: object) -> dict[str, bytes]:
+def planned(programs: dict[str, bytes], *, secure_boot: bool = False, **given: object) -> dict[str, bytes]:
     """What is written to the ESP, by path below EFI."""
     guest = memory({f"/boot/efi/EFI/{path}": content for path, content in programs.items()})
-    draft = plan(FIXER, guest, situation(firmware=Firmware.UEFI, mounts=(ESP,), **given))
+    found = situation(firmware=Firmware.UEFI, mounts=(ESP,), **given)
+    machine = found.machine.replaced(secure_boot=secure_boot)
+    draft = plan(FIXER, guest, dataclasses.replace(found, machine=machine))
     return {edit.path.removeprefix("/boot/efi/EFI/"): edit.content for edit in draft.edits()}
 
 
@@ -69,6 +74,34 @@ def test_a_fallback_loader_that_is_there_stays():
 def test_a_shim_that_stands_alone_gets_the_grub_that_it_starts():
     programs = {"BOOT/BOOTX64.EFI": b"shim", "debian/shimx64.efi": b"shim", "debian/grubx64.efi": b"grub"}
     assert planned(programs) == {"BOOT/grubx64.efi": b"grub"}
+
+
+PLAIN, SHIM = program(), program(certificates=8)
+SIGNED = {"debian/shimx64.efi": SHIM, "debian/grubx64.efi": b"grub", "debian/mmx64.efi": b"mok"}
+
+
+@pytest.mark.parametrize("second", [{}, {"BOOT/grubx64.efi": b"old", "BOOT/mmx64.efi": b"old"}])
+def test_a_fallback_loader_that_secure_boot_would_refuse_gives_way_to_the_vendors_shim(second):
+    """As `grub-install --removable` leaves one, beside what the old NVRAM named."""
+    programs = {"BOOT/bootx64.efi": PLAIN, **second, **SIGNED}
+    found = planned(programs, secure_boot=True)
+    assert found == {"BOOT/bootx64.efi": SHIM, "BOOT/grubx64.efi": b"grub", "BOOT/mmx64.efi": b"mok"}
+
+
+@pytest.mark.parametrize(
+    ("there", "vendors", "secure_boot"),
+    [
+        (PLAIN, SIGNED, False),
+        (program(certificates=16), SIGNED, True),
+        (PLAIN, {"debian/grubx64.efi": SHIM}, True),
+        (PLAIN, {"debian/shimx64.efi": PLAIN + b"shim", "debian/grubx64.efi": b"grub"}, True),
+        (PLAIN, {"debian/shimx64.efi": SHIM}, True),
+        (PLAIN, {"systemd/systemd-bootx64.efi": SHIM}, True),
+    ],
+    ids=["not enforced", "signed", "no shim", "shim not signed", "no GRUB", "systemd-boot"],
+)
+def test_it_stays_where_nothing_better_is_known(there, vendors, secure_boot):
+    assert planned({"BOOT/BOOTX64.EFI": there, **vendors}, secure_boot=secure_boot) == {}
 
 
 @pytest.mark.parametrize("programs", [{}, {"Microsoft/bootmgfw.efi": b"w"}, {"debian/mmx64.efi": b"m"}])

@@ -11,6 +11,7 @@ def test_every_back_end_is_asked_and_the_loopback_left_out():
             "/etc/systemd/network/a.network": b"[Match]\nName=ens256\n",
             "/etc/NetworkManager/system-connections/w": b"[connection]\ninterface-name=ens161\n",
             "/etc/udev/rules.d/70-n.rules": b'SUBSYSTEM=="net", ATTR{address}=="00:50:56:aa:00:01", NAME="lan"\n',
+            "/etc/initramfs-tools/initramfs.conf": b"DEVICE=ens160\n",
         }
     )
     found = interfaces.find(guest)
@@ -20,6 +21,7 @@ def test_every_back_end_is_asked_and_the_loopback_left_out():
         ("networkd", "ens256"),
         ("networkmanager", "ens161"),
         ("udev", "lan"),
+        ("initramfs", "ens160"),
     ]
     assert found[0].dhcp
     assert found[1].addresses == ("192.0.2.1/24",)

@@ -40,6 +40,60 @@ def test_configured_names_are_bound_to_the_adapters_addresses():
     assert draft.findings == []
 
 
+def test_the_name_that_the_initramfs_uses_is_kept():
+    """As for dropbear or clevis; the system's own configuration goes by the address."""
+    files = {
+        "/etc/systemd/network/a.network": "[Match]\nMACAddress=00:50:56:aa:00:01\n[Network]\nDHCP=yes\n",
+        "/boot/grub/grub.cfg": "linux /vmlinuz ip=:::::ens192:dhcp\n",
+    }
+    assert rules(plan(FIXER, guest(files))) == {"00:50:56:aa:00:01": "ens192"}
+
+
+BY_ADDRESS = {NETPLAN: "network: {ethernets: {x: {match: {macaddress: 00:50:56:aa:00:01}, dhcp4: true}}}"}
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/etc/nftables.conf", 'table inet filter { chain input { iifname "ens192" accept } }\n'),
+        ("/etc/iptables/rules.v4", "*filter\n-A INPUT -i ens192 -j ACCEPT\nCOMMIT\n"),
+        ("/etc/ufw/user.rules", "-A ufw-user-input -i ens192.10 -j ACCEPT\n"),
+        ("/etc/keepalived/keepalived.conf", "vrrp_instance a {\n  interface ens192\n}\n"),
+        ("/etc/default/isc-dhcp-server", 'INTERFACESv4="ens192 ens256"\n'),
+        ("/etc/frr/frr.conf", "interface ens192\n ip ospf area 0\n"),
+    ],
+)
+def test_a_name_that_a_firewall_or_a_daemon_alone_has_is_kept(path, text):
+    draft = plan(FIXER, guest({**BY_ADDRESS, path: text}))
+    assert rules(draft) == {"00:50:56:aa:00:01": "ens192"}
+    assert draft.findings == []
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"/etc/nftables.conf": "# ens192\niifname { ens224, xens192, ens1920, ens192-a } accept\n"},
+        {**BY_ADDRESS, "/etc/nftables.conf": "accept\n"},
+        {
+            NETPLAN: "network: {ethernets: {x: {match: {macaddress: 00:50:56:aa:00:01}, set-name: lan}}}",
+            "/etc/nftables.conf": "iifname ens192 accept\n",
+        },
+        {"/etc/nftables.conf": "iifname ens192 accept\n", "/boot/grub/grub.cfg": "linux /v net.ifnames=0 ro\n"},
+    ],
+    ids=["other words", "no name", "another name given", "the kernel's names"],
+)
+def test_a_name_that_the_adapter_did_not_have_is_not_given(files):
+    draft = plan(FIXER, guest(files))
+    assert rules(draft) == {}
+    assert draft.findings == []
+
+
+def test_the_networks_own_name_goes_before_a_firewalls():
+    files = {"/etc/network/interfaces": INTERFACES, "/etc/nftables.conf": "iifname { enp11s0, ens224 } accept\n"}
+    draft = plan(FIXER, guest(files), situation(nics=NICS))
+    assert rules(draft) == {"00:50:56:aa:00:01": "ens192", "00:50:56:aa:00:02": "ens224"}
+
+
 def test_bonds_and_vlans_keep_working_because_their_members_keep_their_names():
     text = "network: {ethernets: {ens192: {}, ens224: {}}, bonds: {bond0: {interfaces: [ens192, ens224], dhcp4: true}}}"
     draft = plan(FIXER, guest({NETPLAN: text}), situation(nics=NICS))
