@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from lab.command import INTERRUPTED, h2k, h2k_measured, h2k_on_a_terminal, h2k_until, h2k_while, manifest
-from lab.demo.ending import near
 from lab.documentation import REPOSITORY, Page, untold
 from lab.guests.disks import appliance
 from lab.guests.encrypted import PASSPHRASE, SUBVOLUME, VOLUME
@@ -23,8 +22,9 @@ MEMORY = 256 << 20
 """Bytes that a run may take beside its appliance and the guest that it starts."""
 
 README = Page(REPOSITORY / "README.md", (REPOSITORY / "README.md").read_text())
-COMMANDS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
-"""What tells a terminal where and how to write (ECMA-48, CSI sequences)."""
+STYLES = re.compile(r"\x1b\[[0-9;]*m")
+MOVES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
+"""What tells a terminal how, and where else, to write (ECMA-48: SGR, the other CSI sequences)."""
 
 DEMONSTRATION = (
     "import sys; from pathlib import Path; from lab.demo import local; from lab.guests.sample import load; "
@@ -116,9 +116,10 @@ def test_an_ova_boots_after_its_migration(uefi_guest, tmp_path):
     check_result(uefi_guest, workspace, disks, "qcow2")
     assert digests(uefi_guest.ova) == before
     for path in (*disks, workspace / "report.html", workspace / document(workspace, "validate")["boot"]["screenshot"]):
-        assert near(path) in told
+        assert str(path) in told
     (shown_to_readers,) = (block for block in README.blocks("") if "Fetch" in block)
-    plain = COMMANDS.sub("", told).replace(near(tmp_path), "out/demo").replace(uefi_guest.name, "debian12-bios")
+    plain = MOVES.sub("\n", STYLES.sub("", told))
+    plain = plain.replace(str(tmp_path), "out/demo").replace(uefi_guest.name, "debian12-bios")
     assert [line for line in untold(shown_to_readers, plain) if "tcg" not in line] == []  # or kvm
     assert document(workspace, "fetch")["machine"]["secureBoot"] is True
     assert "data:image/png;base64," in (workspace / "report.html").read_text()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab.cluster.progress import say
 from lab.command import H2K
-from lab.demo.ending import carried_out, near
+from lab.demo.ending import carried_out
 from lab.guests.build import ensure_guest
 from lab.guests.sample import SampleGuest
 
@@ -48,7 +48,7 @@ def migrate(guest: SampleGuest, folder: Path) -> int:
     manifest = folder / f"{guest.name}.yaml"
     manifest.write_text(_MANIFEST.format(guest=guest.name, folder=guest.folder, ova=guest.ova.name))
     say(f"an OVA as VMware exports it: {guest.ova}")
-    command = [H2K, "run", near(manifest), "--output", near(folder)]
+    command = [H2K, "run", str(manifest), "--output", str(folder)]
     say(f"h2k {' '.join(command[1:])}")
     return subprocess.run(command, check=False, stdin=subprocess.DEVNULL).returncode
 
