@@ -10,7 +10,7 @@ from lab.cluster.claims import Claim
 from lab.cluster.volumes import Volume, VolumeMode
 from lab.scenario.ending import failed, failed_cleanly, finished_cleanly
 from lab.scenario.images import disk_image
-from lab.scenario.moments import stages
+from lab.scenario.moments import held, stages
 from lab.scenario.objects import Json, migration, quota
 from lab.scenario.project import Project
 
@@ -110,9 +110,9 @@ def test_a_target_that_somebody_else_has_or_will_have_is_found_in_planning(
     """By name, of a machine that is there or that another migration is about to create; and by MAC address."""
     project.source({"tiny.ova": machine_ova})
     project.apply(migration("first", "tiny.ova", target=created("web01")))
-    project.wait_phase("first", "Converting")
-    project.apply(migration("meanwhile", "tiny.ova", target=created("web01")))
-    refused(project, "meanwhile", "VirtualMachineExists", "the migration first")
+    with held(project, "first"):
+        project.apply(migration("meanwhile", "tiny.ova", target=created("web01")))
+        refused(project, "meanwhile", "VirtualMachineExists", "the migration first")
     project.wait_phase("first", "Succeeded")
     project.apply(
         migration("afterwards", "tiny.ova", target=created("web01")),
@@ -208,7 +208,7 @@ def test_an_import_that_cdi_cannot_finish_fails_with_its_words_and_an_edit_finis
     operator.install("clusterDomain=wrong.example")
     try:
         project.apply(migration("tiny", "tiny.qcow2", target={"disks": {"format": "qcow2"}}))
-        failed(project, "tiny", "HandoffFailed", "no such host")
+        failed(project, "tiny", "HandoffFailed", "Unable to connect to http data source")
         server = server_name(project.key("tiny"))
         project.cluster.wait_gone("pod", server, namespace=project.namespace)
         assert [one for one in project.leftovers(of="tiny", patience=0) if server in one] == []
