@@ -13,7 +13,7 @@ from lab.cluster.gomodule import Module, fetch
 from lab.cluster.layout import CACHE
 
 WANTED = (1, 26)
-"""The oldest Go that builds the newest of the modules (Helm)."""
+"""The oldest Go that builds all of the modules: that of Kubernetes with what is compiled beside it."""
 
 TOOLCHAIN = Module(
     "golang.org/toolchain", "v0.0.1-go1.26.8.linux-amd64", "h1:ZOmGe1OnfREDMIdb1Qi4G9JSuDPBLGExZMQ4nis1RXM="

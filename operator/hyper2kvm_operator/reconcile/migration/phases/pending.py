@@ -20,6 +20,7 @@ from hyper2kvm_operator.reconcile.migration.decision import (
 from hyper2kvm_operator.reconcile.migration.effective import frozen_spec, stored
 from hyper2kvm_operator.reconcile.migration.needs import handoff, lacking
 from hyper2kvm_operator.reconcile.migration.observed import JobOutcome, Observed
+from hyper2kvm_operator.reconcile.migration.phases.planning import DESCRIBING
 from hyper2kvm_operator.reconcile.migration.phases.starting import remove
 from hyper2kvm_operator.reconcile.migration.slots import LINE_MOVES, place_in_line
 
@@ -45,7 +46,7 @@ def decide(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
     status = enter(
         o,
         Phase.PLANNING,
-        "describing the source",
+        DESCRIBING,
         started_at=o.status.started_at or timestamp(o.now),
         effective_spec=effective,
         failure=None,

@@ -40,6 +40,7 @@ from hyper2kvm_operator.reconcile.migration.phases.wantedmachine import wanted_m
 from hyper2kvm_operator.reconcile.migration.troubles import job_failure
 
 DESCRIBING = "describing the source"
+"""Progress while the plan Job is at work."""
 
 _LOOK_AGAIN = 10.0
 
