@@ -50,9 +50,7 @@ def test_a_disruption_budget_lets_a_node_be_drained(operator, cluster):
     operator.install("podDisruptionBudget.enabled=true")
     try:
         (pod,) = operator.pods()
-        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}}
-        path = f"/api/v1/namespaces/{product.NAMESPACE}/pods/{pod}/eviction"
-        cluster.kubectl("create", "--raw", path, "--filename=-", stdin=json.dumps(eviction))
+        cluster.evict(pod, product.NAMESPACE)
         cluster.wait_gone("pod", pod, namespace=product.NAMESPACE)
         operator.wait_ready()
         assert pod not in operator.pods()

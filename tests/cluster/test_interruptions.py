@@ -183,9 +183,7 @@ def test_an_evicted_pod_goes_on_where_it_stopped(operator, project, large_disk):
     project.apply(migration("large", "large.qcow2"))
     with held(project, "large", copied(64 * MIB)) as pod:
         is_shown_half_done(project, "large")
-        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}}
-        path = f"/api/v1/namespaces/{project.namespace}/pods/{pod}/eviction"
-        project.cluster.kubectl("create", "--raw", path, "--filename=-", stdin=json.dumps(eviction))
+        project.cluster.evict(pod, project.namespace)
     project.wait_phase("large", "Succeeded")
     assert pod not in [pod["metadata"]["name"] for pod in project.pods("large", "convert")]
     assert copied_again(project, "large") < LARGE - 32

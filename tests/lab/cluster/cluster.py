@@ -135,6 +135,16 @@ class Cluster:
 
         wait_for(f"the end of {kind} {namespace}/{name}", missing, deadline=deadline, pause=0.3)
 
+    def evict(self, pod: str, namespace: str) -> None:
+        """Evict a pod, as who drains its node does (policy/v1, Eviction).
+
+        Raises:
+            HostError: ProgramFailed with the API server's refusal, as of a disruption budget.
+        """
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}}
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/eviction"
+        self.kubectl("create", "--raw", path, "--filename=-", stdin=json.dumps(eviction))
+
     def load_image(self, archive: Path, reference: str) -> None:
         """Load an image from a docker or OCI archive; pods use it with `imagePullPolicy: Never` or IfNotPresent.
 
