@@ -107,10 +107,11 @@ def _watched(namespaces: Sequence[str], refused: Collection[str]) -> list[str]:
 
 
 def _work(resync: Resync, loop: Loop, ended: threading.Event) -> None:
-    """Let the workers begin once the watches have told of everything."""
+    """Let the workers begin once the watches have told of everything, and hold what they know against the server."""
     if resync.wait_whole(ended):
         loop.start()
         _log.info("working")
+        resync.keep(ended)
 
 
 def _count(cache: Cache, phase: Phase) -> int:

@@ -1,7 +1,7 @@
 """Holds the cache against the API server: at the start until it is whole, later for what was deleted unseen.
 
 A watch that was away for too long lists everything anew (the API server's 410 Gone), and kopf then tells of what is
-there, not of what is gone.
+there, not of what is gone; of a list that holds nothing it tells nothing at all.
 """
 
 import logging
@@ -27,9 +27,12 @@ _PAUSE = 5.0
 _LOOK = 0.1
 """Seconds between looks at a cache that is being filled."""
 
+_PERIOD = 600.0
+"""Seconds between two comparisons of everything, whatever the watches have told."""
+
 
 class Resync:
-    """Compares the cache with the API server a moment after a watch has listed anew."""
+    """Compares the cache with the API server a moment after a watch has listed anew, and now and then."""
 
     def __init__(
         self,
@@ -64,6 +67,12 @@ class Resync:
         timer = threading.Timer(self._pause, self._run, (kind,))
         timer.daemon = True
         timer.start()
+
+    def keep(self, stop: threading.Event, period: float = _PERIOD) -> None:
+        """Compare every kind each `period` seconds, until `stop` is set."""
+        while not stop.wait(period):
+            for kind in WATCHED:
+                self.listed(kind)
 
     def compare(self, kind: Resources) -> None:
         """List a kind and forget what is not in the list.

@@ -148,8 +148,9 @@ def condition(decision, type_):
     return next((c for c in decision.status.conditions if c.type == type_), None)
 
 
-def volumes(*phases):
-    return tuple(DataVolumeState(f"web01-disk{n}", f"uid-{n}", phase) for n, phase in enumerate(phases))
+def volumes(*told):
+    """The DataVolumes of the disks, each as `phase` or `phase progress`."""
+    return tuple(DataVolumeState(f"web01-disk{n}", f"uid-{n}", *one.split()) for n, one in enumerate(told))
 
 
 ADOPTED = {"target": {"handoff": "Adopt"}}

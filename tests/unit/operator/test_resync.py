@@ -1,4 +1,5 @@
 import threading
+import time
 
 import pytest
 
@@ -102,8 +103,10 @@ class Filling:
         self.lists = list(lists)
         self.told = told
         self.asked = 0
+        self.kinds = set()
 
     def uids(self, resource, namespace=None, *, labels=None):
+        self.kinds.add(resource)
         if resource is not JOB:
             return set()
         found = self.lists.pop(0) if len(self.lists) > 1 else self.lists[0]
@@ -143,6 +146,25 @@ def test_a_list_of_the_start_is_not_asked_for_twice_and_a_later_one_is_compared(
     resync.listed(Resources.JOB)
     assert compared.wait(5)
     assert client.asked == 2
+
+
+def test_everything_is_compared_now_and_then_as_an_empty_list_tells_nobody_anything():
+    cache, client = Cache(), Filling({"went"}, set())
+    cache.put(JOB, job(uid="went"))
+    gone, stop = threading.Event(), threading.Event()
+    resync = Resync(client, cache, (), lambda *_: gone.set(), pause=0.1)
+    assert resync.wait_whole(stop)
+    client.kinds.clear()
+    keeping = threading.Thread(target=resync.keep, args=(stop, 0.1))
+    keeping.start()
+    wanted = {kind.value for kind in WATCHED}
+    until = time.monotonic() + 5
+    while not (gone.is_set() and client.kinds == wanted) and time.monotonic() < until:
+        time.sleep(0.02)
+    stop.set()
+    keeping.join(5)
+    assert gone.is_set()
+    assert client.kinds == wanted
 
 
 def test_a_server_that_does_not_answer_yet_is_asked_again():

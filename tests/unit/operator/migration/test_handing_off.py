@@ -22,6 +22,7 @@ from hyper2kvm_operator.reconcile.migration.observed import (
 )
 from unit.operator.situations import (
     CDI,
+    DISKS,
     IMPORT,
     KEY,
     SETTINGS,
@@ -195,7 +196,7 @@ def test_progress_of_any_disk_is_told_however_many_there_are(names):
 
 def test_a_failed_adoption_keeps_the_disks():
     broken = DataVolumeState("web01-disk0", "uid-0", "Failed")
-    decision = decide(adopting(data_volumes=(broken, *volumes("", "Succeeded")[1:])))
+    decision = decide(adopting(data_volumes=(broken, *volumes("Pending", "Succeeded")[1:])))
     assert decision.status.failure.reason == "HandoffFailed"
     assert not kinds(decision, Delete)
 
@@ -223,11 +224,21 @@ def test_cdi_is_waited_for_as_long_as_it_tells_something_new():
     first = decide(o)
     assert first.status.failure is None
     patience = 3 * SETTINGS.start_deadline
-    moved = later(o, first, patience - 1, data_volumes=volumes("ImportInProgress", "Pending"))
+    moved = later(o, first, patience - 1, data_volumes=volumes("ImportInProgress 12.50%", "Pending"))
     assert decide(later(moved, decide(moved), patience - 1)).status.failure is None
     still = decide(later(moved, decide(moved), patience + 1))
     assert still.status.failure.reason == "HandoffFailed"
     assert "web01-disk0 ImportInProgress" in still.status.failure.message
+
+
+@pytest.mark.parametrize("phase", ["ImportInProgress", "ImportInProgress N/A"])
+def test_an_import_that_cdi_has_no_numbers_of_has_the_time_that_its_bytes_may_take(phase):
+    """Where CDI cannot reach its importer's metrics, nothing changes between the begin and the end."""
+    o = observed(Phase.HANDING_OFF, since=100_000, data_volumes=volumes(phase, "Succeeded"))
+    o = later(o, decide(o), 1)
+    patience = 3 * SETTINGS.start_deadline + DISKS[0].capacity / (4 << 20)
+    assert decide(later(o, decide(o), patience - 1)).status.failure is None
+    assert decide(later(o, decide(o), patience + 1)).status.failure.reason == "HandoffFailed"
 
 
 def test_without_a_handoff_the_images_stay():

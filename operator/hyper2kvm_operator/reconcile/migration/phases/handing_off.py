@@ -38,6 +38,10 @@ _IMPORT_RESTARTS = 3
 _STANDSTILL = 3
 """How many times the operator's patience with a pod CDI may take without telling anything new."""
 
+_SLOWEST = 4 << 20
+"""Bytes a second of an import that CDI has no numbers of: it cannot reach its importer, as where a mesh or a
+NetworkPolicy keeps it out (its progress stays `N/A`), and the import goes on all the same."""
+
 CONDITION = "HandedOff"
 
 
@@ -191,7 +195,7 @@ def _in_progress(o: Observed, actions: list[Action]) -> Decision:
         return failed(o, failure_for(Reason.HANDOFF_FAILED, f"DataVolume {broken.name}: {told}"))
     message = line(_told(o.data_volumes) or ("creating DataVolumes" if actions else "waiting for the image server"))
     still = seconds_since(o, o.status.progressed_at) if message == o.status.progress else 0.0
-    if still > _STANDSTILL * o.settings.start_deadline:
+    if still > _STANDSTILL * o.settings.start_deadline + _unnumbered(o) / _SLOWEST:
         error = failure_for(Reason.HANDOFF_FAILED, f"CDI has told nothing new for {still / 60:.0f} minutes: {message}")
         return failed(o, error)
     status = with_condition(o, o.status, CONDITION, holds=False, reason="InProgress", message=message)
@@ -208,10 +212,21 @@ def _told(volumes: Sequence[DataVolumeState]) -> str:
     return count + ", ".join(f"{v.name} {v.phase}{f' {v.progress}' if v.progress else ''}" for v in ordered)
 
 
+def _unnumbered(o: Observed) -> int:
+    """Bytes of the disks that are being imported without a number of CDI's."""
+    untold = {v.name for v in o.data_volumes if v.phase == "ImportInProgress" and _number(v) is None}
+    return sum(disk.capacity or 0 for disk in disks(o.status) if disk.claim_name in untold)
+
+
 def _percent(volume: DataVolumeState) -> float:
-    """How much of a disk CDI says is imported; 0 where it does not say (`N/A`)."""
+    """How much of a disk is imported; 0 where CDI does not say."""
+    return 100.0 if volume.phase == "Succeeded" else _number(volume) or 0.0
+
+
+def _number(volume: DataVolumeState) -> float | None:
+    """CDI's progress as a number, 0 to 100."""
     found = re.fullmatch(r"([0-9.]+)%", volume.progress or "")
-    return 100.0 if volume.phase == "Succeeded" else float(found[1]) if found else 0.0
+    return float(found[1]) if found else None
 
 
 def _broken(volume: DataVolumeState) -> bool:
