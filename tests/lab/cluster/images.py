@@ -1,7 +1,7 @@
 """The images of the cluster's own pods: which programs on which base, under which names."""
 
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from lab.cluster.progress import say
 
 REPOSITORY = "localhost/hyper2kvm-lab"
 """Nothing is ever pulled: the kubelet only needs a full name."""
+
+_OTHERS = "whoever else packs images"
 
 _CAP_NET_BIND_SERVICE = 10
 _QEMU = 107
@@ -97,10 +99,21 @@ def kubevirt() -> ImageSet:
     return ImageSet("kubevirt", HYPERVISOR, (*control, *agents), (KUBEVIRT.digest, VIRT_CHROOT.digest))
 
 
+def ensure_bases(sets: Iterable[ImageSet]) -> None:
+    """Make the lowest layers of the sets that are not packed yet: they need none of the programs.
+
+    Raises:
+        HostError: ProgramFailed.
+    """
+    for base in {one.base for one in sets if one.base and not one.path.exists()}:
+        with alone(IMAGES, _OTHERS):
+            ensure_base(base)
+
+
 def ensure_packed(images: ImageSet) -> Path:
     """The archive of a set, packed when it is not cached. Older ones of the same name go."""
     if not images.path.exists():
-        with alone(IMAGES, "whoever else packs images"):
+        with alone(IMAGES, _OTHERS):
             if not images.path.exists():  # another process may have packed it while this one waited
                 _pack(images)
     return images.path

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 
 from hyper2kvm_api.errors import HostError
 from hyper2kvm_api.reasons import Reason
@@ -9,7 +10,7 @@ from lab.cluster import cgroups, configuration, images, kernel, namespace, netwo
 from lab.cluster.addons import Addon
 from lab.cluster.binaries import KUBERNETES, ensure_built
 from lab.cluster.health import wait_until_healthy
-from lab.cluster.images import ImageSet, ensure_packed
+from lab.cluster.images import ImageSet, ensure_bases, ensure_packed
 from lab.cluster.kubectl import Kubectl
 from lab.cluster.layout import Layout
 from lab.cluster.lock import alone
@@ -28,8 +29,12 @@ def prepare(addons: Collection[Addon]) -> None:
         HostError: ProgramMissing, ProgramFailed or ProgramTimedOut of a step.
     """
     ensure_packages()
-    ensure_built(KUBERNETES, *(group for addon in addons for group in addon.groups))
-    for one in image_sets(addons):
+    sets = image_sets(addons)
+    with ThreadPoolExecutor(1) as beside:  # of compilers: packages are waited for, and leave a processor idle
+        bases = beside.submit(ensure_bases, sets)
+        ensure_built(KUBERNETES, *(group for addon in addons for group in addon.groups))
+    bases.result()
+    for one in sets:
         ensure_packed(one)
 
 
