@@ -53,7 +53,9 @@ def bios_disk(path: Path, tree: Path) -> None:
     with appliance(path) as guest:
         guest.mount("/dev/sda1", "/")
         say("GRUB for BIOS")
-        guest.command(["grub-install", "--target=i386-pc", "/dev/sda"])
+        # Programs see the kernel's own name of the disk, which on a busy machine may be that of another one.
+        whole = guest.command(["grub-probe", "--target=disk", "/"]).strip()
+        guest.command(["grub-install", "--target=i386-pc", whole])
         _configure(guest)
 
 
