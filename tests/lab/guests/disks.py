@@ -20,6 +20,7 @@ LVM = "E6D6D379-F507-44C2-A23C-238F2A3DF928"
 DATA_FILE = "/srv/data/ledger.bin"
 SYSTEM_FILE = "/opt/app/release.bin"
 _DELETED_MIB = 192
+_MENU = "/boot/grub/grub.cfg"
 _GRUB = "GRUB_TIMEOUT=1\nGRUB_DISTRIBUTOR=Debian\nGRUB_DISABLE_LINUX_UUID=true\nGRUB_DISABLE_OS_PROBER=true\n"
 
 
@@ -57,6 +58,8 @@ def bios_disk(path: Path, tree: Path) -> None:
         whole = guest.command(["grub-probe", "--target=disk", "/"]).strip()
         guest.command(["grub-install", "--target=i386-pc", whole])
         _configure(guest)
+        menu = guest.read_file(_MENU).decode()
+        guest.write(_MENU, menu.replace(f"root={whole}", "root=/dev/sda"))
 
 
 def uefi_disk(path: Path, tree: Path, scratch: Path) -> None:
@@ -92,7 +95,7 @@ def uefi_disk(path: Path, tree: Path, scratch: Path) -> None:
 
 
 def _configure(guest: Any) -> None:
-    guest.command(["grub-mkconfig", "-o", "/boot/grub/grub.cfg"])
+    guest.command(["grub-mkconfig", "-o", _MENU])
     # What was deleted still takes room in the image until it is trimmed.
     guest.command(["dd", "if=/dev/urandom", "of=/var/cache/old", "bs=1M", f"count={_DELETED_MIB}"])
     guest.sync()
