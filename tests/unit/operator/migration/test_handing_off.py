@@ -160,7 +160,7 @@ SERVERS_PARTS = ["Secret", "ConfigMap", "Service", "Pod"]
 
 
 def test_an_import_that_fails_again_and_again_is_a_failure_in_cdis_words_and_leaves_nothing_at_work():
-    broken = DataVolumeState("web01-disk0", "uid-0", "ImportInProgress", message="Unable to connect", restarts=9)
+    broken = DataVolumeState("web01-disk0", "uid-0", "ImportInProgress", message="Unable to connect", restarts=4)
     done = DataVolumeState("web01-disk1", "uid-1", "Succeeded")
     o = observed(Phase.HANDING_OFF, make_spec(**IMPORT), data_volumes=(broken, done), **SERVING)
     decision = decide(o)
@@ -168,6 +168,16 @@ def test_an_import_that_fails_again_and_again_is_a_failure_in_cdis_words_and_lea
     assert "Unable to connect" in decision.status.failure.message
     imports = [("DataVolume", "web01-disk0"), ("DataVolume", "web01-disk1")]
     assert kinds(decision, Delete) == [*imports, *((kind, SERVER) for kind in SERVERS_PARTS)]
+
+
+@pytest.mark.parametrize(("restarts", "reason"), [(4, None), (6, None), (7, "HandoffFailed")])
+def test_cdis_words_are_waited_for_while_an_importer_runs_but_not_for_ever(restarts, reason):
+    at_work = DataVolumeState("web01-disk0", "uid-0", "ImportInProgress", restarts=restarts)
+    others = volumes("ImportInProgress", "ImportInProgress")[1:]
+    o = observed(Phase.HANDING_OFF, make_spec(**IMPORT), data_volumes=(at_work, *others), **SERVING)
+    failure = decide(o).status.failure
+    assert (failure and failure.reason) == reason
+    assert failure is None or "started again 7 times" in failure.message
 
 
 def test_a_disk_that_was_imported_does_not_stay_beside_those_of_a_later_conversion():

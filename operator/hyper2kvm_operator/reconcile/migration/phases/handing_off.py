@@ -191,7 +191,7 @@ def _in_progress(o: Observed, actions: list[Action]) -> Decision:
     """Wait for CDI, as long as it tells something new now and then."""
     broken = next((volume for volume in o.data_volumes if _broken(volume)), None)
     if broken is not None:
-        told = broken.message or f"phase {broken.phase}"
+        told = broken.message or f"phase {broken.phase}, its importer was started again {broken.restarts} times"
         return failed(o, failure_for(Reason.HANDOFF_FAILED, f"DataVolume {broken.name}: {told}"))
     message = line(_told(o.data_volumes) or ("creating DataVolumes" if actions else "waiting for the image server"))
     still = seconds_since(o, o.status.progressed_at) if message == o.status.progress else 0.0
@@ -230,7 +230,13 @@ def _number(volume: DataVolumeState) -> float | None:
 
 
 def _broken(volume: DataVolumeState) -> bool:
-    return volume.phase == "Failed" or (volume.restarts > _IMPORT_RESTARTS and volume.phase != "Succeeded")
+    """Whether CDI has failed.
+
+    It tells why between the end of an importer and the start of the next, and may miss one that ended quickly: where
+    it says nothing, its words are waited for as many starts again.
+    """
+    patience = _IMPORT_RESTARTS if volume.message else 2 * _IMPORT_RESTARTS
+    return volume.phase == "Failed" or (volume.restarts > patience and volume.phase != "Succeeded")
 
 
 def _all_succeeded(o: Observed) -> bool:
