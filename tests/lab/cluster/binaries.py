@@ -13,8 +13,20 @@ from lab.cluster.lock import PROGRAMS, alone
 from lab.cluster.progress import run_long, say
 from lab.cluster.toolchain import GO_CACHE, ensure_go, environment
 
-MODULES = Path(__file__).parent / "go"
-"""A folder with go.mod and go.sum for each group: upstream's own replacements, our choice of commands."""
+MODULE = Path(__file__).parent / "go"
+"""One module for all: libraries have one version, and what the groups have in common is compiled once."""
+
+_SOURCES = GO_CACHE / "module"
+"""That module with what it needs of all others, where it is built."""
+
+_UNWANTED = (
+    "github.com/openshift/library-go/pkg/operator/v1helpers/test_helpers.go",
+    "k8s.io/apiserver/pkg/admission/plugin/policy/generic/policy_test_context.go",
+    "k8s.io/kubernetes/pkg/scheduler/backend/queue/testing.go",
+    "kubevirt.io/client-go/kubecli/generated_mock_kubevirt.go",
+    "kubevirt.io/client-go/kubecli/kubevirt_test_utils.go",
+)
+"""What only their own tests use. It would bring sixty packages of fakes, and an API group that Kubernetes has dropped."""
 
 KUBERNETES_VERSION = "v1.34.4"
 CDI_VERSION = "v1.65.0"
@@ -31,11 +43,10 @@ _KUBEVIRT = "kubevirt.io/kubevirt/"
 
 @dataclass(frozen=True)
 class Group:
-    """Programs that are built together, from one module.
+    """Programs that are built together.
 
     Attributes:
         name: what the cache calls it.
-        module: folder of its go.mod below MODULES.
         packages: Go packages; a program is named after the last part of its package.
         variables: linker's -X settings: versions that the programs report, and that their peers compare.
         tags: build tags.
@@ -45,7 +56,6 @@ class Group:
     """
 
     name: str
-    module: str
     packages: tuple[str, ...]
     variables: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
@@ -56,7 +66,7 @@ class Group:
     @property
     def digest(self) -> str:
         """Digest of the module's files and of this description."""
-        return digest(repr(self), digest_tree(MODULES / self.module))
+        return digest(repr(self), repr(_UNWANTED), digest_tree(MODULE))
 
     @property
     def folder(self) -> Path:
@@ -74,7 +84,6 @@ class Group:
 
 KUBERNETES = Group(
     "kubernetes",
-    module="kubernetes",
     packages=(
         *(
             _KUBERNETES + command
@@ -105,7 +114,6 @@ KUBERNETES = Group(
 
 CDI = Group(
     "cdi",
-    module="cdi",
     packages=(
         *(
             _CDI + "cmd/" + command
@@ -128,7 +136,6 @@ CDI = Group(
 
 KUBEVIRT = Group(
     "kubevirt",
-    module="kubevirt",
     packages=(
         *(
             _KUBEVIRT + "cmd/" + command
@@ -147,7 +154,8 @@ KUBEVIRT = Group(
         _KUBEVIRT + "tools/resource-generator",
     ),
     variables=(f"kubevirt.io/client-go/version.gitVersion={KUBEVIRT_VERSION}",),
-    tags=("libvirt_dlopen",),
+    # Go's own resolver and user database, which the others have for want of C: the same packages then.
+    tags=("libvirt_dlopen", "netgo", "osusergo"),
     cgo=True,
     sources=tuple(
         "cmd/virt-launcher/" + name
@@ -156,7 +164,7 @@ KUBEVIRT = Group(
     source_module="kubevirt.io/kubevirt",
 )
 
-VIRT_CHROOT = Group("virt-chroot", module="kubevirt", packages=(_KUBEVIRT + "cmd/virt-chroot",))
+VIRT_CHROOT = Group("virt-chroot", packages=(_KUBEVIRT + "cmd/virt-chroot",))
 """Runs inside other mount namespaces, where no C library may be found: linked without one."""
 
 _WITHOUT_DWARF = "-gcflags=all=-dwarf=false"
@@ -164,7 +172,7 @@ _WITHOUT_DWARF = "-gcflags=all=-dwarf=false"
 
 
 def ensure_built(*groups: Group) -> None:
-    """Build what is not cached. What Go keeps of a build goes with it: of all together it would be 10 GB.
+    """Build what is not cached. What Go keeps of a build goes with it: it would be gigabytes.
 
     Raises:
         HostError: ProgramFailed with the compiler's last lines; ProgramMissing.
@@ -172,9 +180,12 @@ def ensure_built(*groups: Group) -> None:
     if all(group.folder.exists() for group in groups):
         return
     with alone(PROGRAMS, "whoever else builds programs"):
-        for group in groups:
-            if not group.folder.exists():
-                _build(group)
+        missing = [group for group in groups if not group.folder.exists()]  # another may have built them by now
+        if missing:
+            go = ensure_go()
+            _fetch_modules(go)
+            for group in missing:
+                _build(go, group)
         say("dropping Go's modules, which only builds need")
         shutil.rmtree(GO_CACHE, ignore_errors=True)
 
@@ -185,8 +196,8 @@ def build_command(go: Path, group: Group, output: Path) -> list[str]:
     return [
         "nice",
         str(go),
-        *("-C", str(MODULES / group.module)),
-        *("build", "-v"),
+        *("-C", str(_SOURCES)),
+        *("build", "-v", "-mod=vendor"),
         _WITHOUT_DWARF,
         *("-tags", ",".join(group.tags)),
         *("-ldflags", linker),
@@ -195,9 +206,7 @@ def build_command(go: Path, group: Group, output: Path) -> list[str]:
     ]
 
 
-def _build(group: Group) -> None:
-    go = ensure_go()
-    _prepare_compiled(go)
+def _build(go: Path, group: Group) -> None:
     folder = group.folder
     unfinished = folder.with_name(folder.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -217,22 +226,20 @@ def _build(group: Group) -> None:
     unfinished.rename(folder)
 
 
-def _prepare_compiled(go: Path) -> None:
-    """Begin with Go's own packages compiled, which every group has, and nothing else: half a minute a group."""
-    kept, used = GO_CACHE / "standard", GO_CACHE / "build"
-    if not kept.exists():
-        shutil.rmtree(used, ignore_errors=True)
-        used.mkdir(parents=True)
-        run_long(
-            ["nice", str(go), "build", "-v", _WITHOUT_DWARF, "std"],
-            what="building Go's own packages",
-            log=GO_CACHE / "standard.log",
-            deadline=1200,
-            environment={**environment(), "GOCACHE": str(used)},
-        )
-        used.rename(kept)
-    shutil.rmtree(used, ignore_errors=True)
-    shutil.copytree(kept, used, copy_function=os.link)
+def _fetch_modules(go: Path) -> None:
+    """Lay out _SOURCES (`go mod vendor`), without _UNWANTED."""
+    shutil.rmtree(_SOURCES, ignore_errors=True)
+    shutil.copytree(MODULE, _SOURCES)
+    run_long(
+        # -e: one of the unwanted files has an import that is not there. What else is missing, the build tells.
+        [str(go), "-C", str(_SOURCES), "mod", "vendor", "-e"],
+        what="fetching Go modules",
+        log=GO_CACHE / "modules.log",
+        deadline=1200,
+        environment=environment(),
+    )
+    for name in _UNWANTED:
+        (_SOURCES / "vendor" / name).unlink()
 
 
 def _keep_sources(go: Path, group: Group, folder: Path) -> None:
@@ -240,7 +247,7 @@ def _keep_sources(go: Path, group: Group, folder: Path) -> None:
         return
     folder.mkdir()
     listed = run(
-        [str(go), "-C", str(MODULES / group.module), "list", "-m", "-json", group.source_module],
+        [str(go), "-C", str(MODULE), "list", "-m", "-json", group.source_module],
         deadline=300,
         environment=environment(),
     )
