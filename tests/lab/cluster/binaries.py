@@ -1,7 +1,6 @@
 """The programs that are built from Go modules: what, from where, how; cached by what they are made from."""
 
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,5 @@
 import threading
+from pathlib import Path
 
 from lab.cluster import binaries, images
 from lab.cluster.binaries import Group
@@ -29,10 +30,10 @@ def test_two_builds_do_not_take_each_others_caches_away(tmp_path, monkeypatch):
     monkeypatch.setattr(binaries, "CACHE", tmp_path)
     monkeypatch.setattr(binaries, "GO_CACHE", tmp_path / "go")
     monkeypatch.setattr(binaries, "PROGRAMS", tmp_path / "lock")
-    groups = [Group(name, module="cdi", packages=(f"./{name}",)) for name in ("one", "other")]
+    groups = [Group(name, packages=(f"./{name}",)) for name in ("one", "other")]
     both, lost = threading.Barrier(2), []
 
-    def build(group: Group) -> None:
+    def build(_: Path, group: Group) -> None:
         (tmp_path / "go/mod").mkdir(parents=True, exist_ok=True)
         for _ in range(20):
             threading.Event().wait(0.01)
@@ -43,6 +44,8 @@ def test_two_builds_do_not_take_each_others_caches_away(tmp_path, monkeypatch):
         both.wait()
         binaries.ensure_built(group)
 
+    monkeypatch.setattr(binaries, "ensure_go", lambda: tmp_path / "bin/go")
+    monkeypatch.setattr(binaries, "_fetch_modules", lambda go: None)
     monkeypatch.setattr(binaries, "_build", build)
     builders = [threading.Thread(target=ensure, args=(group,)) for group in groups]
     for builder in builders:
