@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -182,7 +183,10 @@ def ensure_built(*groups: Group) -> None:
         missing = [group for group in groups if not group.folder.exists()]  # another may have built them by now
         if missing:
             go = ensure_go()
-            _fetch_modules(go)
+            with ThreadPoolExecutor(1) as beside:  # the network is waited for, and leaves processors idle
+                modules = beside.submit(_fetch_modules, go)
+                _compile_standard(go)
+            modules.result()
             for group in missing:
                 _build(go, group)
         say("dropping Go's modules, which only builds need")
@@ -239,6 +243,17 @@ def _fetch_modules(go: Path) -> None:
     )
     for name in _UNWANTED:
         (_SOURCES / "vendor" / name).unlink()
+
+
+def _compile_standard(go: Path) -> None:
+    """Compile Go's own packages, which every group has."""
+    run_long(
+        ["nice", str(go), "build", "-v", _WITHOUT_DWARF, "std"],
+        what="building Go's own packages",
+        log=GO_CACHE / "standard.log",
+        deadline=1200,
+        environment={**environment(), "CGO_ENABLED": "0"},
+    )
 
 
 def _keep_sources(go: Path, group: Group, folder: Path) -> None:

@@ -46,6 +46,7 @@ def test_two_builds_do_not_take_each_others_caches_away(tmp_path, monkeypatch):
 
     monkeypatch.setattr(binaries, "ensure_go", lambda: tmp_path / "bin/go")
     monkeypatch.setattr(binaries, "_fetch_modules", lambda go: None)
+    monkeypatch.setattr(binaries, "_compile_standard", lambda go: None)
     monkeypatch.setattr(binaries, "_build", build)
     builders = [threading.Thread(target=ensure, args=(group,)) for group in groups]
     for builder in builders:
