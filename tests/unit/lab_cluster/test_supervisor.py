@@ -11,6 +11,7 @@ import pytest
 
 from lab.cluster import namespace
 from lab.cluster.supervisor import Node, Service, accepts
+from unit.eventually import eventually
 
 TESTS = Path(__file__).parents[2]
 
@@ -41,13 +42,6 @@ def supervise(tmp_path):
         for service in services:
             with suppress(ProcessLookupError):  # it has ended meanwhile
                 os.kill(service, signal.SIGKILL)
-
-
-def eventually(check, seconds=15.0):
-    began = time.monotonic()
-    while not check():
-        assert time.monotonic() - began < seconds
-        time.sleep(0.05)
 
 
 def shell(name: str, script: str, *after: str) -> Service:

@@ -1,5 +1,4 @@
 import threading
-import time
 
 import pytest
 
@@ -7,6 +6,7 @@ from hyper2kvm_operator.kube.cache import Cache
 from hyper2kvm_operator.kube.errors import RefusedError, UnreachableError
 from hyper2kvm_operator.kube.resources import MIGRATION_LABEL, Resources
 from hyper2kvm_operator.reconcile.resync import WATCHED, Resync
+from unit.eventually import eventually
 
 JOB = Resources.JOB.value
 
@@ -158,13 +158,11 @@ def test_everything_is_compared_now_and_then_as_an_empty_list_tells_nobody_anyth
     keeping = threading.Thread(target=resync.keep, args=(stop, 0.1))
     keeping.start()
     wanted = {kind.value for kind in WATCHED}
-    until = time.monotonic() + 5
-    while not (gone.is_set() and client.kinds == wanted) and time.monotonic() < until:
-        time.sleep(0.02)
-    stop.set()
-    keeping.join(5)
-    assert gone.is_set()
-    assert client.kinds == wanted
+    try:
+        eventually(lambda: gone.is_set() and client.kinds == wanted)
+    finally:
+        stop.set()
+        keeping.join(5)
 
 
 def test_a_server_that_does_not_answer_yet_is_asked_again():
