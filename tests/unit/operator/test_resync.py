@@ -159,10 +159,12 @@ def test_everything_is_compared_now_and_then_as_an_empty_list_tells_nobody_anyth
     keeping.start()
     wanted = {kind.value for kind in WATCHED}
     try:
-        eventually(lambda: gone.is_set() and client.kinds == wanted)
+        eventually(lambda: gone.is_set() and client.kinds == wanted, seconds=5)
     finally:
         stop.set()
         keeping.join(5)
+    assert gone.is_set()
+    assert client.kinds == wanted
 
 
 def test_a_server_that_does_not_answer_yet_is_asked_again():

@@ -191,7 +191,8 @@ def _in_progress(o: Observed, actions: list[Action]) -> Decision:
     """Wait for CDI, as long as it tells something new now and then."""
     broken = next((volume for volume in o.data_volumes if _broken(volume)), None)
     if broken is not None:
-        told = broken.message or f"phase {broken.phase}, its importer was started again {broken.restarts} times"
+        often = f", its importer was started again {broken.restarts} times" if broken.restarts else ""
+        told = broken.message or f"phase {broken.phase}{often}"
         return failed(o, failure_for(Reason.HANDOFF_FAILED, f"DataVolume {broken.name}: {told}"))
     message = line(_told(o.data_volumes) or ("creating DataVolumes" if actions else "waiting for the image server"))
     still = seconds_since(o, o.status.progressed_at) if message == o.status.progress else 0.0
