@@ -1,8 +1,5 @@
 """What `h2k run` says where the source is sound and what follows is not."""
 
-import hashlib
-import os
-import re
 import shutil
 
 import pytest
@@ -15,7 +12,6 @@ from unit.cli.test_bad_input import check_failed, digests
 
 pytestmark = pytest.mark.appliance
 
-MIB = 1 << 20
 FSTAB = "/dev/sda1 / ext4 errors=remount-ro 0 1\n"
 GRUB = b"\xeb\x63".ljust(384, b"\x90") + b"GRUB \0Geom"
 NO_BOOT = {"validation": {"boot": {"enabled": False}}}
@@ -31,9 +27,9 @@ def source(tmp_path):
     return made
 
 
-def bootable_disk(source, tree, content, links, size=128):
+def bootable_disk(source, tree, content, links):
     """A disk that a firmware starts, with a file system of these files."""
-    disk = RawDisk(source / "disk.img", size)
+    disk = RawDisk(source / "disk.img", 128)
     disk.partitions("dos", [Part(0)])
     disk.ext4(1, unpacked(tree, content, links))
     disk.write(0, GRUB)
@@ -97,35 +93,6 @@ def small(tmp_path):
     """A file system of this test alone."""
     with small_volume(tmp_path / "small", "8m") as folder:
         yield folder
-
-
-def make_cold(file):
-    """Take a file out of memory. From there all threads would write at once, and most of them meet the end of the space."""
-    with file.open("rb") as opened:
-        os.fsync(opened.fileno())
-        os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-def test_a_full_target_is_continued_when_there_is_space(tmp_path, source, small):
-    data = {"/data": hashlib.shake_128(b"data").digest(24 * MIB)}
-    bootable_disk(source, tmp_path / "tree", data, {}, size=64)
-    before = digests(source)
-    make_cold(source / "disk.img")
-    options = NO_BOOT | {"guest": {"whenUnsupported": "Copy"}}
-    file = manifest(tmp_path, "web01", source, "disk.img", **options)
-    command = ("run", file, "--output", small, "--workspace", tmp_path / "w")
-    ended = h2k(*command)
-    check_failed(ended, 6, "TargetFull", "continues where it stopped")
-    assert [entry.name for entry in small.iterdir()] == [".web01-disk0.raw.partial"]
-    left, free = map(int, re.search(r"(\d+) bytes are still to be copied, (\d+) bytes are free", ended.stderr).groups())
-    assert free < left < 24 * MIB
-    assert digests(source) == before
-    resize(small, "80m")
-    ended = h2k(*command)
-    assert ended.code == 0, ended.stderr
-    assert [event["stage"] for event in ended.events if event["type"] == "StageStarted"] == ["Convert", "Validate"]
-    assert (small / "web01-disk0.raw").read_bytes() == (source / "disk.img").read_bytes()
-    assert digests(source) == before
 
 
 def test_a_full_workspace_ends_the_repair_and_it_is_made_anew_when_there_is_space(tmp_path, source, small):

@@ -5,7 +5,6 @@ import json
 import subprocess
 from pathlib import Path
 
-import guestfs
 import pytest
 
 from hyper2kvm.accelerator import proven
@@ -15,6 +14,7 @@ from hyper2kvm.boot.probe import SCRIPT, UNIT
 from hyper2kvm.events import Events
 from hyper2kvm.guest.description import BlockDevice, Family, Guest, Mount, OperatingSystem
 from hyper2kvm_api.machine import Firmware
+from lab.rawdisk import RawDisk
 from unit.boot.situations import make_disk
 
 MIB = 2**20
@@ -99,26 +99,16 @@ def test_a_guest_without_room_is_started_without_a_probe(tmp_path, tree):
 
 @pytest.mark.appliance
 def test_an_encrypted_root_is_opened_with_the_keys(tmp_path, tree):
-    image = tmp_path / "root.img"
-    with image.open("wb") as file:
-        file.truncate(64 * MIB)
-    handle = guestfs.GuestFS(python_return_dict=True)
-    handle.set_backend("direct")
-    handle.set_backend_settings([f"force_{proven()}"])
-    handle.add_drive_opts(str(image), format="raw")
-    handle.launch()
-    handle.luks_format("/dev/sda", KEY, 0)
-    handle.cryptsetup_open("/dev/sda", KEY, "root")
-    handle.mkfs("ext4", "/dev/mapper/root")
-    uuid = handle.luks_uuid("/dev/sda")
-    handle.shutdown()
-    handle.close()
+    disk = RawDisk(tmp_path / "root.img", 64)
+    disk.luks(0, KEY, make_filesystem(tmp_path / "plain.img", tree))
+    told = subprocess.run(["cryptsetup", "luksUUID", disk.path], capture_output=True, text=True, check=True)
+    uuid = told.stdout.strip()
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys/root").write_text(KEY)
     guest = make_guest(
         f"/dev/mapper/luks-{uuid}", devices=(BlockDevice(device="/dev/sda", type="crypto_LUKS", uuid=uuid, size=1),)
     )
-    lab = Lab(tmp_path, image)
+    lab = Lab(tmp_path, disk.path)
     assert lab.insert(guest, tmp_path / "keys") == Inserted(probe=True, passphrases=(KEY,))
     assert not lab.events.warnings
 

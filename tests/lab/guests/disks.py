@@ -10,6 +10,8 @@ from typing import Any
 
 import guestfs
 
+from hyper2kvm.accelerator import CPUS
+from hyper2kvm.guest import appliancekernel
 from lab.cluster.progress import say
 from lab.rawdisk import Part, RawDisk
 
@@ -19,6 +21,7 @@ ESP = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 LVM = "E6D6D379-F507-44C2-A23C-238F2A3DF928"
 DATA_FILE = "/srv/data/ledger.bin"
 SYSTEM_FILE = "/opt/app/release.bin"
+_DELETED = "/var/cache/old"
 _DELETED_MIB = 192
 _MENU = "/boot/grub/grub.cfg"
 _GRUB = "GRUB_TIMEOUT=1\nGRUB_DISTRIBUTOR=Debian\nGRUB_DISABLE_LINUX_UUID=true\nGRUB_DISABLE_OS_PROBER=true\n"
@@ -47,7 +50,7 @@ def data_disk(path: Path, scratch: Path) -> None:
 
 def bios_disk(path: Path, tree: Path) -> None:
     """MBR, one ext4, GRUB in the gap before it."""
-    (tree / "etc/default/grub").write_text(_GRUB)
+    _prepare(tree)
     disk = RawDisk(path, SYSTEM_MIB)
     disk.partitions("dos", [Part(0)])
     disk.ext4(1, tree)
@@ -64,7 +67,7 @@ def bios_disk(path: Path, tree: Path) -> None:
 
 def uefi_disk(path: Path, tree: Path, scratch: Path) -> None:
     """GPT, an ESP with the loader in EFI/debian alone, /boot as ext4, root and swap as logical volumes."""
-    (tree / "etc/default/grub").write_text(_GRUB)
+    _prepare(tree)
     boot = scratch / "boot"
     (tree / "boot").rename(boot)
     (tree / "boot").mkdir()
@@ -94,21 +97,27 @@ def uefi_disk(path: Path, tree: Path, scratch: Path) -> None:
             raise RuntimeError("grub-install made a fallback loader: the guest would prove nothing")
 
 
+def _prepare(tree: Path) -> None:
+    (tree / "etc/default/grub").write_text(_GRUB)
+    (tree / _DELETED.lstrip("/")).write_bytes(data(_DELETED, _DELETED_MIB))
+
+
 def _configure(guest: Any) -> None:
     guest.command(["grub-mkconfig", "-o", _MENU])
     # What was deleted still takes room in the image until it is trimmed.
-    guest.command(["dd", "if=/dev/urandom", "of=/var/cache/old", "bs=1M", f"count={_DELETED_MIB}"])
-    guest.sync()
-    guest.rm("/var/cache/old")
+    guest.rm(_DELETED)
 
 
 @contextmanager
 def appliance(*disks: Path, formats: tuple[str, ...] = (), readonly: bool = False) -> Iterator[Any]:
-    """An appliance over disks, raw unless `formats` says otherwise."""
+    """An appliance over disks, raw unless `formats` says otherwise; it starts as quickly as the product's."""
     guest = guestfs.GuestFS(python_return_dict=True)
     guest.set_backend("direct")
     guest.set_backend_settings(["force_tcg"])
     guest.set_memsize(1024)
+    if folder := appliancekernel.choose():
+        guest.set_cachedir(str(folder))
+    guest.config("-cpu", CPUS["tcg"])
     for number, disk in enumerate(disks):
         guest.add_drive_opts(str(disk), format=formats[number] if formats else "raw", readonly=readonly)
     say("starting an appliance")

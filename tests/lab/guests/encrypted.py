@@ -50,12 +50,12 @@ def encrypted_disk(path: Path, tree: Path, scratch: Path) -> None:
     run(["mmd", "-i", f"{path}@@{disk.start(1)}", "::EFI", "::EFI/debian"])
     run(["mcopy", "-i", f"{path}@@{disk.start(1)}", loader, "::EFI/debian/grubx64.efi"])
     disk.ext4(2, boot)
-    disk.luks(3, PASSPHRASE)
     root = scratch / "root.raw"
     say("a btrfs with a subvolume")
     run(["mkfs.btrfs", "--quiet", "--shrink", "--rootdir", tree, root])
-    _fill(disk.path, root)
+    disk.luks(3, PASSPHRASE, root)
     root.unlink()
+    _move_into_subvolume(disk.path)
 
 
 def _initramfs(tree: Path) -> str:
@@ -87,13 +87,11 @@ def _loader(tree: Path) -> Path:
     return tree / program.lstrip("/")
 
 
-def _fill(disk: Path, root: Path) -> None:
-    """Put the file system into the container, its content into a subvolume."""
+def _move_into_subvolume(disk: Path) -> None:
+    """What is at the top of the file system, which grows to the size of the container."""
     volume = f"/dev/mapper/{VOLUME}"
-    with appliance(disk, root) as guest:
+    with appliance(disk) as guest:
         guest.cryptsetup_open("/dev/sda3", PASSPHRASE, VOLUME)
-        # Whole: what a sparse copy leaves out is no zeros behind the cipher.
-        guest.copy_device_to_device("/dev/sdb", volume)
         guest.mount(volume, "/")
         guest.btrfs_filesystem_resize("/")
         guest.btrfs_subvolume_snapshot("/", f"/{SUBVOLUME}")

@@ -326,6 +326,40 @@ def test_a_full_file_system_that_holds_workspace_and_target(tmp_path, small):
     assert digests(source) == before
 
 
+def make_cold(file):
+    """Take a file out of memory. From there all threads would write at once, and most of them meet the end of the space."""
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
+        os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def test_a_full_target_is_continued_when_there_is_space(tmp_path, small):
+    """What was copied is kept, and how much room there is to make is told."""
+    source = tmp_path / "source"
+    source.mkdir()
+    with (source / "disk.img").open("wb") as disk:
+        disk.seek(8 << 20)
+        disk.write(os.urandom(24 << 20))
+        disk.truncate(64 << 20)
+    before = digests(source)
+    make_cold(source / "disk.img")
+    options = {"guest": {"whenUnsupported": "Copy"}, "validation": {"boot": {"enabled": False}}}
+    file = manifest(tmp_path, "web01", source, "disk.img", **options)
+    command = ("run", file, "--output", small, "--workspace", tmp_path / "w")
+    ended = h2k(*command)
+    check_failed(ended, 6, "TargetFull", "continues where it stopped")
+    assert [entry.name for entry in small.iterdir()] == [".web01-disk0.raw.partial"]
+    left, free = map(int, re.search(r"(\d+) bytes are still to be copied, (\d+) bytes are free", ended.stderr).groups())
+    assert free < left < 24 << 20
+    assert digests(source) == before
+    resize(small, "80m")
+    ended = h2k(*command)
+    assert ended.code == 0, ended.stderr
+    assert [event["stage"] for event in ended.events if event["type"] == "StageStarted"] == ["Convert", "Validate"]
+    assert (small / "web01-disk0.raw").read_bytes() == (source / "disk.img").read_bytes()
+    assert digests(source) == before
+
+
 def test_an_unknown_field_names_the_one_that_was_meant(tmp_path):
     file = manifest(tmp_path, "web01", tmp_path, "disk.img", taget={})
     ended = h2k("run", file, "--output", tmp_path / "out")
