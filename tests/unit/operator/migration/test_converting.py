@@ -162,6 +162,15 @@ def test_each_attempt_that_failed_is_told_once_with_its_cause():
     assert not decide(later(o, decision, 5)).occurrences
 
 
+@pytest.mark.parametrize(("age", "attempts"), [(3, 1), (60, 2)])
+def test_an_attempt_whose_pod_is_not_seen_to_have_failed_is_waited_for_and_counts_in_the_end(age, attempts):
+    """The Job may be seen to count a failure before the pod is seen to have failed; and the pod may have been removed."""
+    o = observed(Phase.CONVERTING, convert_job=job(failed=1, pod=pod(running=True, age=age)))
+    decision = decide(o)
+    assert decision.status.attempts == attempts
+    assert not decision.occurrences
+
+
 def test_an_attempt_without_a_verdict_is_told_in_kubernetes_words():
     evicted = pod(ended=True, exit_reason="Evicted")
     decision = decide(observed(Phase.CONVERTING, convert_job=job(failed=1, pod=pod(running=True), last_failed=evicted)))

@@ -128,7 +128,7 @@ def _provisioned_again(o: Observed, job: JobState) -> Decision:
 
 
 def _running(o: Observed, job: JobState) -> Decision:
-    status = still_lost(o).replaced(attempts=job.failed + 1)
+    status = still_lost(o).replaced(attempts=_attempts(o, job))
     told = o.progress
     if told is not None:
         status = status.replaced(
@@ -143,6 +143,17 @@ def _running(o: Observed, job: JobState) -> Decision:
     message = f"the pod's log cannot be read: {o.untold}" if o.untold else status.progress or "starting"
     status = with_condition(o, status, "Converted", holds=False, reason=status.stage or "Starting", message=message)
     return Decision(status, requeue=LOOK_AGAIN, occurrences=tuple(occurrences))
+
+
+def _attempts(o: Observed, job: JobState) -> int:
+    """Not more than before until the pod whose failure the Job has counted is seen, so that its reason is told.
+
+    It may be gone for good: a while after its successor was made it is waited for no more.
+    """
+    before = o.status.attempts or 1
+    young = job.pod is None or (o.now - job.pod.created).total_seconds() < SETTLE
+    awaited = job.last_failed is None and young
+    return min(before, job.failed + 1) if awaited else job.failed + 1
 
 
 def _retried(o: Observed, job: JobState) -> list[Occurrence]:
