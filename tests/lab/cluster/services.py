@@ -15,6 +15,9 @@ CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 
 _ETCD = "127.0.0.1:2379"
 
+_GARBAGE = "400"
+"""Go collects when there is four times as much garbage as use (GOGC): here memory is plenty, and processors are not."""
+
 
 def node(layout: Layout) -> Node:
     """All that runs on the node."""
@@ -90,7 +93,7 @@ def _added(upper: Path, folder: str) -> tuple[tuple[str, ...], ...]:
 
 
 def _service(layout: Layout, name: str, arguments: list[str], *after: str) -> Service:
-    environment = {"PATH": os.environ["PATH"], "HOME": str(layout.home), "LANG": "C.UTF-8"}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(layout.home), "LANG": "C.UTF-8", "GOGC": _GARBAGE}
     if name == "provisioner":
         environment["PYTHONPATH"] = str(Path(__file__).parents[2])
     return Service(name=name, arguments=tuple(arguments), after=after, environment=environment)
