@@ -30,10 +30,10 @@ def make_guest(root: str, init: str = "systemd", devices: tuple[BlockDevice, ...
     return Guest(os=system, root=root, boot_disk="scsi0:0", firmware=Firmware.BIOS, mounts=(mount,), devices=devices)
 
 
-def make_filesystem(path: Path, tree: Path) -> Path:
+def make_filesystem(path: Path, tree: Path, *options: str) -> Path:
     with path.open("wb") as file:
         file.truncate(32 * MIB)
-    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-d", tree, path], check=True)
+    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", *options, "-d", tree, path], check=True)
     return path
 
 
@@ -98,9 +98,11 @@ def test_a_guest_without_room_is_started_without_a_probe(tmp_path, tree):
 
 
 @pytest.mark.appliance
-def test_an_encrypted_root_is_opened_with_the_keys(tmp_path, tree):
+def test_an_encrypted_root_is_opened_with_the_keys(tmp_path):
+    (tmp_path / "empty").mkdir()
     disk = RawDisk(tmp_path / "root.img", 64)
-    disk.luks(0, KEY, make_filesystem(tmp_path / "plain.img", tree))
+    # No block of a file system is smaller than a sector of the device, which is 4 KiB here.
+    disk.luks(0, KEY, make_filesystem(tmp_path / "plain.img", tmp_path / "empty", "-b", "4096"))
     told = subprocess.run(["cryptsetup", "luksUUID", disk.path], capture_output=True, text=True, check=True)
     uuid = told.stdout.strip()
     (tmp_path / "keys").mkdir()
