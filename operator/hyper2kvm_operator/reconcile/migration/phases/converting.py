@@ -109,10 +109,16 @@ def _holds(o: Observed, spec: VirtualMachineMigrationSpec, job: JobState) -> boo
 
 def _waits_for_deleted(o: Observed, spec: VirtualMachineMigrationSpec, job: JobState) -> bool:
     """Whether the pod does not start because somebody has deleted a claim of this migration's own."""
-    if job.pod is None or job.pod.trouble is None or (o.now - job.pod.created).total_seconds() < SETTLE:
+    trouble = job.pod.trouble if job.pod else None
+    if trouble is None or _young(o, job):
         return False
     own = {o.key.child(WORKSPACE), *(target.claim for target in target_volumes(o, spec))}
-    return missing_claim(job.pod.trouble) in own
+    return missing_claim(trouble) in own
+
+
+def _young(o: Observed, job: JobState) -> bool:
+    """Whether the newest pod was made just now, or is not there yet: more may soon be known."""
+    return job.pod is None or (o.now - job.pod.created).total_seconds() < SETTLE
 
 
 def _converted_again(o: Observed, job: JobState) -> Decision:
@@ -150,10 +156,9 @@ def _attempts(o: Observed, job: JobState) -> int:
 
     It may be gone for good: a while after its successor was made it is waited for no more.
     """
-    before = o.status.attempts or 1
-    young = job.pod is None or (o.now - job.pod.created).total_seconds() < SETTLE
-    awaited = job.last_failed is None and young
-    return min(before, job.failed + 1) if awaited else job.failed + 1
+    attempts = job.failed + 1
+    awaited = job.last_failed is None and _young(o, job)
+    return min(o.status.attempts or 1, attempts) if awaited else attempts
 
 
 def _retried(o: Observed, job: JobState) -> list[Occurrence]:
