@@ -161,7 +161,7 @@ def _prepare(
     candidate: Candidate, evidence: Path, folder: Path, sockets: Path, accelerator: Accelerator, events: Events
 ) -> _Start:
     """Make the overlays, put the probe into them, and state the machine."""
-    machine = _assemble(candidate, folder)
+    machine = _assemble(candidate, folder, accelerator)
     token = secrets.token_hex(8)
     overlays = Overlays([disk.id for disk in candidate.disks], [disk.node for disk in machine.disks], sockets, folder)
     inserted = insert_probe(overlays, candidate.guest, candidate.keys, accelerator, token, events)
@@ -170,11 +170,11 @@ def _prepare(
     stated, leased = stated_addresses(candidate.guest), leased_names(candidate.guest, macs)
     expected = Expected(inserted.probe, encrypted, stated, leased, macs)
     files = BootFiles(evidence / SERIAL_LOG, folder / "report", sockets / "control")
-    command = arguments(machine, files, accelerator)
+    command = arguments(machine, files)
     return _Start(command, files, folder, token, inserted.passphrases, expected)
 
 
-def _assemble(candidate: Candidate, folder: Path) -> BootHardware:
+def _assemble(candidate: Candidate, folder: Path, accelerator: Accelerator) -> BootHardware:
     first = candidate.guest.boot_disk
     ordered = sorted(candidate.disks, key=lambda disk: disk.id != first)
     disks = tuple(
@@ -186,7 +186,14 @@ def _assemble(candidate: Candidate, folder: Path) -> BootHardware:
     flash = None
     if candidate.guest.firmware is Firmware.UEFI:
         flash = fresh_flash(find_firmware(secure_boot=candidate.machine.secure_boot), folder)
-    return hardware(candidate.machine, disks, flash, memory=candidate.memory, network_model=candidate.network_model)
+    return hardware(
+        candidate.machine,
+        disks,
+        flash,
+        accelerator=accelerator,
+        memory=candidate.memory,
+        network_model=candidate.network_model,
+    )
 
 
 def _watch(start: _Start, timeout: float) -> Ending:

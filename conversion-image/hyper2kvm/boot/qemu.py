@@ -15,7 +15,10 @@ from hyper2kvm.boot.firmware import Flash
 from hyper2kvm_api.machine import Machine
 from hyper2kvm_api.options import NicModel, TargetBus
 
-MAX_CPUS = 2
+_CPUS: Mapping[Accelerator, int] = {"kvm": 2, "tcg": 1}
+"""Virtual CPUs at most. Emulated ones take turns on the host as its scheduler sees fit, and on a busy host Linux has been
+seen to wait for ever for the timer of the second ("rcu_preempt detected stalls"): the guest is not to blame for that."""
+
 MIN_MEMORY = 512 * 2**20
 """Bytes. With less, kernels with a large initramfs do not unpack it."""
 
@@ -50,6 +53,7 @@ class BootHardware:
     """The machine that is started.
 
     Attributes:
+        accelerator: what it runs with.
         cpus: virtual CPUs.
         memory: bytes.
         flash: UEFI firmware; None for BIOS.
@@ -60,6 +64,7 @@ class BootHardware:
         disks: the disks in the guest's order.
     """
 
+    accelerator: Accelerator
     cpus: int
     memory: int
     flash: Flash | None
@@ -90,6 +95,7 @@ def hardware(
     disks: tuple[BootDisk, ...],
     flash: Flash | None,
     *,
+    accelerator: Accelerator,
     memory: int,
     network_model: NicModel = NicModel.VIRTIO,
 ) -> BootHardware:
@@ -99,12 +105,14 @@ def hardware(
         machine: the migrated machine.
         disks: its disks.
         flash: UEFI firmware; None for BIOS.
+        accelerator: what it runs with.
         memory: bytes that it has at most. It is to show that it comes up, not to do its work: more would only compete
             with the conversion of others.
         network_model: model of its network adapters.
     """
     return BootHardware(
-        cpus=min(machine.cpu.count, MAX_CPUS),
+        accelerator=accelerator,
+        cpus=min(machine.cpu.count, _CPUS[accelerator]),
         memory=max(min(machine.memory, memory), MIN_MEMORY),
         flash=flash,
         secure_boot=machine.secure_boot and flash is not None,
@@ -123,15 +131,15 @@ def system_uuid(machine: Machine) -> str | None:
         return None
 
 
-def arguments(machine: BootHardware, files: BootFiles, accelerator: Accelerator) -> Arguments:
+def arguments(machine: BootHardware, files: BootFiles) -> Arguments:
     """Program and arguments. Disks and devices are given as JSON, so that no name in them needs escaping."""
     smm = ",smm=on" if machine.secure_boot else ""
     pflash = ",pflash0=code,pflash1=variables" if machine.flash else ""
     return [
         *(QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
         *("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"),
-        *("-machine", f"q35,accel={accelerator}{smm}{pflash}"),
-        *("-cpu", CPUS[accelerator], "-smp", str(machine.cpus), "-m", f"size={machine.memory // 2**20}M"),
+        *("-machine", f"q35,accel={machine.accelerator}{smm}{pflash}"),
+        *("-cpu", CPUS[machine.accelerator], "-smp", str(machine.cpus), "-m", f"size={machine.memory // 2**20}M"),
         *(("-uuid", machine.uuid) if machine.uuid else ()),
         *("-boot", "strict=on"),
         *_flash(machine),

@@ -1,3 +1,4 @@
+import functools
 import json
 import os
 import subprocess
@@ -28,7 +29,10 @@ def make_disk(number: int, bus: TargetBus, order: int) -> BootDisk:
 
 def make_hardware(*disks: BootDisk, flash: Flash | None = None, secure: bool = False) -> BootHardware:
     machine = make_machine(uuid=UUID, secure_boot=secure)
-    return hardware(machine, disks, flash, memory=2 * GIB)
+    return hardware(machine, disks, flash, accelerator="tcg", memory=2 * GIB)
+
+
+under_kvm = functools.partial(hardware, accelerator="kvm", memory=GIB)
 
 
 MACHINES = {
@@ -46,7 +50,7 @@ def as_lines(given: list[str]) -> str:
 @pytest.mark.parametrize("name", MACHINES)
 def test_arguments_are_as_recorded(name):
     """With REGENERATE=1 in the environment the records are written anew: read their diff."""
-    text = as_lines(arguments(MACHINES[name], FILES, "tcg"))
+    text = as_lines(arguments(MACHINES[name], FILES))
     record = GOLDEN / f"{name}.txt"
     if os.environ.get("REGENERATE"):
         GOLDEN.mkdir(exist_ok=True)
@@ -59,23 +63,26 @@ def test_arguments_are_as_recorded(name):
 )
 def test_memory_is_the_machines_own_as_far_as_it_is_allowed(own, allowed, given):
     machine = make_machine(memory=int(own * GIB))
-    assert hardware(machine, (), None, memory=int(allowed * GIB)).memory == given * GIB
+    assert under_kvm(machine, (), None, memory=int(allowed * GIB)).memory == given * GIB
 
 
-def test_cpus_are_bounded():
-    assert hardware(make_machine(cpu=Cpu(sockets=8, cores=8)), (), None, memory=GIB).cpus == 2
-    assert hardware(make_machine(), (), None, memory=GIB).cpus == 1
+@pytest.mark.parametrize(
+    ("accelerator", "own", "given"), [("kvm", 64, 2), ("kvm", 1, 1), ("tcg", 64, 1), ("tcg", 1, 1)]
+)
+def test_cpus_are_bounded(accelerator, own, given):
+    machine = make_machine(cpu=Cpu(sockets=own))
+    assert hardware(machine, (), None, accelerator=accelerator, memory=GIB).cpus == given
 
 
 @pytest.mark.parametrize(("accelerator", "cpu"), [("kvm", "max"), ("tcg", "max,la57=off,-erms,-fsrm")])
 def test_an_emulated_processor_does_not_promise_fast_strings(accelerator, cpu):
-    given = arguments(hardware(make_machine(), (), None, memory=GIB), FILES, accelerator)
+    given = arguments(hardware(make_machine(), (), None, accelerator=accelerator, memory=GIB), FILES)
     assert given[given.index("-cpu") + 1] == cpu
 
 
 def test_every_adapter_has_its_mac_and_a_network_of_its_own():
     nics = (Nic(id="a", mac=MAC), Nic(id="b", mac="52:54:00:AA:BB:02"))
-    given = arguments(hardware(make_machine(nics=nics), (), None, memory=GIB), FILES, "kvm")
+    given = arguments(under_kvm(make_machine(nics=nics), (), None), FILES)
     networks = [value for option, value in pairwise(given) if option == "-netdev"]
     assert networks == ["user,id=net0,restrict=on", "user,id=net1,restrict=on,net=198.18.1.0/24"]
     cards = [json.loads(word) for word in given if "netdev" in word and word.startswith("{")]
@@ -84,17 +91,17 @@ def test_every_adapter_has_its_mac_and_a_network_of_its_own():
 
 
 def test_secure_boot_needs_uefi():
-    assert not hardware(make_machine(secure_boot=True), (), None, memory=GIB).secure_boot
+    assert not under_kvm(make_machine(secure_boot=True), (), None).secure_boot
 
 
 @pytest.mark.parametrize("uuid", ["", "not a uuid", None])
 def test_a_uuid_that_is_none_is_left_out(uuid):
-    assert "-uuid" not in arguments(hardware(make_machine(uuid=uuid), (), None, memory=GIB), FILES, "kvm")
+    assert "-uuid" not in arguments(under_kvm(make_machine(uuid=uuid), (), None), FILES)
 
 
 def test_a_comma_in_a_path_does_not_end_it():
     files = BootFiles(Path("/a,b/serial"), Path("/report"), Path("/control"))
-    assert "file,id=serial,path=/a,,b/serial" in arguments(hardware(make_machine(), (), None, memory=GIB), files, "kvm")
+    assert "file,id=serial,path=/a,,b/serial" in arguments(under_kvm(make_machine(), (), None), files)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +112,8 @@ def test_qemu_takes_a_machine_with_many_disks_and_adapters(bus, model, tmp_path)
     disks = tuple(BootDisk({"driver": "null-co", "read-zeroes": True}, bus, f"h2k-{n}", n) for n in range(64))
     nics = tuple(Nic(id=f"n{n}", mac=f"52:54:00:00:00:{n:02x}") for n in range(64))
     files = BootFiles(tmp_path / "serial", tmp_path / "report", tmp_path / "control")
-    given = arguments(hardware(make_machine(nics=nics), disks, None, memory=GIB, network_model=model), files, "tcg")
+    machine = hardware(make_machine(nics=nics), disks, None, accelerator="tcg", memory=GIB, network_model=model)
+    given = arguments(machine, files)
     assert sum(f'"{CARDS[model]}"' in word for word in given) == 64
     monitor = given.index("chardev=control,mode=control")
     given[monitor - 1 : monitor + 1] = ["-qmp", "stdio"]
