@@ -13,7 +13,12 @@ _CONSOLE = "guest-console-log"
 """KubeVirt's container in a launcher pod that logs the first serial port."""
 
 _STALLED = re.compile(r"rcu: INFO: \w+ (self-)?detected stall")
-_STALLED_SECONDS = 60
+STALLED_SECONDS = 60.0
+"""For which a kernel that has stalled may go on by itself."""
+
+PAUSE = 2.0
+"""Seconds between two looks at a console."""
+
 _STARTS_AGAIN = 2
 _QUOTED = 40
 """Lines of a console in an error."""
@@ -47,7 +52,7 @@ def wait_console(cluster: Cluster, namespace: str, name: str, words: str, *, dea
         return f"its console shows {(_lines(told) or ['nothing'])[-1][:90]!r}"
 
     try:
-        wait_for(f"{words!r} on the console of {namespace}/{name}", missing, deadline=deadline, pause=2)
+        wait_for(f"{words!r} on the console of {namespace}/{name}", missing, deadline=deadline, pause=PAUSE)
     except HostError as error:
         shown = "\n".join(_lines(console(cluster, namespace, name))[-_QUOTED:])
         raise HostError(error.reason, f"{error.message}\n--- the console\n{shown}\n---", hint=error.hint) from None
@@ -72,7 +77,7 @@ class _Stall:
             return
         now = time.monotonic()
         self._seen = self._seen or now
-        if now - self._seen < _STALLED_SECONDS:
+        if now - self._seen < STALLED_SECONDS:
             return
         cluster, namespace, name = self._machine
         say(f"{namespace}/{name}: its kernel says that a processor stalls. KubeVirt starts it again")
