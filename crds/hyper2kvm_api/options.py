@@ -276,6 +276,9 @@ class JobOptions(Document):
     """Taints that are tolerated."""
     priority_class_name: ObjectName | None = None
     """Priority class of the pods."""
+    service_account_name: ObjectName | None = None
+    """Service account of the pods, by which OpenShift and policy engines decide what they may be; the namespace's default when
+    absent. They have no token of it."""
     labels: Labels = {}
     """Labels of Jobs and pods, for queueing systems such as Kueue."""
     annotations: Labels = {}

@@ -103,6 +103,7 @@ class Reason(StrEnum):
 
     SOURCE_VOLUME_MISSING = "SourceVolumeMissing"
     SECRET_MISSING = "SecretMissing"  # noqa: S105 -- a reason's name
+    SERVICE_ACCOUNT_MISSING = "ServiceAccountMissing"
     HOST_PATH_FORBIDDEN = "HostPathForbidden"
     STORAGE_CLASS_MISSING = "StorageClassMissing"
     QUOTA_EXCEEDED = "QuotaExceeded"
@@ -355,7 +356,7 @@ REASONS: dict[Reason, ReasonText] = {
             ),
             Reason.TARGET_UNWRITABLE: (
                 "The target cannot be written.",
-                "Check the folder's permissions (uid 107 in a pod) and the volume's health, then run again.",
+                "Check the folder's permissions (uid 107 in a pod) and the volume's health, then run again. containerd hands block volumes to uid 107 where device_ownership_from_security_context is true.",
             ),
             Reason.TARGET_TOO_SMALL: (
                 "The target volume is smaller than the disk.",
@@ -453,6 +454,10 @@ REASONS: dict[Reason, ReasonText] = {
                 "A Secret that the migration names does not exist in its namespace.",
                 "Create the Secret that the message names.",
             ),
+            Reason.SERVICE_ACCOUNT_MISSING: (
+                "The service account of the pods does not exist in the migration's namespace.",
+                "Create it, or correct spec.job.serviceAccountName.",
+            ),
             Reason.HOST_PATH_FORBIDDEN: (
                 "The source is a folder of the node, which the installation does not allow.",
                 "Put the files on a claim or NFS, or ask the administrator for the chart's value hostPathSources.enabled.",
@@ -494,8 +499,8 @@ REASONS: dict[Reason, ReasonText] = {
                 "Check the chart's value conversion.image.name and the node's access to the registry (chart's value imagePullSecrets).",
             ),
             Reason.POD_SECURITY_FORBIDDEN: (
-                "The namespace's Pod Security level does not allow the conversion's pods.",
-                "Label the namespace: pod-security.kubernetes.io/enforce=privileged, or set spec.job.kvm: DevicePlugin or None.",
+                "The namespace's Pod Security level, or OpenShift's security context constraints, do not allow the pods.",
+                "Label the namespace: pod-security.kubernetes.io/enforce=privileged, or set spec.job.kvm: DevicePlugin or None; a source on an nfs volume needs baseline then. On OpenShift, give the service account (spec.job.serviceAccountName) a constraint that allows the pods.",
             ),
             Reason.POD_UNSCHEDULABLE: (
                 "No node can take the pod.",

@@ -65,6 +65,27 @@ def test_the_operator_runs_in_a_restricted_namespace(operator, cluster):
     operator.scale(1)
 
 
+USER = 1_000_680_000
+
+
+def test_the_operator_runs_as_the_user_that_a_cluster_chooses(operator, project, tiny_disk, tmp_path):
+    """OpenShift gives each namespace users of its own, with the group 0, and refuses pods that name one."""
+    chart = shutil.copytree(product.CHART, tmp_path / "chart")
+    helpers = chart / "templates/_helpers.tpl"
+    ours = helpers.read_text()
+    assert "runAsUser" not in ours
+    theirs = f"runAsNonRoot: true\n  runAsUser: {USER}\n  runAsGroup: 0"
+    helpers.write_text(ours.replace("runAsNonRoot: true", theirs))
+    operator.install(chart=chart)
+    try:
+        assert Path(f"/proc/{operator.process()}").stat().st_uid == USER
+        project.source({"tiny.qcow2": tiny_disk})
+        project.apply(migration("tiny", "tiny.qcow2"))
+        finished_cleanly(project, "tiny")
+    finally:
+        operator.install()
+
+
 CRD = "files/crds/hyper2kvm.io_virtualmachinemigrations.yaml"
 Fields = dict[str, dict]
 

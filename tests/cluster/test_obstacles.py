@@ -173,9 +173,17 @@ def restrict(project: Project) -> None:
 
 
 def test_a_restricted_namespace_takes_what_needs_no_privilege(operator, project, tiny_disk):
+    """As the service account that the user names, and with no token of it."""
     restrict(project)
     project.source({"tiny.qcow2": tiny_disk})
-    project.apply(migration("tiny", "tiny.qcow2", target={"disks": {"format": "qcow2"}}))
+    project.kubectl("create", "serviceaccount", "mover")
+    job = {"serviceAccountName": "mover"}
+    project.apply(migration("tiny", "tiny.qcow2", target={"disks": {"format": "qcow2"}}, job=job))
+    project.wait_phase("tiny", "Succeeded")
+    (converted,) = project.pods("tiny", "convert")
+    assert converted["spec"]["serviceAccountName"] == "mover"
+    mounts = [mount["mountPath"] for mount in converted["spec"]["containers"][0]["volumeMounts"]]
+    assert not any("serviceaccount" in path for path in mounts)
     finished_cleanly(project, "tiny")
 
 

@@ -28,6 +28,12 @@ TROUBLES = {
         "SecretMissing",
         'secret "keys" not found',
     ),
+    "no-account": (
+        "tiny.qcow2",
+        {"job": {"serviceAccountName": "mover"}},
+        "ServiceAccountMissing",
+        '"mover" not found',
+    ),
     "no-profile": ("tiny.qcow2", {"profiles": ["production"]}, "ProfileNotFound", "production"),
     "node-folder": ("tiny.qcow2", {"source": ON_THE_NODE}, "HostPathForbidden", "/etc"),
     "no-node": ("tiny.qcow2", {"job": {"nodeSelector": {"disk": "fast"}}}, "PodUnschedulable", "node"),

@@ -19,10 +19,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "hyper2kvm.pod" -}}
 serviceAccountName: {{ include "hyper2kvm.name" . }}
 enableServiceLinks: false
+{{- /* The image names a user; OpenShift chooses another, and refuses pods that name one. */}}
 securityContext:
   runAsNonRoot: true
-  runAsUser: 65532
-  runAsGroup: 65532
   seccompProfile: {type: RuntimeDefault}
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:

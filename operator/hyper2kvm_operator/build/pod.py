@@ -48,6 +48,7 @@ def pod_spec(
         "securityContext": _root() if privileged else _ordinary(),
         "containers": [container],
         "volumes": in_pod(volumes),
+        **({"serviceAccountName": options.service_account_name} if options.service_account_name else {}),
         **scheduling(settings, options),
     }
 

@@ -34,6 +34,7 @@ FULL_JOB = {
     "nodeSelector": {"disk": "fast"},
     "tolerations": [{"key": "migration", "operator": "Exists"}],
     "priorityClassName": "batch",
+    "serviceAccountName": "mover",
     "labels": {"kueue.x-k8s.io/queue-name": "moves"},
     "annotations": {"team": "platform"},
     "retries": 7,
@@ -167,6 +168,7 @@ def test_every_pod_of_a_migration_goes_where_the_administrator_and_the_user_want
         assert pod["spec"]["nodeSelector"] == {"kvm": "yes", "disk": "fast"}
         assert [one["key"] for one in pod["spec"]["tolerations"]] == ["dedicated", "migration"]
         assert pod["spec"]["priorityClassName"] == "batch"
+        assert pod["spec"]["serviceAccountName"] == "mover"
         assert pod["spec"]["imagePullSecrets"] == [{"name": "registry"}]
         assert pod["metadata"]["labels"].items() >= {**FULL_JOB["labels"], **KEY.labels}.items()
         assert pod["metadata"]["annotations"] == FULL_JOB["annotations"]

@@ -20,7 +20,8 @@ class _Meaning:
 _MISSING_CLAIM = r"persistentvolumeclaim \"([^\"]*)\" not found"
 
 _MEANINGS = (
-    _Meaning(r"FailedCreate", r"violates PodSecurity", Reason.POD_SECURITY_FORBIDDEN),
+    _Meaning(r"FailedCreate", r"violates PodSecurity|any security context constraint", Reason.POD_SECURITY_FORBIDDEN),
+    _Meaning(r"FailedCreate", r"serviceaccount \"[^\"]*\" not found", Reason.SERVICE_ACCOUNT_MISSING),
     _Meaning(r"FailedCreate|Forbidden", r"exceeded quota", Reason.QUOTA_EXCEEDED),
     _Meaning(r"ErrImagePull|ImagePullBackOff|InvalidImageName|ErrImageNeverPull", r"", Reason.IMAGE_PULL_FAILED),
     _Meaning(r"FailedMount|CreateContainerConfigError", r"secrets? \"?[^\"]*\"? not found", Reason.SECRET_MISSING),
@@ -33,7 +34,12 @@ _MEANINGS = (
 )
 """Kubernetes' reason and words → ours; the first row that fits counts."""
 
-_HOPELESS = {Reason.SOURCE_VOLUME_MISSING, Reason.SECRET_MISSING, Reason.POD_SECURITY_FORBIDDEN}
+_HOPELESS = {
+    Reason.SOURCE_VOLUME_MISSING,
+    Reason.SECRET_MISSING,
+    Reason.SERVICE_ACCOUNT_MISSING,
+    Reason.POD_SECURITY_FORBIDDEN,
+}
 _HOPELESS_KINDS = {"InvalidImageName", "ErrImageNeverPull"}
 """Troubles that only a person can end."""
 

@@ -56,6 +56,16 @@ TROUBLES = [
     (Trouble("Unschedulable", "0/1 nodes: pod has unbound immediate PersistentVolumeClaims"), "ClaimNotBound"),
     (Trouble("Unschedulable", "0/1 nodes are available: 1 Insufficient memory"), "PodUnschedulable"),
     (Trouble("CreateContainerError", "no such device"), "PodNotStarted"),
+    (
+        Trouble("FailedCreate", 'pods "x" is forbidden: unable to validate against any security context constraint'),
+        "PodSecurityForbidden",
+    ),
+    (
+        Trouble(
+            "FailedCreate", 'pods "x" is forbidden: error looking up service account: serviceaccount "b" not found'
+        ),
+        "ServiceAccountMissing",
+    ),
 ]
 
 
