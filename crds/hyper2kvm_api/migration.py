@@ -9,7 +9,6 @@ from hyper2kvm_api.document import Document
 from hyper2kvm_api.kubernetes_types import (
     Condition,
     HostPathSource,
-    Labels,
     NfsSource,
     PersistentVolumeClaimSource,
 )
@@ -220,10 +219,6 @@ class Metadata(Document):
     """Name of the object."""
     namespace: ObjectName = "default"
     """Namespace of the object."""
-    labels: Labels = {}
-    """Labels."""
-    annotations: Labels = {}
-    """Annotations."""
 
 
 class VirtualMachineMigration(Document):

@@ -82,6 +82,17 @@ class Plan(Document):
     domain_xml: str | None = Field(default=None, pattern=r"^/")
     """Absolute path of the libvirt domain to write beside the disks; none when absent."""
 
+    def content(self, told: Machine) -> bytes:
+        """One byte string for plans by which the same is written to the targets.
+
+        Processors, memory and TPM are the virtual machine's alone.
+
+        Args:
+            told: the machine as the source describes it.
+        """
+        machine = self.machine.replaced(cpu=told.cpu, memory=told.memory, tpm=told.tpm)
+        return self.replaced(machine=machine).canonical("machine", "disks", "network_model", "guest")
+
     def for_guest(self, *, repaired: bool) -> Self:
         """The plan with the devices that the guest gets: FIX has repaired it, or it is copied unchanged."""
         if repaired:

@@ -18,9 +18,6 @@ from hyper2kvm_api.reasons import Reason
 
 _DOCUMENT = "published"
 
-_CONTENT = ("machine", "disks", "network_model", "guest")
-"""Fields of the plan that decide what is written to the targets."""
-
 
 def earlier(work: Work, fetched: Fetched) -> Published | None:
     """What an earlier run of this workspace has published of the plan's targets; None when there is nothing of it.
@@ -85,10 +82,8 @@ def _changed(message: str) -> TargetError:
 
 
 def _made_from(plan: Plan, fetched: Fetched) -> str:
-    """What decides the content of the targets. Processors, memory and TPM are the domain's alone."""
-    told = fetched.machine
-    machine = plan.machine.replaced(cpu=told.cpu, memory=told.memory, tpm=told.tpm)
-    return digest(fetched, plan.replaced(machine=machine).canonical(*_CONTENT).decode())
+    """What decides the content of the targets."""
+    return digest(fetched, plan.content(fetched.machine).decode())
 
 
 def domain(plan: Plan, guest: Guest, converted: Converted) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import yaml
 
+from hyper2kvm_api.machine import Machine
 from hyper2kvm_api.plan import Plan
 from hyper2kvm_operator.build.job import MIGRATION_FILE, PLAN_FILE
 from hyper2kvm_operator.build.metadata import Json, MigrationKey, new_object
@@ -59,6 +60,11 @@ def plan_config(key: MigrationKey, plan: Plan) -> Json:
 def plan_digest(plan: Plan) -> str:
     """SHA-256 of what a plan says beside defaults, in hexadecimal."""
     return hashlib.sha256(plan.canonical()).hexdigest()
+
+
+def content_digest(plan: Plan, told: Machine) -> str:
+    """SHA-256 of what a plan says of the targets' content, in hexadecimal; `told` is what the source says of its machine."""
+    return hashlib.sha256(plan.content(told)).hexdigest()
 
 
 def report_config(key: MigrationKey, files: Mapping[str, str]) -> KeptReport:

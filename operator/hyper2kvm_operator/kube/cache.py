@@ -17,7 +17,7 @@ Place = tuple[str, str]
 
 _READ_OF_SPEC = {
     Resources.JOB.value: ("suspend",),
-    Resources.POD.value: (),
+    Resources.POD.value: ("nodeName",),
     Resources.CLAIM.value: ("storageClassName", "volumeMode", "accessModes", "resources"),
     Resources.DATA_VOLUME.value: (),
 }
@@ -161,7 +161,7 @@ def _entry(resource: Resource, value: KubeObject, seen: float) -> _Entry:
         kept["spec"] = {name: spec[name] for name in _READ_OF_SPEC[resource] if name in spec}
     return _Entry(
         uid=metadata["uid"],
-        version=_version(value),
+        version=version_of(value),
         owner=metadata.get("labels", {}).get(MIGRATION_LABEL),
         seen=seen,
         kept=json.dumps(kept).encode(),
@@ -173,7 +173,7 @@ def _place(value: KubeObject) -> Place:
     return value["metadata"].get("namespace", ""), value["metadata"]["name"]
 
 
-def _version(value: KubeObject) -> int:
+def version_of(value: KubeObject) -> int:
     """The resource version, as a number.
 
     Those of one resource compare as integers (Kubernetes, "Resource versions", since 1.35 by contract and before that

@@ -108,6 +108,13 @@ def test_a_namespace_that_is_none_is_refused():
         resolve(wrong, [], MACHINE, PLACES)
 
 
+def test_others_may_write_into_the_metadata_what_they_like():
+    """kubectl apply keeps the whole object in an annotation, and any tool its notes."""
+    noted = migration()
+    noted["metadata"] |= {"annotations": {str(n): "x" * 5000 for n in range(100)}, "labels": {"team": "x" * 63}}
+    assert resolve(noted, [], MACHINE, PLACES) == resolve(migration(), [], MACHINE, PLACES)
+
+
 SECURE, LEGACY = (
     MACHINE.replaced(secure_boot=True),
     MACHINE.replaced(firmware=Firmware.BIOS),

@@ -45,7 +45,9 @@ class Storage:
 
     def list(self, resource, namespace=None, *, labels=None, fields=None):
         self.try_list(resource, namespace)
-        return [one for (place, _), one in self.objects[resource.kind].items() if namespace in {None, place}]
+        there = [one for (place, _), one in self.objects[resource.kind].items() if namespace in {None, place}]
+        selected = [term.split("=") for term in fields.split(",")] if fields else []
+        return [one for one in there if all(_field(one, path) == wanted for path, wanted in selected)]
 
     def each(self, *arguments, **named):
         yield from self.list(*arguments, **named)
@@ -127,6 +129,12 @@ class Storage:
     def _refuse(self, method, resource):
         if (method, resource.kind) in self.refusals:
             raise self.refusals[method, resource.kind]
+
+
+def _field(value, path):
+    for name in path.split("."):
+        value = value.get(name, {})
+    return value
 
 
 def _merge(value, patch):

@@ -80,12 +80,14 @@ def _decided(o: Observed) -> Decision:
         return _unresolved(o, o.spec, phase)
     if _restarts(o, phase):
         return pending.again(o)
-    paused = pausing.decide(o) if phase in ACTIVE else None
-    return paused or WORK[phase](o, o.spec)
+    try:
+        return (pausing.decide(o) if phase in ACTIVE else None) or WORK[phase](o, o.spec)
+    except SpecError as error:
+        return _unresolved(o, error, phase)
 
 
 def _unresolved(o: Observed, error: SpecError, phase: Phase) -> Decision:
-    """There is no effective spec. A profile may be applied a moment later: it is waited for."""
+    """There is no effective spec, or no plan of it. A profile may be applied a moment later: it is waited for."""
     if phase is Phase.PENDING and error.reason is Reason.PROFILE_NOT_FOUND:
         pending_status = o.status.replaced(phase=Phase.PENDING)
         return waiting(replace(o, status=pending_status), error.reason, error.message, "Planned")

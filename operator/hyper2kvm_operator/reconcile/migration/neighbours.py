@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from hyper2kvm_api.errors import SpecError
 from hyper2kvm_api.machine import Machine
-from hyper2kvm_api.migration import VirtualMachineMigrationSpec
+from hyper2kvm_api.migration import Mode, VirtualMachineMigrationSpec
 from hyper2kvm_api.names import disk_suffix
 from hyper2kvm_api.options import VirtualMachineOptions
 from hyper2kvm_operator.build.metadata import MigrationKey
@@ -102,11 +102,11 @@ class NeighbourReader:
             yield from self._client.each(Resources.VIRTUAL_MACHINE.value, namespace)
 
     def _coming(self, key: MigrationKey) -> Iterator[KubeObject]:
-        """The other migrations at work that will make a VirtualMachine."""
+        """The other migrations at work that will make a VirtualMachine: a dry run makes none."""
         for other in self._cache.migrations():
             if other.phase in ACTIVE and other.virtual_machine is not None and other.uid != key.uid:
                 whole = self._cache.get(Resources.MIGRATION.value, *other.place)
-                if whole is not None:
+                if whole is not None and whole["spec"].get("mode") != Mode.PLAN:
                     yield whole
 
 

@@ -22,6 +22,7 @@ from hyper2kvm_operator.reconcile.migration.observed import Abilities, JobOutcom
 from hyper2kvm_operator.reconcile.migration.progress import Progress, read_machine, read_progress, read_report
 from hyper2kvm_operator.reconcile.migration.read import (
     alive,
+    newest_event,
     own,
     read_claim,
     read_data_volume,
@@ -129,13 +130,23 @@ class Observer:
         pods: Sequence[KubeObject],
         others: Sequence[KubeObject],
     ) -> list[KubeObject]:
-        """Warning Events about its children, where something may be stuck: no pod of an active migration runs yet."""
+        """Warning Events about its children, where something may be stuck: no pod of an active migration runs yet.
+
+        One counts until something else is told of its object, such as that a pod is scheduled after all.
+        """
         running = any(pod.get("status", {}).get("phase") == "Running" for pod in pods)
         if status.phase not in ACTIVE or running:
             return []
         about = {one["metadata"]["uid"] for one in (*pods, *others)}
         told = self._client.each(Resources.EVENT.value, key.namespace, fields="type=Warning")
-        return [event for event in told if event.get("involvedObject", {}).get("uid") in about]
+        warned = {
+            event["involvedObject"]["uid"] for event in told if event.get("involvedObject", {}).get("uid") in about
+        }
+        newest = (
+            newest_event(self._client.each(Resources.EVENT.value, key.namespace, fields=f"involvedObject.uid={uid}"))
+            for uid in sorted(warned)
+        )
+        return [event for event in newest if event is not None and event.get("type") == "Warning"]
 
     def _told(
         self,

@@ -80,6 +80,7 @@ class JobState:
         held: whether it was this operator that told it so.
         failed: pods that failed and counted.
         digest: digest of the plan that it was made for.
+        content: digest of what that plan says of the targets' content; None of a Job of an older operator.
         trouble: why it failed or makes no pod, in Kubernetes' words.
         pod: its newest pod.
         last_failed: the newest of its pods that failed.
@@ -93,6 +94,7 @@ class JobState:
     held: bool = False
     failed: int = 0
     digest: str | None = None
+    content: str | None = None
     trouble: Trouble | None = None
     pod: PodState | None = None
     last_failed: PodState | None = None

@@ -1,7 +1,7 @@
 """Reads Kubernetes objects (JSON) into what is observed."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pydantic
 
@@ -11,9 +11,10 @@ from hyper2kvm_api.migration import VirtualMachineMigrationStatus
 from hyper2kvm_api.options import VolumeMode
 from hyper2kvm_api.result import Result
 from hyper2kvm_api.scalars import quantity_bytes
-from hyper2kvm_operator.build.job import PLAN_DIGEST
+from hyper2kvm_operator.build.job import CONTENT_DIGEST, PLAN_DIGEST
 from hyper2kvm_operator.build.metadata import MigrationKey
 from hyper2kvm_operator.build.pod import CONTAINER
+from hyper2kvm_operator.kube.cache import version_of
 from hyper2kvm_operator.kube.client import KubeObject
 from hyper2kvm_operator.kube.resources import MIGRATION_LABEL, SUSPENDED
 from hyper2kvm_operator.reconcile.migration.observed import (
@@ -39,7 +40,7 @@ def moment(text: str) -> dt.datetime:
 def read_job(job: KubeObject, pods: Sequence[KubeObject], warnings: Sequence[KubeObject]) -> JobState:
     """A Job with its pods and the warning Events about them."""
     status = job.get("status", {})
-    uid = job["metadata"]["uid"]
+    uid, annotations = job["metadata"]["uid"], job["metadata"].get("annotations", {})
     own = [pod for pod in pods if any(owner.get("uid") == uid for owner in pod["metadata"].get("ownerReferences", []))]
     conditions = {c["type"]: c for c in status.get("conditions", []) if c.get("status") == "True"}
     outcome, trouble = JobOutcome.RUNNING, _event_trouble(job, warnings)
@@ -55,9 +56,10 @@ def read_job(job: KubeObject, pods: Sequence[KubeObject], warnings: Sequence[Kub
         created=moment(job["metadata"]["creationTimestamp"]),
         outcome=outcome,
         suspended=bool(job["spec"].get("suspend")),
-        held=SUSPENDED in job["metadata"].get("annotations", {}),
+        held=SUSPENDED in annotations,
         failed=status.get("failed", 0),
-        digest=job["metadata"].get("annotations", {}).get(PLAN_DIGEST),
+        digest=annotations.get(PLAN_DIGEST),
+        content=annotations.get(CONTENT_DIGEST),
         trouble=trouble,
         pod=read_pod(newest, warnings) if (newest := _newest(own)) else None,
         last_failed=read_pod(ended, ()) if (ended := _newest(failed)) else None,
@@ -147,9 +149,13 @@ def _pod_trouble(pod: KubeObject, state: KubeObject, warnings: Sequence[KubeObje
 
 def _event_trouble(value: KubeObject, warnings: Sequence[KubeObject]) -> Trouble | None:
     uid = value["metadata"].get("uid")
-    about = [event for event in warnings if event.get("involvedObject", {}).get("uid") == uid]
-    newest = max(about, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""), default=None)
+    newest = newest_event(event for event in warnings if event.get("involvedObject", {}).get("uid") == uid)
     return Trouble(newest.get("reason", ""), newest.get("message", "")) if newest else None
+
+
+def newest_event(events: Iterable[KubeObject]) -> KubeObject | None:
+    """The Event that was written last: one that is repeated is written again, whichever of its times that changes."""
+    return max(events, key=version_of, default=None)
 
 
 def _result(message: str) -> Result | None:

@@ -98,9 +98,9 @@ def stuck(job: JobState, claims: Sequence[ClaimState]) -> Trouble | None:
 
     A pod that waits for a claim says only so; what the claim waits for, its own Events say.
     """
-    if job.pod is None:
+    if job.pod is None or job.pod.ended or job.pod.exit_code is not None:
         return job.trouble
-    if job.pod.running or job.pod.exit_code is not None or job.pod.trouble is None:
+    if job.pod.running or job.pod.trouble is None:
         return None
     refused = next((claim for claim in claims if not claim.bound and claim.trouble is not None), None)
     if refused is not None and refused.trouble is not None:

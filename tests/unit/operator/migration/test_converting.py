@@ -10,7 +10,7 @@ from hyper2kvm_api.options import KvmMode
 from hyper2kvm_api.reasons import Reason
 from hyper2kvm_api.result import Outcome, Result, failure_of
 from hyper2kvm_api.stage import Stage
-from hyper2kvm_operator.build.job import PLAN_DIGEST, Kvm
+from hyper2kvm_operator.build.job import CONTENT_DIGEST, PLAN_DIGEST, Kvm
 from hyper2kvm_operator.reconcile.migration.decide import decide
 from hyper2kvm_operator.reconcile.migration.decision import (
     Apply,
@@ -42,6 +42,8 @@ from unit.operator.situations import (
     observed,
     pod,
 )
+
+WORKSPACE = claim("web01-workspace")
 
 TROUBLES = [
     (
@@ -318,11 +320,63 @@ def test_a_job_that_an_older_operator_made_counts_unless_its_plan_says_something
     ids=["gone", "made anew", "going"],
 )
 def test_what_was_written_to_a_claim_that_is_gone_is_written_again(there):
-    """Else an empty disk would be handed off."""
+    """Else an empty disk would be handed off. With it go the others, which no run writes again, and the workspace."""
     done = job(outcome=JobOutcome.SUCCEEDED, pod=pod(exit_code=0, result=RESULT))
-    decision = decide(observed(Phase.CONVERTING, convert_job=done, claims=there))
-    assert decision.status.phase is Phase.PROVISIONING
-    assert kinds(decision, Delete) == [("Job", "web01-convert")]
+    o = observed(Phase.CONVERTING, convert_job=done, claims=(*there, WORKSPACE))
+    first = decide(o)
+    assert kinds(first, Delete) == [("PersistentVolumeClaim", "web01-disk0"), ("PersistentVolumeClaim", WORKSPACE.name)]
+    going = tuple(replace(one, going=True) for one in (WRITTEN[0], WORKSPACE))
+    second = decide(later(o, first, 1, claims=(*going, *there[1:])))
+    assert second.status.phase is Phase.PROVISIONING
+    assert kinds(second, Delete) == [("Job", "web01-convert")]
+
+
+def started_for(spec):
+    """A Job that has succeeded, as the operator makes it for a spec."""
+    started = decide(observed(Phase.CONVERTING, spec, claims=WRITTEN))
+    annotations = next(one for one in started.actions if isinstance(one, Ensure)).value["metadata"]["annotations"]
+    digests = {"digest": annotations[PLAN_DIGEST], "content": annotations[CONTENT_DIGEST]}
+    return job(outcome=JobOutcome.SUCCEEDED, **digests, pod=pod(exit_code=0, result=RESULT))
+
+
+def test_finished_disks_are_made_anew_when_an_edit_wants_another_content():
+    """No run writes them again, and the workspace says that they are finished."""
+    done, edited = started_for(make_spec()), make_spec(guest={"serialConsole": True})
+    o = observed(Phase.CONVERTING, edited, convert_job=done, claims=(*WRITTEN, WORKSPACE, claim("web01-other")))
+    first = decide(o)
+    dropped = [("PersistentVolumeClaim", one.name) for one in (*WRITTEN, WORKSPACE)]
+    assert (kinds(first, Delete), first.status.phase) == (dropped, Phase.CONVERTING)
+    assert [told.reason for told in first.occurrences] == ["PlanChanged"]
+    second = decide(later(o, first, 1, claims=(replace(WRITTEN[0], going=True),)))
+    assert (kinds(second, Delete), second.status.phase) == ([("Job", "web01-convert")], Phase.PROVISIONING)
+    assert second.occurrences == ()
+
+
+@pytest.mark.parametrize("edit", [{"machine": {"memory": "8Gi"}}, {"validation": {"boot": {"enabled": False}}}])
+def test_finished_disks_stay_when_an_edit_changes_nothing_of_them(edit):
+    done = started_for(make_spec())
+    decision = decide(observed(Phase.CONVERTING, make_spec(**edit), convert_job=done, claims=(*WRITTEN, WORKSPACE)))
+    assert (kinds(decision, Delete), decision.status.phase) == ([("Job", "web01-convert")], Phase.CONVERTING)
+
+
+def test_disks_that_were_handed_off_are_never_removed():
+    status = make_status(Phase.CONVERTING, disks=[disk.replaced(handed_off=True) for disk in DISKS])
+    done = job(outcome=JobOutcome.SUCCEEDED, pod=pod(exit_code=0, result=RESULT))
+    decision = decide(observed(status=status, convert_job=done, claims=WRITTEN[:1]))
+    assert not [name for kind, name in kinds(decision, Delete) if kind == "PersistentVolumeClaim"]
+
+
+def test_a_job_that_makes_no_other_pod_after_one_that_failed_says_why():
+    trouble = Trouble("FailedCreate", 'pods "x" is forbidden: exceeded quota: q')
+    waiting = job(failed=1, trouble=trouble, pod=pod(exit_code=75, ended=True, age=300))
+    decision = decide(observed(Phase.CONVERTING, convert_job=waiting))
+    assert decision.status.blocked.reason == "QuotaExceeded"
+
+
+def test_a_spec_of_which_there_is_no_plan_fails():
+    spec = make_spec(machine={"firmware": "bios", "secureBoot": True})
+    decision = decide(observed(Phase.CONVERTING, spec))
+    assert (decision.status.phase, decision.status.failure.reason) == (Phase.FAILED, "InvalidSpec")
 
 
 def test_a_dry_run_ends_with_its_report():

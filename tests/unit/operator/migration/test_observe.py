@@ -206,9 +206,10 @@ def with_networks(*networks):
     return {"target": {"virtualMachine": {**VM["target"]["virtualMachine"], "networks": [*networks]}}}
 
 
-def test_migrations_that_have_ended_have_taken_nothing():
-    status = {"phase": "Failed", "virtualMachineName": "web", "machine": MACHINE.to_object()}
-    o = planning(Storage(), migration("other", status=status), **VM)
+@pytest.mark.parametrize(("phase", "mode"), [("Failed", "Migrate"), ("Converting", "Plan")])
+def test_migrations_that_have_ended_and_dry_runs_have_taken_nothing(phase, mode):
+    status = {"phase": phase, "virtualMachineName": "web", "machine": MACHINE.to_object()}
+    o = planning(Storage(), migration("other", status=status, mode=mode), **VM)
     assert (o.neighbours.reserved_by, o.neighbours.macs) == (None, ())
 
 
@@ -289,13 +290,49 @@ def test_whoever_leaves_needs_no_log():
     assert storage.log_reads == 0
 
 
+def told_of(value, *events):
+    """A namespace with Events about an object, in the order in which they were written."""
+    storage = Storage()
+    for number, (kind, reason, repeated) in enumerate(events):
+        event = stored(Resources.EVENT, f"event-{number}", type=kind, reason=reason, message=reason, **repeated)
+        storage.put({**event, "involvedObject": {"uid": value["metadata"]["uid"]}})
+    return storage
+
+
 def test_of_a_namespaces_warnings_those_about_ones_own_objects_count():
-    storage, waiting = Storage(), job("convert")
-    for name, about in (("theirs", "uid-other"), ("ours", waiting["metadata"]["uid"])):
-        event = stored(Resources.EVENT, name, reason="FailedCreate", message=name, lastTimestamp="2026-01-01T00:00:00Z")
-        storage.put({**event, "involvedObject": {"uid": about}})
+    waiting = job("convert")
+    storage = told_of(waiting, ("Warning", "FailedCreate", {}))
+    theirs = stored(Resources.EVENT, "theirs", type="Warning", reason="Failed", message="theirs")
+    storage.put({**theirs, "involvedObject": {"uid": "uid-other"}})
     o = look(working(), cached=(waiting,), storage=storage)
-    assert o.convert_job.trouble.message == "ours"
+    assert o.convert_job.trouble.message == "FailedCreate"
+
+
+def test_the_node_of_a_pod_is_known():
+    running = job("convert")
+    pod = {**pod_of(running, name="web01-convert-x"), "spec": {"nodeName": "worker3", "containers": []}}
+    assert look(working(), cached=(running, pod)).convert_job.pod.node == "worker3"
+
+
+EARLIER, LATER = {"lastTimestamp": "2026-01-01T00:00:00Z"}, {"lastTimestamp": "2026-01-01T00:09:00Z"}
+SERIES = {"eventTime": "2026-01-01T00:00:00.5Z", "series": {"lastObservedTime": "2026-01-01T00:10:00.5Z"}}
+
+
+@pytest.mark.parametrize(
+    ("events", "trouble"),
+    [
+        ([("Warning", "FailedScheduling", EARLIER), ("Normal", "Scheduled", LATER)], None),
+        ([("Warning", "FailedMount", EARLIER), ("Normal", "Pulling", LATER)], None),
+        ([("Normal", "Scheduled", LATER), ("Warning", "FailedMount", LATER)], "FailedMount"),
+        ([("Normal", "Scheduled", LATER), ("Warning", "FailedScheduling", SERIES)], "FailedScheduling"),
+    ],
+)
+def test_a_warning_counts_until_something_else_is_told_of_its_object(events, trouble):
+    running = job("convert")
+    pod = pod_of(running, name="web01-convert-x", phase="Pending")
+    o = look(working(), cached=(running, pod), storage=told_of(pod, *events))
+    found = o.convert_job.pod.trouble
+    assert (found and found.kind) == trouble
 
 
 @pytest.mark.parametrize("held", [True, False])

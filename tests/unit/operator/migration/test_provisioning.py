@@ -10,6 +10,7 @@ from hyper2kvm_operator.reconcile.migration.decision import (
     Delete,
     Ensure,
 )
+from hyper2kvm_operator.reconcile.migration.observed import DataVolumeState
 from unit.operator.situations import (
     DISKS,
     IMPORT,
@@ -104,6 +105,17 @@ def test_with_a_disks_claim_goes_the_workspace_which_says_what_was_done_to_it():
     spec = make_spec(target={"disks": {"storageClassName": "fast"}})
     decision = decide(observed(Phase.PROVISIONING, spec, claims=(old, kept, workspace)))
     assert [name for _, name in kinds(decision, Delete)] == ["web01-disk0", "web01-workspace"]
+
+
+def test_a_claim_that_was_made_to_be_adopted_is_not_in_the_way_of_an_import():
+    """CDI makes the claim of its DataVolume itself, and refuses one whose claim is there. Its own stay."""
+    made = (claim("web01-disk0"), claim("web01-disk1"), claim("web01-disk1-artifact", requested=9 * GIB))
+    volumes = (DataVolumeState("web01-disk1", "uid-1", "Succeeded"),)
+    decision = decide(observed(Phase.PROVISIONING, make_spec(**IMPORT), claims=made, data_volumes=volumes))
+    assert kinds(decision, Delete) == [("PersistentVolumeClaim", "web01-disk0")]
+    disks = [disk.replaced(handed_off=True) for disk in DISKS]
+    status = make_status(Phase.PROVISIONING, disks=disks)
+    assert not kinds(decide(observed(spec=make_spec(**IMPORT), status=status, claims=made)), Delete)
 
 
 @pytest.mark.parametrize("requested", [2 * GIB, None])

@@ -14,13 +14,21 @@ from hyper2kvm_api.migration import (
 from hyper2kvm_api.options import KvmMode
 from hyper2kvm_api.result import Result
 from hyper2kvm_operator.build.claims import WORKSPACE
-from hyper2kvm_operator.build.configmap import plan_config, plan_digest, plan_name, report_config, report_name
-from hyper2kvm_operator.build.job import PLAN_DIGEST, Kvm, convert_job
+from hyper2kvm_operator.build.configmap import (
+    content_digest,
+    plan_config,
+    plan_digest,
+    plan_name,
+    report_config,
+    report_name,
+)
+from hyper2kvm_operator.build.job import CONTENT_DIGEST, PLAN_DIGEST, Kvm, convert_job
 from hyper2kvm_operator.kube.resources import Resources
 from hyper2kvm_operator.reconcile.migration.decision import (
     Action,
     Apply,
     Decision,
+    Delete,
     Ensure,
     Occurrence,
     enter,
@@ -43,7 +51,8 @@ from hyper2kvm_operator.reconcile.migration.troubles import SETTLE, job_failure,
 _RATE_UNIT = 1024 * 1024
 
 _CONVERTING_AGAIN = "converting again: the plan has changed"
-"""Progress after the removal of an outdated Job."""
+_PREPARING_AGAIN = "preparing volumes again"
+"""Progress after the removal of an outdated Job, and of one whose claims are gone."""
 
 
 def decide(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
@@ -59,9 +68,9 @@ def decide(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
     if waiting is not None:
         return waiting
     if _outdated(o, spec, job):
-        return _converted_again(o, job)
+        return _converted_again(o, spec, job)
     if job.outcome is JobOutcome.SUCCEEDED and not _holds(o, spec, job):
-        return _provisioned_again(o, job)
+        return _started_over(o, spec, job, _PREPARING_AGAIN)
     return _ended(o, spec, job)
 
 
@@ -88,7 +97,9 @@ def _start(o: Observed, spec: VirtualMachineMigrationSpec) -> tuple[Action, ...]
         workspace=None if dry_run else o.key.child(WORKSPACE),
     )
     plan = make_plan(o, spec, machine)
-    job["metadata"].setdefault("annotations", {})[PLAN_DIGEST] = plan_digest(plan)
+    job["metadata"].setdefault("annotations", {}).update(
+        {PLAN_DIGEST: plan_digest(plan), CONTENT_DIGEST: content_digest(plan, machine)}
+    )
     described = (remove(o.plan_job),) if o.plan_job else ()
     return Apply(Resources.CONFIG_MAP.value, plan_config(o.key, plan)), Ensure(Resources.JOB.value, job), *described
 
@@ -112,8 +123,7 @@ def _waits_for_deleted(o: Observed, spec: VirtualMachineMigrationSpec, job: JobS
     trouble = job.pod.trouble if job.pod else None
     if trouble is None or _young(o, job):
         return False
-    own = {o.key.child(WORKSPACE), *(target.claim for target in target_volumes(o, spec))}
-    return missing_claim(trouble) in own
+    return missing_claim(trouble) in _own_claims(o, spec)
 
 
 def _young(o: Observed, job: JobState) -> bool:
@@ -121,16 +131,45 @@ def _young(o: Observed, job: JobState) -> bool:
     return job.pod is None or (o.now - job.pod.created).total_seconds() < SETTLE
 
 
-def _converted_again(o: Observed, job: JobState) -> Decision:
+def _converted_again(o: Observed, spec: VirtualMachineMigrationSpec, job: JobState) -> Decision:
     """Told once: a Job that is being deleted may be seen several times."""
-    news = o.status.progress != _CONVERTING_AGAIN
+    if _finished_others(o, spec, job):
+        again = _started_over(o, spec, job, _CONVERTING_AGAIN)
+    else:
+        again = Decision(o.status.replaced(progress=_CONVERTING_AGAIN), (remove(job),), requeue=1.0)
     told = Occurrence("PlanChanged", "The plan has changed: converting again.")
-    status = o.status.replaced(progress=_CONVERTING_AGAIN)
-    return Decision(status, (remove(job),), requeue=1.0, occurrences=(told,) if news else ())
+    return again if o.status.progress == _CONVERTING_AGAIN else replace(again, occurrences=(told,))
+
+
+def _started_over(o: Observed, spec: VirtualMachineMigrationSpec, job: JobState, message: str) -> Decision:
+    """Go back to new claims: no run writes finished disks again.
+
+    What the Job has written goes before the Job, which tells it from what was made since; the workspace too, which says
+    that the disks are finished.
+    """
+    own = _own_claims(o, spec) - {disk.claim_name for disk in o.status.disks if disk.handed_off}
+    written = [one for one in o.claims if one.name in own and one.created <= job.created and not one.going]
+    if written:
+        dropped = tuple(Delete(Resources.CLAIM.value, claim.name, claim.uid) for claim in written)
+        return Decision(o.status.replaced(progress=message), dropped, requeue=1.0)
+    return Decision(enter(o, Phase.PROVISIONING, message), (remove(job),), requeue=1.0)
+
+
+def _finished_others(o: Observed, spec: VirtualMachineMigrationSpec, job: JobState) -> bool:
+    """Whether a Job has finished disks with another content than they are to have now."""
+    if job.outcome is not JobOutcome.SUCCEEDED or job.content is None or o.status.machine is None:
+        return False
+    return job.content != content_digest(make_plan(o, spec, o.status.machine), o.status.machine)
+
+
+def _own_claims(o: Observed, spec: VirtualMachineMigrationSpec) -> set[str]:
+    """The names of the claims that the pod writes to."""
+    return {o.key.child(WORKSPACE), *(target.claim for target in target_volumes(o, spec))}
 
 
 def _provisioned_again(o: Observed, job: JobState) -> Decision:
-    return Decision(enter(o, Phase.PROVISIONING, "preparing volumes again"), (remove(job),), requeue=1.0)
+    """For another pod that goes on: what has been copied to the other claims stays."""
+    return Decision(enter(o, Phase.PROVISIONING, _PREPARING_AGAIN), (remove(job),), requeue=1.0)
 
 
 def _running(o: Observed, job: JobState) -> Decision:

@@ -33,7 +33,7 @@ def decide(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
     if machine is None:
         return Decision(enter(o, Phase.PENDING, "planning again"), requeue=0.0)
     wanted = [*claims(o, spec, machine), workspace_claim(o.key, spec.job.workspace)]
-    unfit = _unfit(o.claims, wanted, o.key.child(WORKSPACE))
+    unfit = _unfit(o, wanted)
     if unfit:
         message = f"replacing {', '.join(claim.name for claim in unfit)}, made for an earlier spec"
         removed = tuple(Delete(Resources.CLAIM.value, claim.name, claim.uid) for claim in unfit)
@@ -52,12 +52,28 @@ def given_up(o: Observed, _: VirtualMachineMigrationSpec) -> tuple[Action, ...]:
     return tuple(Delete(Resources.CLAIM.value, claim.name, claim.uid) for claim in made)
 
 
-def _unfit(there: Sequence[ClaimState], wanted: Sequence[Json], workspace: str) -> list[ClaimState]:
+def _unfit(o: Observed, wanted: Sequence[Json]) -> list[ClaimState]:
     """The claims to replace. With a disk's goes the workspace, which says of it what is no longer so."""
-    unfit = [claim for claim in there if claim.going or any(not _fits(claim, one) for one in wanted)]
+    taken = _taken(o, {one["metadata"]["name"] for one in wanted})
+    unfit = [
+        claim
+        for claim in o.claims
+        if claim.going or claim.name in taken or any(not _fits(claim, one) for one in wanted)
+    ]
+    workspace = o.key.child(WORKSPACE)
     if all(claim.name == workspace for claim in unfit):
         return unfit
-    return [*unfit, *(claim for claim in there if claim.name == workspace and claim not in unfit)]
+    return [*unfit, *(claim for claim in o.claims if claim.name == workspace and claim not in unfit)]
+
+
+def _taken(o: Observed, wanted: set[str]) -> set[str]:
+    """The names under which CDI is to make claims itself: one that was made to be adopted would be in its way."""
+    imported = {volume.name for volume in o.data_volumes}
+    return {
+        disk.claim_name
+        for disk in o.status.disks
+        if disk.claim_name and not disk.handed_off and disk.claim_name not in wanted | imported
+    }
 
 
 def _fits(claim: ClaimState, wanted: Json) -> bool:
