@@ -211,19 +211,45 @@ def test_a_wrong_image_is_named(operator, project, tiny_disk):
 
 @pytest.mark.alone
 def test_an_import_that_cdi_cannot_finish_fails_with_its_words_and_an_edit_finishes_it(operator, project, tiny_disk):
-    """The importer does not find the image server: its host has a name that the cluster's DNS does not know."""
+    """The importer does not find the image server: its host has a name that the cluster's DNS does not know.
+
+    The disk is converted again where the edit wants another one, and only there.
+    """
     project.source({"tiny.qcow2": tiny_disk})
     operator.install("clusterDomain=wrong.example")
+    edits = {"tiny": {"job": {"retries": 5}}, "other": {"target": {"disks": {"compression": "Zstd"}}}}
     try:
-        project.apply(migration("tiny", "tiny.qcow2", target={"disks": {"format": "qcow2"}}))
-        failed(project, "tiny", "HandoffFailed", "Unable to connect to http data source")
-        server = server_name(project.key("tiny"))
-        project.cluster.wait_gone("pod", server, namespace=project.namespace)
-        assert [one for one in project.leftovers(of="tiny", patience=0) if server in one] == []
+        project.apply(*(migration(name, "tiny.qcow2", target={"disks": {"format": "qcow2"}}) for name in edits))
+        for name in edits:
+            failed(project, name, "HandoffFailed", "Unable to connect to http data source")
+            server = server_name(project.key(name))
+            project.cluster.wait_gone("pod", server, namespace=project.namespace)
+            assert [one for one in project.leftovers(of=name, patience=0) if server in one] == []
     finally:
         operator.install()
-    converted = [pod["metadata"]["uid"] for pod in project.pods("tiny", "convert")]
-    project.patch("tiny", {"job": {"retries": 5}})
+    converted = {name: pods(project, name) for name in edits}
+    for name, edit in edits.items():
+        project.patch(name, edit)
+    for name in edits:
+        project.wait_phase(name, "Succeeded")
+    assert pods(project, "tiny") == converted["tiny"]
+    assert not set(pods(project, "other")) & set(converted["other"])
+    assert "PlanChanged" in {reason for reason, _ in project.events("other")}
+    finished_cleanly(project, *edits)
+
+
+def pods(project: Project, name: str) -> list[str]:
+    """The uids of the pods that have converted a migration's disks."""
+    return [pod["metadata"]["uid"] for pod in project.pods(name, "convert")]
+
+
+def test_an_edit_may_want_another_handoff(operator, project, tiny_disk):
+    """CDI makes the claim of an import itself, and refuses one whose claim is there."""
+    project.source({"tiny.qcow2": tiny_disk})
+    project.apply(migration("tiny", "tiny.qcow2", guest={"whenUnsupported": "Fail"}))
+    failed(project, "tiny", "NoOperatingSystem")
+    adopted = project.get("persistentvolumeclaim", "tiny-disk0")["metadata"]["uid"]
+    project.patch("tiny", {"guest": {"whenUnsupported": "Copy"}, "target": {"disks": {"format": "qcow2"}}})
     project.wait_phase("tiny", "Succeeded")
-    assert [pod["metadata"]["uid"] for pod in project.pods("tiny", "convert")] == converted
+    assert project.get("persistentvolumeclaim", "tiny-disk0")["metadata"]["uid"] != adopted
     finished_cleanly(project, "tiny")
