@@ -19,6 +19,16 @@ _TRAITS = {"driver": Trait.DRIVER, "macaddress": Trait.MAC}
 _YES = frozenset({"true", "yes", "on", "y"})
 
 
+class _Loader(yaml.SafeLoader):
+    """Takes tabs between tokens where libyaml, netplan's own reader, does: not where a key of a block may begin."""
+
+    def scan_to_next_token(self) -> None:
+        super().scan_to_next_token()
+        while self.peek() == "\t" and (self.flow_level or not self.allow_simple_key):
+            self.forward()
+            super().scan_to_next_token()
+
+
 def find(files: GuestFiles) -> Iterator[Interface]:
     """The interfaces of every file. Raises GuestError (GuestFileInvalid) for a file that is no YAML."""
     for path, text in reading.texts(files, PATTERN):
@@ -55,8 +65,9 @@ def _matched(text: str, match: yaml.MappingNode, choose: Choose) -> str:
 
 
 def _network(path: str, text: str) -> yaml.Node | None:
+    """The key of this name in the first document; netplan reads no other."""
     try:
-        root = yaml.compose(text[:_MAX_BYTES], Loader=yaml.SafeLoader)
+        root = next(yaml.compose_all(text[:_MAX_BYTES], Loader=_Loader), None)
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""

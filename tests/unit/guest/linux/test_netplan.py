@@ -77,7 +77,49 @@ def test_files_that_say_nothing_hold_no_interface(text):
     assert list(netplan.find(memory({PATH: text.encode()}))) == []
 
 
-@pytest.mark.parametrize("text", ["network: [\n", "a: b: c\n", "[" * 20_000, "\x01", "a: *b\n"], ids=range(5))
+ONE = "network:\n  ethernets:\n    ens192:\n      dhcp4: true\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ONE.replace("dhcp4: true", "addresses: [192.0.2.1/24]\t# static"),
+        ONE.replace("dhcp4: true", "dhcp4: true\t"),
+        ONE.replace("dhcp4: true", "dhcp4:\ttrue \t # on"),
+        ONE.replace("dhcp4: true", "addresses: [\t192.0.2.1/24\t,\n\t192.0.2.2/24]\t"),
+        ONE.replace("ens192:", '"ens192"\t:\t# first'),
+    ],
+)
+def test_tabs_between_words_are_blanks(text):
+    (found,) = netplan.find(memory({PATH: text}))
+    assert (found.name, found.dhcp or bool(found.addresses)) == ("ens192", True)
+
+
+def test_a_rewritten_file_keeps_its_tabs():
+    text = "network:\n  ethernets:\n    a:\t# tab\n      match:\t{driver:\tvmxnet3\t}\t# old\n"
+    after = netplan.rewritten(PATH, text, lambda *_: Chosen(("m",), "virtio_net"))
+    assert after == text.replace("driver:\tvmxnet3", 'macaddress: "m"')
+
+
+@pytest.mark.parametrize("more", ["---\n" + ONE.replace("192", "224"), "...\n---\n", "---\n[ }\n"])
+def test_the_first_document_alone_counts(more):
+    for start in ("", "---\n", "# x\n--- # y\n"):
+        assert [each.name for each in netplan.find(memory({PATH: start + ONE + more}))] == ["ens192"]
+    assert netplan.rewritten(PATH, TEXT + "---\n" + TEXT, lambda *_: Chosen(("m",), "")).endswith("---\n" + TEXT)
+
+
+TABS = (
+    "network:\n\tethernets: {}\n",
+    "network:\n  \tethernets: {}\n",
+    "network:\n-\ta\n",
+    "a: 1\n\t# x\nb: 1\n",
+    "\ta: 1\n",
+)
+
+
+@pytest.mark.parametrize(
+    "text", ["network: [\n", "a: b: c\n", "[" * 20_000, "\x01", "a: *b\n", *TABS], ids=range(5 + len(TABS))
+)
 def test_what_is_no_yaml_is_an_error_that_names_the_file(text):
     with pytest.raises(GuestError, match=PATH) as caught:
         list(netplan.find(memory({PATH: text.encode()})))

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from hyper2kvm.guest.draft import Draft
+from hyper2kvm.guest.linux import netplan
 from hyper2kvm.guest.linux.netnames import FIXER
+from hyper2kvm_api.errors import GuestError
 from hyper2kvm_api.machine import Nic
 
 from .situations import NICS, memory, plan, situation
@@ -71,6 +73,28 @@ def test_netplan_matches_several_adapters_by_their_driver(tmp_path):
     text = "network: {ethernets: {lan: {match: {driver: vmxnet3}, dhcp4: true}}}"
     (network,) = generated(repaired({NETPLAN: text}, NICS).text(NETPLAN), tmp_path).values()
     assert "Driver=virtio_net" in network
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "network:\n  ethernets:\n    ens192:\t# first\n      addresses: [192.0.2.1/24]\t# static\n      dhcp4:\ttrue\t\n",
+        "network: {ethernets: {ens192: {dhcp4: true}}}\n---\nnetwork: {ethernets: {ens224: {dhcp4: true}}}\n",
+    ],
+    ids=["tabs", "documents"],
+)
+def test_netplan_knows_the_same_interfaces(tmp_path, text):
+    assert list(generated(text, tmp_path)) == ["10-netplan-ens192.network"]
+    assert [each.name for each in netplan.find(memory({NETPLAN: text}))] == ["ens192"]
+
+
+@pytest.mark.parametrize("indent", ["\t", "  \t"])
+def test_netplan_takes_no_tab_as_indentation(tmp_path, indent):
+    text = f"network:\n{indent}ethernets: {{ens192: {{dhcp4: true}}}}\n"
+    with pytest.raises(subprocess.CalledProcessError):
+        generated(text, tmp_path)
+    with pytest.raises(GuestError):
+        list(netplan.find(memory({NETPLAN: text})))
 
 
 def understood(text: str) -> dict[str, object]:
