@@ -193,8 +193,8 @@ VENDORS: Sequence[Vendor] = (
 )
 """Everything that is looked for. qemu-guest-agent and spice-vdagent are KVM's own and stay."""
 
-DEAD_MOUNTS = frozenset({"vmhgfs", "fuse.vmhgfs-fuse", "vmhgfs-fuse", "vboxsf", "prl_fs"})
-"""File system types in fstab that only the old hypervisor serves."""
+DEAD_MOUNTS = frozenset({"vmhgfs", "vmhgfs-fuse", "vboxsf", "prl_fs", "prl_fsd"})
+"""File system types and programs of FUSE in fstab that only the old hypervisor serves."""
 
 DEAD_MODULES = (
     "vmhgfs",

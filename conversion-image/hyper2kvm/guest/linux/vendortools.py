@@ -1,6 +1,7 @@
 """Removal of the old hypervisor's guest tools: packages as data, tarball installations, and what refers to them."""
 
 import fnmatch
+import posixpath
 import re
 from collections.abc import Iterator, Sequence
 
@@ -10,9 +11,11 @@ from hyper2kvm.guest.files import GuestFiles, first_existing
 from hyper2kvm.guest.fixer import Fixer, Situation
 from hyper2kvm.guest.linux import dpkg, fstab, mentions, services
 from hyper2kvm.guest.linux.dpkg import Package
+from hyper2kvm.guest.linux.fstab import FstabEntry
 from hyper2kvm.guest.linux.modules import module_name
 from hyper2kvm.guest.linux.vendors import DEAD_MODULES, DEAD_MOUNTS, MODULE_LISTS, VENDORS, Vendor
 
+_FUSE = frozenset({"fuse", "fuse3"})
 _MODULE_LINE = re.compile(r"\s*(?P<name>[A-Za-z0-9_-]+)")
 
 
@@ -102,11 +105,19 @@ def _dead_mounts(draft: Draft) -> None:
     if not draft.is_file(fstab.PATH):
         return
     for entry in fstab.parse(draft.text(fstab.PATH)):
-        if entry.type in DEAD_MOUNTS:
+        if _served_by(entry) in DEAD_MOUNTS:
             lines = draft.text(fstab.PATH).split("\n")
             lines[entry.line - 1] = f"# {lines[entry.line - 1]}"
             reason = f"{entry.path} was a folder that the old hypervisor shared; mounting it would fail"
             draft.write(fstab.PATH, "\n".join(lines), reason)
+
+
+def _served_by(entry: FstabEntry) -> str:
+    """What serves an entry: its type, or the program of FUSE that its type or else its spec names (mount.fuse3(8))."""
+    kind, _, program = entry.type.partition(".")
+    if kind not in _FUSE:
+        return entry.type
+    return posixpath.basename(program or entry.spec.partition("#")[0])
 
 
 def _dead_modules(draft: Draft) -> None:

@@ -281,6 +281,34 @@ def test_folders_that_the_hypervisor_shared_are_no_longer_mounted(kind):
     assert "/mnt/hgfs was a folder that the old hypervisor shared" in draft.edits()[0].reasons[0]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "vmhgfs-fuse /mnt/hgfs fuse defaults,allow_other 0 0",
+        ".host:/ /mnt/hgfs fuse./usr/bin/vmhgfs-fuse allow_other,auto_unmount,defaults 0 0",
+        "vmhgfs-fuse#.host:/Team\\040files\t/mnt/hgfs\tfuse\tallow_other 0 0",
+        "/usr/bin/vmhgfs-fuse#.host:/ /mnt/hgfs fuse3 defaults 0 0",
+        "Home /media/psf fuse.prl_fsd nofail 0 0",
+    ],
+)
+def test_nor_by_a_program_of_fuse_that_goes(line):
+    draft = plan(FIXER, guest(files={"/etc/fstab": f"UUID=1 / ext4 defaults 0 1\n{line}\n"}))
+    assert draft.text("/etc/fstab") == f"UUID=1 / ext4 defaults 0 1\n# {line}\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sshfs#me@host:/vmhgfs-fuse /mnt/far fuse defaults 0 0",
+        "me@host:/ /mnt/far fuse.sshfs defaults 0 0",
+        "/srv/vmhgfs /mnt/hgfs none bind 0 0",
+        "vmhgfs-fuse /mnt/data ext4 defaults 0 2",
+    ],
+)
+def test_other_mounts_stay(line):
+    assert plan(FIXER, guest(files={"/etc/fstab": f"{line}\n"})).edits() == ()
+
+
 @pytest.mark.parametrize("path", ["/etc/modules", "/etc/modules-load.d/vm.conf"])
 def test_drivers_of_the_hypervisor_are_no_longer_loaded(path):
     draft = plan(FIXER, guest(files={path: "# modules\nloop\nvmw_balloon\nhv-utils x=1\nvmxnet3\nvhost_net\n"}))
