@@ -61,6 +61,7 @@ def pair(interfaces: Sequence[Interface], nics: Sequence[Nic]) -> Pairing:
     What decides, in this order: a MAC address beside or in the name; the PCI place that the name or a rule states; the
     order of names and adapters, where as many of both are left.
     """
+    interfaces = _without_idle(interfaces)
     macs = {nic.mac: nic for nic in nics if nic.mac}
     bound = {each.name: macs[each.mac] for each in interfaces if each.binds and each.name and each.mac in macs}
     names = _physical(interfaces, nics, bound)
@@ -131,6 +132,18 @@ def by_path(path: str, nics: Sequence[Nic]) -> Nic | None:
 def by_name(name: str, nics: Sequence[Nic]) -> Nic | None:
     """The adapter whose PCI slot a name states."""
     return next((nic for nic in nics if nic.slot is not None and vmwareslots.is_named(name, nic.slot)), None)
+
+
+def _without_idle(interfaces: Sequence[Interface]) -> list[Interface]:
+    """All but patterns of the kernel's names beside one that serves the new names.
+
+    Cloud images have `eth*` beside `en*`, for whatever comes: it does not tell that an adapter was called so.
+    """
+    served = any(each.name and not each.virtual and serves_new(each.name) for each in interfaces)
+    idle = {
+        each.name for each in interfaces if served and each.name and is_pattern(each.name) and is_kernels(each.name)
+    }
+    return [each for each in interfaces if each.name not in idle]
 
 
 def _stale(left: Sequence[str], free: Sequence[Nic]) -> tuple[str, ...]:

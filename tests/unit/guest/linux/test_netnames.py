@@ -69,6 +69,25 @@ def test_a_name_that_a_firewall_or_a_daemon_alone_has_is_kept(path, text):
     assert draft.findings == []
 
 
+CLOUD = {
+    "netplan": {
+        NETPLAN: (
+            "network:\n  version: 2\n  ethernets:\n"
+            "    all-en:\n      match:\n        name: en*\n      dhcp4: true\n      dhcp6: true\n"
+            "    all-eth:\n      match:\n        name: eth*\n      dhcp4: true\n      dhcp6: true\n"
+        )
+    },
+    "networkd": {"/etc/systemd/network/lan.network": "[Match]\nName=en* eth*\n[Network]\nDHCP=yes\n"},
+}
+
+
+@pytest.mark.parametrize("files", CLOUD.values(), ids=CLOUD)
+def test_a_cloud_images_patterns_rename_no_adapter(files):
+    assert rules(plan(FIXER, guest(files))) == {}
+    firewall = {"/etc/nftables.conf": 'iifname "ens192" accept\n'}
+    assert rules(plan(FIXER, guest({**files, **firewall}))) == {"00:50:56:aa:00:01": "ens192"}
+
+
 @pytest.mark.parametrize(
     "files",
     [

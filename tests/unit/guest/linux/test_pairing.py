@@ -111,6 +111,24 @@ def test_a_pattern_stands_for_the_usual_slots_where_none_are_stated():
     assert pairing.expand("ens*", NOWHERE) == ("ens192", "ens224")
 
 
+@pytest.mark.parametrize(
+    ("names", "paired"),
+    [
+        (("en*", "eth*"), {}),
+        (("eth*", "e*"), {}),
+        (("eth[0-9]*", "en*", "ens224"), {"ens224": "ethernet1"}),
+        (("eth*",), {"eth0": "ethernet0", "eth1": "ethernet1"}),
+        (("ens*", "eth*"), {"ens192": "ethernet0", "ens224": "ethernet1"}),
+    ],
+)
+def test_a_pattern_of_the_kernels_names_means_nothing_where_another_serves_the_new_ones(names, paired):
+    assert pairs(named(*names)) == paired
+
+
+def test_such_a_pattern_is_not_told_where_there_is_no_adapter():
+    assert pairing.pair(named("en*", "eth*"), ()) == pairing.Pairing()
+
+
 @pytest.mark.parametrize(("pattern", "unpaired"), [("lan*", ("lan*",)), ("enp1s*", ("enp1s*",)), ("en*", ())])
 def test_a_pattern_that_fits_no_name_is_told(pattern, unpaired):
     assert pairing.pair(named(pattern), (FIRST,)).unpaired == unpaired
