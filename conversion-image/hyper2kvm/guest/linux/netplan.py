@@ -60,8 +60,14 @@ def _matched(text: str, match: yaml.MappingNode, choose: Choose) -> str:
         # netplan takes one address only; a match that served several adapters stays one by driver.
         stays = trait is Trait.DRIVER and (has_mac or len(new.macs) > 1)
         written = f"driver: {new.driver}" if stays else f'macaddress: "{new.macs[0]}"'
-        text = text[: key.start_mark.index] + written + text[value.end_mark.index :]
+        text = text[: key.start_mark.index] + written + text[_end(value) :]
     return text
+
+
+def _end(node: yaml.Node) -> int:
+    """The index behind a value. PyYAML's own of a sequence of lines is where the next token begins."""
+    lines = isinstance(node, yaml.SequenceNode) and not node.flow_style
+    return _end(node.value[-1]) if lines else node.end_mark.index
 
 
 def _network(path: str, text: str) -> yaml.Node | None:

@@ -70,6 +70,42 @@ def test_several_matches_are_all_replaced_and_one_of_several_adapters_stays_one_
     assert after == 'network: {ethernets: {a: {match: {driver: e1000e}}, b: {match: {macaddress: "m"}}}}\n'
 
 
+LISTED = """\
+network:
+  ethernets:
+    lan:
+      match:
+        name: en*
+        driver:
+        - vmxnet3  # the first
+        # another
+        - "e1000"  # the second
+        # what follows
+      dhcp4: true
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (LISTED, LISTED.replace(LISTED[LISTED.index("driver") : LISTED.index("  # the second")], "{}")),
+        (
+            "network: {ethernets: {a: {match: {driver: [\nvmxnet3,\n]\n}}}}",
+            "network: {ethernets: {a: {match: {{}\n}}}}",
+        ),
+        (
+            "network:\n ethernets:\n  a:\n   match:\n    driver:\n      - e1000",
+            "network:\n ethernets:\n  a:\n   match:\n    {}",
+        ),
+    ],
+    ids=["lines", "brackets", "the file's end"],
+)
+@pytest.mark.parametrize("macs", [("m",), ("m", "n")])
+def test_what_stands_around_a_list_of_drivers_stays(before, after, macs):
+    new = 'macaddress: "m"' if len(macs) == 1 else "driver: virtio_net"
+    assert netplan.rewritten(PATH, before, lambda *_: Chosen(macs, "virtio_net")) == after.replace("{}", new)
+
+
 @pytest.mark.parametrize(
     "text", ["", "# nothing\n", "network:\n", "- a\n", "network: {ethernets: [a]}\n", "network: 5\n"]
 )

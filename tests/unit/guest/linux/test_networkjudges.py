@@ -51,7 +51,13 @@ def generated(text: str, root: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "match", [f"{{macaddress: '{OLD}'}}", f"{{macaddress: '{OLD}', driver: vmxnet3}}", "{driver: vmxnet3}"]
+    "match",
+    [
+        f"{{macaddress: '{OLD}'}}",
+        f"{{macaddress: '{OLD}', driver: vmxnet3}}",
+        "{driver: vmxnet3}",
+        "\n        driver:\n        - vmxnet3\n        - e1000",
+    ],
 )
 def test_netplan_matches_the_new_adapter(tmp_path, match):
     text = f"network:\n  version: 2\n  ethernets:\n    lan:\n      match: {match}\n      addresses: [192.0.2.7/24]\n"
