@@ -192,6 +192,13 @@ def test_programs_of_vmwares_other_products_stay():
     assert paths(draft) == ARCHIVE.keys()
 
 
+def test_programs_of_parallels_go_and_those_of_the_distribution_stay():
+    gone = {"/usr/lib/parallels-tools/version": "18", "/etc/init.d/prltoolsd": "#!/bin/sh\n"}
+    gone |= {f"/usr/bin/{name}": "ELF" for name in ("prlcc", "prltoolsd", "prltimesync", "prl_fsd", "prl_showvmcfg")}
+    draft = plan(FIXER, guest(files={**gone, "/usr/bin/prlimit": "ELF", "/usr/bin/prlctl": "ELF"}))
+    assert paths(draft) == {"/usr/lib/parallels-tools", *gone} - {"/usr/lib/parallels-tools/version"}
+
+
 def test_modules_of_an_installation_go_and_those_of_the_kernel_stay():
     folder = "/lib/modules/3.2.0-4-amd64"
     gone = {f"{folder}/misc/{name}.ko": "ELF" for name in ("vmci", "vmhgfs", "vmmemctl")}
