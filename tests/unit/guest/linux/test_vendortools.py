@@ -199,6 +199,12 @@ def test_programs_of_parallels_go_and_those_of_the_distribution_stay():
     assert paths(draft) == {"/usr/lib/parallels-tools", *gone} - {"/usr/lib/parallels-tools/version"}
 
 
+def test_programs_of_virtualbox_itself_stay():
+    gone = {f"/usr/{path}": "ELF" for path in ("sbin/VBoxService", "bin/VBoxClient", "bin/VBoxControl")}
+    kept = {f"/usr/bin/{name}": "ELF" for name in ("VBox", "VBoxManage", "VBoxHeadless", "VBoxSDL")}
+    assert paths(plan(FIXER, guest(files={**gone, **kept}))) == gone.keys()
+
+
 def test_modules_of_an_installation_go_and_those_of_the_kernel_stay():
     folder = "/lib/modules/3.2.0-4-amd64"
     gone = {f"{folder}/misc/{name}.ko": "ELF" for name in ("vmci", "vmhgfs", "vmmemctl")}
@@ -320,6 +326,14 @@ def test_other_mounts_stay(line):
 def test_drivers_of_the_hypervisor_are_no_longer_loaded(path):
     draft = plan(FIXER, guest(files={path: "# modules\nloop\nvmw_balloon\nhv-utils x=1\nvmxnet3\nvhost_net\n"}))
     assert draft.text(path) == "# modules\nloop\n# vmw_balloon\n# hv-utils x=1\n# vmxnet3\nvhost_net\n"
+
+
+def test_drivers_of_the_new_hypervisor_are_still_loaded():
+    text = "vmw_vsock_virtio_transport\nvirtio_net\nvmw_vsock_vmci_transport\nvmw_pvscsi\n"
+    draft = plan(FIXER, guest(files={"/etc/modules": text}))
+    assert draft.text("/etc/modules") == text.replace("vmw_vsock_vmci", "# vmw_vsock_vmci").replace(
+        "vmw_pv", "# vmw_pv"
+    )
 
 
 def test_a_guest_without_tools_is_left_alone():
