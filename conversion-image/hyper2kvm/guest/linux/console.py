@@ -18,12 +18,17 @@ DEFAULTS = "/etc/default/grub"
 INITTAB = "/etc/inittab"
 
 _RATE = "115200"
+_LINE_END = " \t\r\n\\"  # a backslash there joins the next line
 _REASON = "a console on the first serial port was asked for; the graphical one stays"
+_ASSIGNED = re.compile(r"^[^#\n]*\bGRUB_CMDLINE_LINUX\+?=", re.MULTILINE)
 _GRUB_CMDLINE = re.compile(
-    r"^(?P<name>[ \t]*(?:export[ \t]+)?GRUB_CMDLINE_LINUX=)(?P<quote>[\"']?)(?P<value>.*?)(?P=quote)"
-    r"(?P<after>[ \t\r]*(?:#.*)?)$",
-    re.MULTILINE,
+    r"""^(?P<name>[ \t]*(?:export[ \t]+)?GRUB_CMDLINE_LINUX=)
+    (?:"(?P<double>(?:[^"\\]|\\.)*)" | '(?P<single>[^']*)' | (?P<bare>[^\s"'\\`;&|<>()]*))
+    (?=[ \t\r]*(?:;|$) | [ \t]+\#)""",
+    re.MULTILINE | re.DOTALL | re.VERBOSE,
 )
+"""The variable and one word of the shell, behind which the line or the command ends."""
+
 _CONSOLE = re.compile(r"(?<!\S)console=(\S+)")
 _GRAPHICAL = re.compile(r"(?<!\S)console=tty[0-9]*(?!\S)")
 _OTHER_PROGRAM = re.compile(r"\s*linux(16|efi)?\s+\S*(memtest|ipxe|memdisk)")
@@ -37,24 +42,26 @@ def with_console(line: str, port: str) -> str:
     graphical = _GRAPHICAL.search(line)
     if graphical:
         return f"{line[: graphical.start()]}{added} {line[graphical.start() :]}"
-    text = line.rstrip()
+    text = line.rstrip(_LINE_END)
     return f"{text}{' ' if text else ''}{added} console=tty0{line[len(text) :]}"
 
 
-def with_grub_default(text: str, port: str) -> str:
-    """/etc/default/grub with the console in GRUB_CMDLINE_LINUX, which every menu entry gets."""
-    matches = list(_GRUB_CMDLINE.finditer(text))
-    if not matches:
+def with_grub_default(text: str, port: str) -> str | None:
+    """/etc/default/grub with the console in GRUB_CMDLINE_LINUX, which every menu entry gets.
+
+    None where the last assignment of the variable is more than one word of the shell.
+    """
+    assigned = list(_ASSIGNED.finditer(text))
+    if not assigned:
         gap = "" if text.endswith("\n") or not text else "\n"
         return f'{text}{gap}GRUB_CMDLINE_LINUX="{with_console("", port)}"\n'
-    last = matches[-1]
-    quote = last["quote"] or '"'
-    value = f"{last['name']}{quote}{with_console(last['value'], port)}{quote}{last['after']}"
-    return (
-        text[: last.start()] + value + text[last.end() :]
-        if with_console(last["value"], port) != last["value"]
-        else text
-    )
+    last = _GRUB_CMDLINE.match(text, assigned[-1].start())
+    if last is None:
+        return None
+    quote = "'" if last["single"] is not None else '"'
+    value = last["double"] or last["single"] or last["bare"] or ""
+    added = with_console(value, port)
+    return text if added == value else f"{text[: last.start()]}{last['name']}{quote}{added}{quote}{text[last.end() :]}"
 
 
 def with_getty(text: str, port: str) -> str:
@@ -75,11 +82,23 @@ def _plan(draft: Draft, situation: Situation) -> None:
         )
         draft.write(path, text, _REASON)
     if draft.is_file(DEFAULTS):
-        text = with_grub_default(draft.text(DEFAULTS), port)
-        draft.write(DEFAULTS, text, _REASON)
+        _next_menu(draft, port)
     if draft.is_file(INITTAB) and system is not None and system.init == "sysvinit":
         text = with_getty(draft.text(INITTAB), port)
         draft.write(INITTAB, text, _REASON)
+
+
+def _next_menu(draft: Draft, port: str) -> None:
+    text = with_grub_default(draft.text(DEFAULTS), port)
+    if text is not None:
+        draft.write(DEFAULTS, text, _REASON)
+        return
+    draft.warn(
+        "ConsoleNotAdded",
+        f"{DEFAULTS} sets GRUB_CMDLINE_LINUX in a way that is not understood: the next menu that the guest makes may lack "
+        f"the console on {port}",
+        f"Add {with_console('', port)} to GRUB_CMDLINE_LINUX in the guest.",
+    )
 
 
 FIXER = Fixer("serial console", lambda situation: situation.options.serial_console, _plan)

@@ -1,3 +1,5 @@
+import subprocess
+
 import pytest
 
 from hyper2kvm.guest.linux import console
@@ -13,6 +15,7 @@ BOTH = "console=ttyS0,115200n8 console=tty0"
     ("before", "after"),
     [
         ("linux /v root=UUID=1 ro quiet", f"linux /v root=UUID=1 ro quiet {BOTH}"),
+        ("linux /v ro \\", f"linux /v ro {BOTH} \\"),
         ("linux /v ro \r", f"linux /v ro {BOTH} \r"),
         ("linux /v console=tty0 ro", f"linux /v {BOTH} ro"),
         ("linux /v console=tty1", "linux /v console=ttyS0,115200n8 console=tty1"),
@@ -33,11 +36,58 @@ def test_the_serial_console_stands_before_the_graphical_one(before, after):
         ("GRUB_CMDLINE_LINUX=quiet", f'GRUB_CMDLINE_LINUX="quiet {BOTH}"'),
         ('GRUB_CMDLINE_LINUX_DEFAULT="quiet"', f'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\nGRUB_CMDLINE_LINUX="{BOTH}"\n'),
         ('GRUB_CMDLINE_LINUX="console=ttyS0"', 'GRUB_CMDLINE_LINUX="console=ttyS0"'),
+        ('GRUB_CMDLINE_LINUX="quiet \\\n  foo"\n', f'GRUB_CMDLINE_LINUX="quiet \\\n  foo {BOTH}"\n'),
+        ('GRUB_CMDLINE_LINUX="\\\n  foo \\\n"\nA=1\n', f'GRUB_CMDLINE_LINUX="\\\n  foo {BOTH} \\\n"\nA=1\n'),
+        ('GRUB_CMDLINE_LINUX="console=tty0 \\\n foo"', f'GRUB_CMDLINE_LINUX="{BOTH} \\\n foo"'),
+        ("GRUB_CMDLINE_LINUX='a\n b'\nX='c'\n", f"GRUB_CMDLINE_LINUX='a\n b {BOTH}'\nX='c'\n"),
+        ('GRUB_CMDLINE_LINUX="quiet"; export X\n', f'GRUB_CMDLINE_LINUX="quiet {BOTH}"; export X\n'),
+        ('GRUB_CMDLINE_LINUX=a;export X # "\n', f'GRUB_CMDLINE_LINUX="a {BOTH}";export X # "\n'),
+        ('GRUB_CMDLINE_LINUX="a=\\"b c\\" $D" # "\n', f'GRUB_CMDLINE_LINUX="a=\\"b c\\" $D {BOTH}" # "\n'),
+        (
+            'GRUB_CMDLINE_LINUX=$(date)\nGRUB_CMDLINE_LINUX=""\n',
+            f'GRUB_CMDLINE_LINUX=$(date)\nGRUB_CMDLINE_LINUX="{BOTH}"\n',
+        ),
+        ('# GRUB_CMDLINE_LINUX="\n', f'# GRUB_CMDLINE_LINUX="\nGRUB_CMDLINE_LINUX="{BOTH}"\n'),
         ("", f'GRUB_CMDLINE_LINUX="{BOTH}"\n'),
     ],
 )
 def test_the_next_menu_has_it_too(before, after):
     assert console.with_grub_default(before, "ttyS0") == after
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "GRUB_CMDLINE_LINUX=a' b'\n",
+        "GRUB_CMDLINE_LINUX=\"a\"' b'\n",
+        "GRUB_CMDLINE_LINUX=a\\ b\n",
+        "GRUB_CMDLINE_LINUX=$(cat /etc/kernel/more)\n",
+        "GRUB_CMDLINE_LINUX=`cat /etc/kernel/more`\n",
+        'GRUB_CMDLINE_LINUX="a"\nGRUB_CMDLINE_LINUX+=" b"\n',
+        '[ -e /etc/quiet ] && GRUB_CMDLINE_LINUX="quiet"\n',
+        'GRUB_CMDLINE_LINUX="quiet\n',
+    ],
+)
+def test_a_setting_that_is_not_understood_is_left_alone_and_told(text):
+    draft = plan(FIXER, memory({"/etc/default/grub": text}))
+    assert draft.edits() == ()
+    (finding,) = draft.findings
+    assert (finding.reason, BOTH in finding.hint) == ("ConsoleNotAdded", True)
+
+
+@pytest.mark.parametrize(
+    "value", ['"quiet \\\n  foo"', '"quiet"; export X', '"a \\\n"', "'a \\ b'", "a$B", '"a\\"b" # "', "a\\ b", "a'b'"]
+)
+def test_a_shell_understands_what_is_written(value):
+    text = f"GRUB_CMDLINE_LINUX={value}\n"
+    after = plan(FIXER, memory({"/etc/default/grub": text})).text("/etc/default/grub")
+    old, new = (
+        subprocess.run(
+            ["sh", "-ec", f'{each}printf %s "$GRUB_CMDLINE_LINUX"'], capture_output=True, check=True, text=True
+        ).stdout
+        for each in (text, after)
+    )
+    assert new.split() == [*old.split(), *([] if after == text else BOTH.split())]
 
 
 def test_menus_get_it_where_they_start_linux():
