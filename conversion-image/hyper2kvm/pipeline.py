@@ -176,6 +176,8 @@ def _skipped(work: Work, stage: Stage, model: type[Model]) -> Model:
 
 
 def _copied(work: Work, fetched: Fetched, flattened: Flattened, fixed: Fixed) -> Converted:
+    # The same bytes make the same document again, for which the proof of copies that are gone would still hold.
+    work.workspace.forget(Stage.VALIDATE.document)
     converted = convert.convert(work, flattened, fixed)
     changed = changed_parts(work.source, fetched)
     if changed:

@@ -6,6 +6,8 @@ import shutil
 
 import pytest
 
+from hyper2kvm.history import History
+from hyper2kvm.report.write import write_report
 from hyper2kvm.stages import validate
 from hyper2kvm.stages.documents import Converted, Flattened, Validated
 from hyper2kvm_api.errors import SourceError, TargetError, ValidationError
@@ -199,3 +201,22 @@ def test_a_full_file_system_of_targets_and_workspace_is_a_full_target(small):
     copied = small.workspace.read(Converted, "convert").disks
     assert sum(disk.copied_now for disk in copied) < sum(disk.data for disk in copied)
     small.check_targets()
+
+
+def states(case):
+    """How the report says that the stages went."""
+    report, _ = write_report(case.workspace)
+    return {each["stage"]: each["state"] for each in json.loads(report.read_text())["stages"]}
+
+
+def test_a_copy_that_is_made_again_and_fails_is_not_called_proven(small):
+    """By the documents of the run that made the disks which are gone now."""
+    resize(small.out, "64m")
+    small.run(watch=History(small.workspace.folder).add)
+    assert states(small)["Validate"] == "done"
+    for target in small.targets:
+        target.unlink()
+    resize(small.out, "6m")
+    with pytest.raises(TargetError):
+        small.run(watch=History(small.workspace.folder).add)
+    assert states(small) == dict.fromkeys(STAGES, "done") | {"Convert": "unfinished", "Validate": "not reached"}

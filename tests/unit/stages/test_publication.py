@@ -216,6 +216,7 @@ class TestPublished:
         for target in case.targets:
             target.unlink()
         case.run()
+        assert case.started == ["Convert", "Validate"]
         case.check_targets()
 
     def test_a_domain_of_this_workspace_is_replaced_and_an_edited_one_is_not(self, case, monkeypatch):
