@@ -141,8 +141,8 @@ class Journal:
         self._append(_Record(_Kind.CLAIM, claim.index, claim.digest, claim.sizes))
 
     def forget(self, indexes: Sequence[int]) -> None:
-        """Record, durably, that chunks are not what was claimed."""
-        self._append(*(_Record(_Kind.FORGOTTEN, index) for index in indexes), durable=True)
+        """Record, durably, that chunks of a sealed target, all on stable storage, are not what was claimed."""
+        self._append(*(_Record(_Kind.FORGOTTEN, index) for index in indexes), durable=True, covered=True)
 
     def mend(self, index: int) -> None:
         """Record that a forgotten chunk was written again."""
@@ -169,10 +169,13 @@ class Journal:
                 os.close(self._file)
             self._file = -1
 
-    def _append(self, *records: _Record, durable: bool = False) -> None:
+    def _append(self, *records: _Record, durable: bool = False, covered: bool = False) -> None:
+        """Write records at once; where they are to be covered, with a barrier behind them."""
         with self._lock, host_errors(self._path):
             if self._file < 0:
                 return
+            if covered:
+                records = (*records, _Record(_Kind.BARRIER, self._length + len(records)))
             left = b"".join(record.packed() for record in records)
             while left:
                 left = left[os.write(self._file, left) :]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hyper2kvm.disk.finished import CopiedDisk, TargetDisk
+from hyper2kvm.disk.journal import Journal
 from hyper2kvm.disk.publish import publish, standing
 from hyper2kvm.disk.verify import ReadBack, find_damage, forget_damage
 from hyper2kvm.events import Events
@@ -60,6 +61,20 @@ def test_damage_is_found_and_mended_by_the_next_copy(tmp_path, format_, compress
     forget_damage(case.journal, found)
     again = case.convert()
     assert again.copied_now <= 3 * MIB
+    assert case.damage(again) is None
+
+
+def test_damage_that_was_found_is_mended_after_a_restart_of_the_machine_too(tmp_path, monkeypatch):
+    """Or on another node: what the journal says of the copy still counts there, and what it says of the damage as well."""
+    case = Case(tmp_path, *FORMATS[0])
+    copied = case.convert()
+    change(Path(copied.written), copied)
+    forget_damage(case.journal, case.damage(copied))
+    monkeypatch.setattr("hyper2kvm.disk.journal._boot", lambda: b"another start".ljust(32))
+    with Journal(case.journal) as journal:
+        assert journal.forgotten == {5}
+    again = case.convert()
+    assert again.copied_now == MIB
     assert case.damage(again) is None
 
 
