@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from typing import TypeVar
 
@@ -90,27 +91,32 @@ class Workspace:
 
         Raises:
             BusyError: WorkspaceLocked, naming the process that holds it.
+            HostError: WorkspaceFull, or WorkspaceUnusable where the file system has no locks.
         """
         with host_errors(self.folder):
-            handle = (self.folder / _LOCK).open("a+")
+            # Unbuffered: closing the file would try again to write what a full disk did not take.
+            handle = (self.folder / _LOCK).open("a+b", buffering=0)
         with handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                handle.seek(0)
-                holder = handle.read(32).strip() or "unknown"
-                raise BusyError(
-                    Reason.WORKSPACE_LOCKED, f"{self.folder} is in use by another run (process {holder})"
-                ) from None
-            handle.truncate(0)
-            handle.write(f"{os.getpid()}\n")
-            handle.flush()
+            self._hold(handle)
             self._clear()
             self._reserve()
             try:
                 yield
             finally:
                 self.release()
+
+    def _hold(self, handle: FileIO) -> None:
+        with host_errors(self.folder):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                handle.seek(0)
+                holder = handle.read(32).decode(errors="replace").strip() or "unknown"
+                raise BusyError(
+                    Reason.WORKSPACE_LOCKED, f"{self.folder} is in use by another run (process {holder})"
+                ) from None
+            handle.truncate(0)
+            handle.write(f"{os.getpid()}\n".encode())
 
     def release(self) -> None:
         """Give up the room that was kept: what is written now is the end."""

@@ -1,5 +1,6 @@
 """The folder that holds a migration's progress: documents are whole or absent, for its owner alone."""
 
+import errno
 import json
 import os
 import stat
@@ -166,6 +167,25 @@ def test_one_run_at_a_time(workspace):
         assert f"(process {os.getpid()})" in caught.value.message
     with workspace.lock():
         pass
+
+
+def test_a_full_disk_has_no_room_for_who_holds_it(full):
+    fill(full.folder)
+    with pytest.raises(HostError) as caught, full.lock():
+        pass
+    assert caught.value.reason is Reason.WORKSPACE_FULL
+
+
+def test_a_file_system_without_locks_is_told(workspace, monkeypatch):
+    """As NFS without its lock manager."""
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("hyper2kvm.workspace.fcntl.flock", refuse)
+    with pytest.raises(HostError, match="No locks available") as caught, workspace.lock():
+        pass
+    assert caught.value.reason is Reason.WORKSPACE_UNUSABLE
 
 
 def test_what_killed_runs_left_is_removed(workspace):

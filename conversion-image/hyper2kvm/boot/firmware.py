@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from hyper2kvm.workspace import host_errors
 from hyper2kvm_api.errors import HostError
 from hyper2kvm_api.reasons import Reason
 
@@ -64,9 +65,14 @@ def find_firmware(*, secure_boot: bool, root: Path = Path("/")) -> Flash:
 
 
 def fresh_flash(template: Flash, folder: Path) -> Flash:
-    """The firmware with variables of its own, in `folder`: as a machine that was never started has them."""
+    """The firmware with variables of its own, in `folder`: as a machine that was never started has them.
+
+    Raises:
+        HostError: WorkspaceFull or WorkspaceUnusable.
+    """
     variables = folder / "nvram.fd"
-    shutil.copyfile(template.variables, variables)
+    with host_errors(variables):
+        shutil.copyfile(template.variables, variables)
     return Flash(template.code, variables)
 
 

@@ -3,6 +3,7 @@ import pytest
 from hyper2kvm.boot.firmware import find_firmware, fresh_flash
 from hyper2kvm_api.errors import HostError
 from hyper2kvm_api.reasons import Reason
+from lab.smallvolume import small_volume
 
 
 def lay(root, *names):
@@ -57,3 +58,9 @@ def test_every_start_gets_variables_of_its_own(tmp_path):
     flash.variables.write_bytes(b"changed")
     assert template.variables.read_bytes() == before
     assert flash.code == template.code
+
+
+def test_a_full_disk_has_no_room_for_them(tmp_path):
+    with small_volume(tmp_path / "small", "64k") as folder, pytest.raises(HostError, match=r"nvram\.fd") as caught:
+        fresh_flash(find_firmware(secure_boot=False), folder)
+    assert caught.value.reason is Reason.WORKSPACE_FULL
