@@ -76,7 +76,8 @@ def migrate(work: Work, fetched: Fetched) -> Validated | None:
             holds=lambda _: convert.holds(converted),
         )
         with _of(Stage.VALIDATE):
-            publication.publish_all(work, fetched, converted, publication.domain(fitted.plan, guest, converted))
+            domain = publication.domain(fitted.plan, guest, converted)
+            publication.publish_all(work, fetched, converted, domain, published=published is not None)
         return validated
 
 

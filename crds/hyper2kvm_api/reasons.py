@@ -438,7 +438,7 @@ REASONS: dict[Reason, ReasonText] = {
         {
             Reason.WORKSPACE_LOCKED: (
                 "Another run is using the same workspace.",
-                "Wait until it ends (the message names its process), or choose another --workspace folder.",
+                "Wait until it ends (the message names its process), or choose another --workspace and another --output folder.",
             ),
         },
         Reason.WORKSPACE_LOCKED,

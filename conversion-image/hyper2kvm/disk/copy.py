@@ -136,18 +136,20 @@ class _Copying:
         self._restore(connection)
         self._warn_of_space()
         self._copy_rest()
+        storage = self._target.storage
         with self._writing():
             digest = self._seal()
-            stored = self._target.storage.stored()
+            stored = storage.stored()
         return CopiedDisk(
             id=self._copy.disk.id,
             target=self._copy.disk.target,
-            written=str(self._target.storage.path),
+            written=str(storage.path),
             capacity=self._copy.capacity,
             data=self._data.size(),
             stored=stored,
             digest=digest,
             copied_now=self._now,
+            inode=None if storage.is_device else storage.inode,
         )
 
     def _prepare(self) -> None:

@@ -28,6 +28,9 @@ class CopiedDisk(Document):
     """Digest of the content, in the notation of disk/digest.py."""
     copied_now: int
     """Bytes that this run copied; an interrupted run had copied the rest."""
+    inode: int | None = None
+    """Inode of the file, by which it is known until it has its final name. None, which nothing is compared with, for a
+    block device and in documents of earlier versions."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from hyper2kvm.disk.copy import Copy, copy_disk
 from hyper2kvm.disk.finished import CopiedDisk
 from hyper2kvm.disk.location import Exports
 from hyper2kvm.disk.nodes import FlatDisk, overlay_options
-from hyper2kvm.disk.publish import standing
+from hyper2kvm.disk.publish import stands
 from hyper2kvm.disk.server import NbdServer
 from hyper2kvm.sockets import socket_folder
 from hyper2kvm.stages.documents import Converted, Fixed, Flattened
@@ -47,7 +47,7 @@ def convert(work: Work, flattened: Flattened, fixed: Fixed) -> Converted:
 
 def holds(converted: Converted) -> bool:
     """Whether every copied disk is still there; VALIDATE looks whether it is what was written."""
-    return all(standing(copied).exists() for copied in converted.disks)
+    return all(map(stands, converted.disks))
 
 
 def _content(work: Work, disk: FlatDisk, fixed: Fixed, exports: Exports) -> dict[str, object]:

@@ -45,7 +45,7 @@ def earlier(work: Work, fetched: Fetched) -> Published | None:
     return published
 
 
-def publish_all(work: Work, fetched: Fetched, converted: Converted, text: str) -> None:
+def publish_all(work: Work, fetched: Fetched, converted: Converted, text: str, *, published: bool) -> None:
     """Give every target its final name, and write the libvirt domain. Does nothing where it has been done.
 
     Args:
@@ -53,22 +53,24 @@ def publish_all(work: Work, fetched: Fetched, converted: Converted, text: str) -
         fetched: what the source held.
         converted: the proven targets.
         text: the libvirt domain.
+        published: whether an earlier run has begun with it: what has its final name by now is its machine's.
 
     Raises:
         TargetError: TargetExists, TargetFull or TargetUnwritable.
         HostError: WorkspaceFull or WorkspaceUnusable.
     """
     before = work.workspace.read(Published, _DOCUMENT)
-    published = Published(
+    document = Published(
         made_from=_made_from(work.plan, fetched),
         targets=tuple(copied.target for copied in converted.disks),
         domains=tuple(dict.fromkeys((*(before.domains if before else ()), _digest(text.encode())))),
     )
-    _refuse_domain(work.plan, published)
-    if published != before:
-        work.workspace.write(_DOCUMENT, published, "")
+    _refuse_domain(work.plan, document)
+    if document != before:
+        work.workspace.write(_DOCUMENT, document, "")
     for copied in converted.disks:
-        publish(copied)
+        if not (published and standing(copied) == Path(copied.target)):
+            publish(copied)
     if work.plan.domain_xml is not None:
         _write(Path(work.plan.domain_xml), text)
 

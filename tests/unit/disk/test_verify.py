@@ -1,13 +1,15 @@
 """Finished targets are read back; what differs is copied again."""
 
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from hyper2kvm.disk.finished import CopiedDisk, TargetDisk
 from hyper2kvm.disk.journal import Journal
-from hyper2kvm.disk.publish import publish, standing
+from hyper2kvm.disk.publish import publish, standing, stands
+from hyper2kvm.disk.targets.opening import open_provisional
 from hyper2kvm.disk.verify import ReadBack, find_damage, forget_damage
 from hyper2kvm.events import Events
 from hyper2kvm.workers import StoppedError
@@ -136,6 +138,70 @@ def test_publishing_never_takes_another_files_name(tmp_path):
     assert raised.value.reason is Reason.TARGET_EXISTS
     assert Path(copied.target).read_text() == "somebody's"
     assert Path(copied.written).exists()
+
+
+def replace(path):
+    """As another run with the same target does it, once nobody holds the file."""
+    new = path.with_name("new")
+    new.write_text("somebody's")
+    new.replace(path)
+
+
+class TestAnotherRunsFile:
+    """Between the end of a copy and its publication, another run may have taken the provisional name."""
+
+    @pytest.fixture
+    def copied(self, tmp_path):
+        return Case(tmp_path, *FORMATS[0]).convert()
+
+    def refused(self, copied, match):
+        with pytest.raises(TargetError, match=match) as raised:
+            publish(copied)
+        assert raised.value.reason is Reason.TARGET_UNWRITABLE
+        assert raised.value.disk == copied.id
+        assert "--output" in raised.value.hint
+
+    def test_it_never_gets_the_targets_name(self, copied):
+        replace(Path(copied.written))
+        assert not stands(copied)
+        self.refused(copied, "another run's file")
+        assert not Path(copied.target).exists()
+        assert Path(copied.written).read_text() == "somebody's"
+
+    def test_nor_does_it_while_it_is_being_written(self, copied):
+        with closing(open_provisional(Path(copied.written))):
+            self.refused(copied, "another run is writing it")
+        assert not Path(copied.target).exists()
+        publish(copied)
+
+    def test_nor_does_a_link_to_it(self, copied):
+        written = Path(copied.written)
+        written.rename(written.with_name("moved"))
+        written.symlink_to("moved")
+        with pytest.raises(TargetError):
+            publish(copied)
+        assert not Path(copied.target).exists()
+
+    def test_that_it_is_published_does_not_make_it_this_runs(self, copied):
+        Path(copied.target).write_text("somebody's")
+        Path(copied.written).unlink()
+        self.refused(copied, "another run's file")
+
+    def test_it_never_has_the_inode_by_which_this_runs_is_known(self, copied, tmp_path):
+        """Many file systems give the inode of a removed file to the next one."""
+        other = tmp_path / "other"
+        other.mkdir()
+        copy(tmp_path / "source.raw", planned(copied.target), other)
+        assert Path(copied.written).exists()
+        assert not stands(copied)
+
+    def test_a_document_of_a_version_that_kept_no_inode_is_believed(self, copied):
+        old = CopiedDisk.model_validate({k: v for k, v in copied.to_object().items() if k != "inode"})
+        assert stands(old)
+        publish(old)
+        publish(old)
+        assert stands(old)
+        assert not Path(copied.written).exists()
 
 
 def test_where_renaming_cannot_refuse_a_link_does(tmp_path, monkeypatch):

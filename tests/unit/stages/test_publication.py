@@ -41,7 +41,7 @@ class TestWhatIsInTheWay:
     @pytest.mark.parametrize("name", ["web01-disk1.raw", "web01.xml"])
     def test_it_does_so_too_when_disks_are_copied_already(self, case, name, monkeypatch):
         """A Converted document, stale or not, says nothing of whose the file is."""
-        monkeypatch.setattr(publication, "publish_all", lambda *_: None)
+        monkeypatch.setattr(publication, "publish_all", lambda *_, **__: None)
         case.run()
         (case.out / name).write_text("somebody's")
         assert name in refused(case, Reason.TARGET_EXISTS).message
@@ -67,6 +67,37 @@ class TestWhatIsInTheWay:
         refused(case, Reason.TARGET_EXISTS)
         assert case.domain.read_text() == "somebody's"
         assert not list(case.out.glob(".*.partial"))
+
+    def test_another_runs_file_under_the_provisional_name_is_not_published(self, case, monkeypatch):
+        """Of a run with another workspace and the same output folder, that began when the disks here were copied."""
+        real = publication.publish_all
+
+        def meanwhile(*arguments, **options):
+            other = case.folder / "other"
+            other.write_text("half written")
+            other.replace(case.partials[0])
+            real(*arguments, **options)
+
+        monkeypatch.setattr(publication, "publish_all", meanwhile)
+        assert "another run's file" in refused(case, Reason.TARGET_UNWRITABLE).message
+        assert not any(target.exists() for target in case.targets)
+        assert case.partials[0].read_text() == "half written"
+        monkeypatch.undo()
+        case.run()
+        assert case.started == ["Convert", "Validate"]
+        case.check_targets()
+
+    def test_a_provisional_file_that_is_gone_is_not_taken_for_a_published_one(self, case, monkeypatch):
+        real = publication.publish_all
+
+        def meanwhile(*arguments, **options):
+            case.targets[0].write_text("somebody's")
+            case.partials[0].unlink()
+            real(*arguments, **options)
+
+        monkeypatch.setattr(publication, "publish_all", meanwhile)
+        refused(case, Reason.TARGET_UNWRITABLE)
+        assert case.targets[0].read_text() == "somebody's"
 
 
 class TestInterruption:
@@ -205,6 +236,15 @@ class TestPublished:
         before = digests(case.out)
         assert "convert.json" in refused(case, Reason.TARGET_PUBLISHED).message
         assert digests(case.out) == before
+
+    def test_a_target_that_its_user_has_replaced_is_left_alone(self, case):
+        """As by a copy from a backup: once it is published, another inode says nothing."""
+        case.run()
+        restored = case.folder / "restored"
+        restored.write_bytes(case.targets[0].read_bytes())
+        restored.replace(case.targets[0])
+        case.run()
+        assert case.skipped == STAGES
 
     def test_a_target_that_is_gone_is_not_made_beside_one_that_is_not(self, case):
         case.run()

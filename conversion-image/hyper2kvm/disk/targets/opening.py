@@ -3,6 +3,7 @@
 import hashlib
 import os
 import stat
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
@@ -41,6 +42,16 @@ def refuse_existing(disk: PlannedDisk) -> None:
         raise TargetError(Reason.TARGET_EXISTS, f"{target} exists", disk=disk.id)
 
 
+def held_by_another(target: Path, disk: str) -> TargetError:
+    """What it means that a target's file or device is locked."""
+    return TargetError(
+        Reason.TARGET_UNWRITABLE,
+        f"{target}: another run is writing it",
+        hint="Wait until the other run ends, or choose another --output folder.",
+        disk=disk,
+    )
+
+
 def open_target(disk: PlannedDisk, capacity: int, journal: Journal, source: str, owner: int | None) -> Target:
     """Open a disk's target, and start its journal anew unless both go on from an earlier run.
 
@@ -66,12 +77,7 @@ def open_target(disk: PlannedDisk, capacity: int, journal: Journal, source: str,
             storage = _file(target, journal, inputs, owner)
         return _formatted(storage, capacity, disk.format, disk.compression)
     except BlockingIOError:
-        raise TargetError(
-            Reason.TARGET_UNWRITABLE,
-            f"{target}: another run is writing it",
-            hint="Wait until the other run ends, or choose another --output folder.",
-            disk=disk.id,
-        ) from None
+        raise held_by_another(target, disk.id) from None
     except OSError as error:
         raise TargetError(Reason.TARGET_UNWRITABLE, f"{target}: {error.strerror}", disk=disk.id) from error
 
@@ -106,12 +112,18 @@ def _device(disk: PlannedDisk, capacity: int) -> Storage:
 def _file(target: Path, journal: Journal, inputs: str, owner: int | None) -> Storage:
     target.parent.mkdir(parents=True, exist_ok=True)
     path = provisional(target)
-    found = _existing(path)
-    if found is not None:
-        if journal.belongs(inputs, found.inode):
-            return found
+    found = open_provisional(path)
+    if found is None:
+        return _new_file(path, journal, inputs, owner)
+    if journal.belongs(inputs, found.inode):
+        return found
+    # Open until the new file is there: it might be given the same inode otherwise, and be taken for the one that was here.
+    with closing(found):
         path.unlink()
-        found.close()
+        return _new_file(path, journal, inputs, owner)
+
+
+def _new_file(path: Path, journal: Journal, inputs: str, owner: int | None) -> Storage:
     # A crash between these steps must not leave a journal that speaks of another file.
     journal.clear()
     storage = Storage(path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE))
@@ -122,8 +134,13 @@ def _file(target: Path, journal: Journal, inputs: str, owner: int | None) -> Sto
     return storage
 
 
-def _existing(path: Path) -> Storage | None:
-    """The provisional file of an earlier run, locked; None when there is none that is a plain file."""
+def open_provisional(path: Path) -> Storage | None:
+    """The provisional file of an earlier run, locked; None when there is none.
+
+    Raises:
+        BlockingIOError: another run has it.
+        OSError: it cannot be opened, or is no plain file.
+    """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -131,7 +148,7 @@ def _existing(path: Path) -> Storage | None:
     storage = Storage(path, descriptor)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         storage.close()
-        raise FileExistsError(0, f"{path} is in the way")
+        raise OSError(0, f"{path} is in the way")
     storage.lock()
     return storage
 
