@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from hyper2kvm.disk.publish import give_name, publish, standing
-from hyper2kvm.disk.targets.opening import provisional, refuse_existing
+from hyper2kvm.disk.targets.opening import provisional, refuse_existing, refuse_replaced
 from hyper2kvm.domain import DomainDisk, domain_xml
 from hyper2kvm.guest.description import Guest
 from hyper2kvm.sources.description import Fetched
@@ -23,8 +23,8 @@ def earlier(work: Work, fetched: Fetched) -> Published | None:
     """What an earlier run of this workspace has published of the plan's targets; None when there is nothing of it.
 
     Raises:
-        TargetError: TargetPublished, when something else would be made now; TargetExists, when a name is taken by what is
-            not this workspace's. So a run ends before its work, not after it.
+        TargetError: TargetPublished, when something else would be made now, or another device is where a finished one was;
+            TargetExists, when a name is taken by what is not this workspace's. So a run ends before its work, not after it.
     """
     published = work.workspace.read(Published, _DOCUMENT)
     if published is None and (work.workspace.folder / f"{_DOCUMENT}.json").exists():
@@ -42,6 +42,8 @@ def earlier(work: Work, fetched: Fetched) -> Published | None:
             )
     if published.made_from != _made_from(work.plan, fetched):
         raise _changed(f"{published.targets[0]} was finished by an earlier run, from another plan or source")
+    for disk in work.plan.disks:
+        refuse_replaced(disk, work.workspace.journal(disk.id))
     return published
 
 

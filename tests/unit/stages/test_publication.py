@@ -17,7 +17,7 @@ from hyper2kvm_api.plan import Plan
 from hyper2kvm_api.reasons import Reason
 from unit.disk.images import digest, digests
 from unit.newer import newer
-from unit.stages.cases import SIZE, STAGES, Case
+from unit.stages.cases import MIB, SIZE, STAGES, Case
 
 
 def refused(case, reason, **spec):
@@ -322,6 +322,50 @@ class TestDevices:
         with device.open("rb") as disk:
             assert disk.read(len(written)) == written
         assert case.workspace.read(Published, "published").targets == (str(device),)
+
+    @pytest.mark.parametrize("content", [b"\0", b"\x5a"])
+    def test_another_device_where_a_published_one_was_is_not_reported_as_finished(self, tmp_path, device, content):
+        """As where a claim was made anew and the workspace kept. Whether anybody uses the device is not known."""
+        case = Case(tmp_path, disks=1)
+        self.run(case, device)
+        with device.open("r+b") as disk:
+            disk.write(content * SIZE)
+        for _ in range(2):
+            with pytest.raises(TargetError) as caught:
+                self.run(case, device)
+            assert caught.value.reason is Reason.TARGET_PUBLISHED
+            assert caught.value.disk == "scsi0:0"
+            assert "another device" in caught.value.message
+        assert case.skipped == ["Fetch"]
+        with device.open("rb") as disk:
+            assert disk.read() == content * SIZE
+
+    def test_a_published_device_of_which_its_machine_has_left_little_is_known_again(self, tmp_path, device):
+        case = Case(tmp_path, disks=1)
+        self.run(case, device)
+        with device.open("r+b") as disk:
+            disk.write(b"written by the machine".ljust(MIB) * 5)
+        self.run(case, device)
+        assert case.skipped == STAGES
+
+    def test_without_its_journal_nothing_shows_that_a_published_device_is_the_one_that_was_written(
+        self, tmp_path, device
+    ):
+        case = Case(tmp_path, disks=1)
+        self.run(case, device)
+        case.workspace.journal("scsi0:0").unlink()
+        with pytest.raises(TargetError) as caught:
+            self.run(case, device)
+        assert caught.value.reason is Reason.TARGET_PUBLISHED
+
+    def test_an_empty_disk_is_on_its_published_device_whatever_a_machine_made_of_it(self, tmp_path, device):
+        case = Case(tmp_path, disks=1)
+        (case.source / "web01-0-flat.vmdk").write_bytes(bytes(SIZE))
+        self.run(case, device)
+        with device.open("r+b") as disk:
+            disk.write(b"written by the machine")
+        self.run(case, device)
+        assert case.skipped == STAGES
 
 
 def _interrupt(*_):

@@ -29,6 +29,9 @@ _NO_INODE = 0
 _PROOFS = 4
 """Chunks of a device that are read before a copy goes on there."""
 
+_TRACES = 256
+"""Chunks of a finished disk that are looked for on its device before it counts as another one."""
+
 
 def provisional(target: Path) -> Path:
     """The name that a target has until it is complete and verified."""
@@ -40,6 +43,26 @@ def refuse_existing(disk: PlannedDisk) -> None:
     target = Path(disk.target)
     if os.path.lexists(target) and not target.is_block_device():
         raise TargetError(Reason.TARGET_EXISTS, f"{target} exists", disk=disk.id)
+
+
+def refuse_replaced(disk: PlannedDisk, journal: Path) -> None:
+    """Raise TargetError (TargetPublished) when nothing of a finished disk is on its block device.
+
+    Then it is another device, such as that of a claim which was made anew. What differs where something of the disk is
+    found, a machine has written.
+    """
+    target = Path(disk.target)
+    if not target.is_block_device():
+        return
+    try:
+        descriptor = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
+        with closing(Storage(target, descriptor)) as storage, Journal(journal) as opened:
+            found = _holds_any(opened, storage, disk.capacity)
+    except OSError as error:
+        raise TargetError(Reason.TARGET_UNWRITABLE, f"{target}: {error.strerror}", disk=disk.id) from error
+    if not found:
+        message = f"{target} was finished by an earlier run, and nothing of that is found on it: it is another device"
+        raise TargetError(Reason.TARGET_PUBLISHED, message, disk=disk.id)
 
 
 def held_by_another(target: Path, disk: str) -> TargetError:
@@ -162,15 +185,25 @@ def _continue(journal: Journal, inputs: str, storage: Storage, capacity: int) ->
 
 
 def _holds_claims(journal: Journal, storage: Storage, capacity: int) -> bool:
-    """Whether the first claims with data are on a device with a raw disk; false where no claim proves it.
+    """Whether the first claims with data are on a device with a raw disk; false where no claim proves it."""
+    claims = _proving(journal, _PROOFS)
+    return bool(claims) and all(_is_held(claim, storage, capacity) for claim in claims)
 
-    Chunks that are to be written again prove nothing: on another device, all of them differ.
-    """
 
-    def held(claim: Claim) -> bool:
-        data = storage.read(claim.index * CHUNK, chunk_length(claim.index, capacity))
-        return hashlib.sha256(data).digest() == claim.digest
+def _holds_any(journal: Journal, storage: Storage, capacity: int) -> bool:
+    """Whether one of the first claims with data is on a device with a raw disk; true of a disk without data."""
+    claims = _proving(journal, _TRACES)
+    if not claims:
+        return journal.length > 0
+    return any(_is_held(claim, storage, capacity) for claim in claims)
 
+
+def _proving(journal: Journal, count: int) -> list[Claim]:
+    """The first claims with data. Chunks that are to be written again prove nothing: on another device, all of them differ."""
     proving = (claim for claim in journal.claims() if any(claim.sizes) and claim.index not in journal.forgotten)
-    claims = list(islice(proving, _PROOFS))
-    return bool(claims) and all(map(held, claims))
+    return list(islice(proving, count))
+
+
+def _is_held(claim: Claim, storage: Storage, capacity: int) -> bool:
+    data = storage.read(claim.index * CHUNK, chunk_length(claim.index, capacity))
+    return hashlib.sha256(data).digest() == claim.digest
