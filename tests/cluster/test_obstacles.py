@@ -184,7 +184,7 @@ def test_a_restricted_namespace_takes_what_needs_no_privilege(operator, project,
     assert converted["spec"]["serviceAccountName"] == "mover"
     mounts = [mount["mountPath"] for mount in converted["spec"]["containers"][0]["volumeMounts"]]
     assert not any("serviceaccount" in path for path in mounts)
-    finished_cleanly(project, "tiny")
+    finished_cleanly(project, "tiny", kept=["serviceaccount/mover"])
 
 
 def test_a_restricted_namespace_names_the_label_that_privilege_needs(operator, project, tiny_disk):

@@ -202,7 +202,9 @@ class Project:
             if found and time.monotonic() - began > patience:
                 return sorted(found)
             # To list every kind is dear: what is on its way out is looked for alone, and in the end everything again.
-            kinds = tuple(sorted({one.partition("/")[0] for one in found if "/" in one})) or every
+            # Volumes are known by their claims.
+            going = {one.partition("/")[0] for one in found if "/" in one}
+            kinds = tuple(sorted({*going, "persistentvolumeclaim"})) if going else every
             time.sleep(_PAUSE)
 
     def image(self, claim_name: str, file: str = "disk.img") -> Path:
