@@ -48,7 +48,6 @@ def pod_spec(
         "securityContext": _root() if privileged else _ordinary(),
         "containers": [container],
         "volumes": in_pod(volumes),
-        **({"serviceAccountName": options.service_account_name} if options.service_account_name else {}),
         **scheduling(settings, options),
     }
 
@@ -70,8 +69,9 @@ def container_spec(
 
 
 def scheduling(settings: Settings, options: JobOptions) -> Json:
-    """Where pods may run, before whom, and with which image: the administrator's choice and the user's together."""
+    """Where pods may run, as whom, before whom, and with which image: the administrator's choice and the user's together."""
     stated: Json = {
+        "serviceAccountName": options.service_account_name,
         "nodeSelector": {**settings.node_selector, **options.node_selector},
         "tolerations": [toleration.to_object() for toleration in (*settings.tolerations, *options.tolerations)],
         "priorityClassName": options.priority_class_name,
