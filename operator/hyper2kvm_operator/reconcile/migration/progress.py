@@ -54,18 +54,23 @@ class Progress:
     warnings: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
 
-    @property
-    def percent(self) -> int | None:
-        """Share of the bytes that are copied, 0 to 100; None before copying starts."""
-        total = sum(total for _, total in self.disks.values())
-        return min(100, 100 * sum(done for done, _ in self.disks.values()) // total) if total else None
-
     def disk_status(self, status: DiskStatus) -> DiskStatus:
         """A disk's status with these numbers."""
         if status.id not in self.disks:
             return status
         copied, total = self.disks[status.id]
         return status.replaced(copied=copied, total=total)
+
+
+def copied_percent(disks: Sequence[DiskStatus]) -> int | None:
+    """Share of the bytes that are copied, 0 to 100; None before copying starts.
+
+    A disk that has not told how much there is to copy counts whole: what is told does not fall when it does.
+    """
+    if all(disk.total is None for disk in disks):
+        return None
+    total = sum((disk.capacity or 0) if disk.total is None else disk.total for disk in disks)
+    return min(100, 100 * sum(disk.copied or 0 for disk in disks) // total) if total else None
 
 
 def read_events(log: str) -> Iterator[Event]:

@@ -45,7 +45,7 @@ from hyper2kvm_operator.reconcile.migration.phases.starting import (
     still_lost,
     untold_end,
 )
-from hyper2kvm_operator.reconcile.migration.progress import read_digests
+from hyper2kvm_operator.reconcile.migration.progress import copied_percent, read_digests
 from hyper2kvm_operator.reconcile.migration.troubles import SETTLE, job_failure, missing_claim, pod_failure
 
 _RATE_UNIT = 1024 * 1024
@@ -176,11 +176,13 @@ def _running(o: Observed, job: JobState) -> Decision:
     status = still_lost(o).replaced(attempts=_attempts(o, job))
     told = o.progress
     if told is not None:
+        disks = [told.disk_status(disk) for disk in status.disks]
+        percent = copied_percent(disks)
         status = status.replaced(
             stage=told.stage,
-            percent=told.percent if told.percent is not None else status.percent,
-            progress=_line(told.stage, told.percent, told.rate) or status.progress,
-            disks=[told.disk_status(disk) for disk in status.disks],
+            percent=status.percent if percent is None else percent,
+            progress=_line(told.stage, percent, told.rate) or status.progress,
+            disks=disks,
             warnings=_merged(status, told.warnings),
         )
     occurrences = [*_retried(o, job), *_entered(o, told.stage if told else None)]
