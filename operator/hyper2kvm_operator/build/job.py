@@ -30,8 +30,10 @@ KVM_RESOURCE = "devices.kubevirt.io/kvm"
 """The device plugin's resource, which KubeVirt's virt-handler offers on nodes with KVM."""
 
 PLAN_DIGEST = "hyper2kvm.io/plan-digest"
-CONTENT_DIGEST = "hyper2kvm.io/content-digest"
 """Annotation of the convert Job: the plan that it runs."""
+
+CONTENT_DIGEST = "hyper2kvm.io/content-digest"
+"""Annotation of the convert Job: what that plan says of the targets' content."""
 
 PLAN_FILE = "plan.json"
 MIGRATION_FILE = "migration.yaml"

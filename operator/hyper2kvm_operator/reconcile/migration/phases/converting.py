@@ -28,7 +28,6 @@ from hyper2kvm_operator.reconcile.migration.decision import (
     Action,
     Apply,
     Decision,
-    Delete,
     Ensure,
     Occurrence,
     enter,
@@ -36,7 +35,7 @@ from hyper2kvm_operator.reconcile.migration.decision import (
     with_condition,
 )
 from hyper2kvm_operator.reconcile.migration.observed import Abilities, JobOutcome, JobState, Observed
-from hyper2kvm_operator.reconcile.migration.phases.provisioning import make_plan, target_volumes
+from hyper2kvm_operator.reconcile.migration.phases.provisioning import make_plan, remove_claims, target_volumes
 from hyper2kvm_operator.reconcile.migration.phases.starting import (
     LOOK_AGAIN,
     lost,
@@ -150,8 +149,7 @@ def _started_over(o: Observed, spec: VirtualMachineMigrationSpec, job: JobState,
     own = _own_claims(o, spec) - {disk.claim_name for disk in o.status.disks if disk.handed_off}
     written = [one for one in o.claims if one.name in own and one.created <= job.created and not one.going]
     if written:
-        dropped = tuple(Delete(Resources.CLAIM.value, claim.name, claim.uid) for claim in written)
-        return Decision(o.status.replaced(progress=message), dropped, requeue=1.0)
+        return Decision(o.status.replaced(progress=message), remove_claims(written), requeue=1.0)
     return Decision(enter(o, Phase.PROVISIONING, message), (remove(job),), requeue=1.0)
 
 

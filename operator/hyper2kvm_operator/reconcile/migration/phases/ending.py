@@ -17,10 +17,10 @@ from hyper2kvm_operator.reconcile.migration.decision import (
     refused,
 )
 from hyper2kvm_operator.reconcile.migration.needs import handoff
-from hyper2kvm_operator.reconcile.migration.observed import ClaimState, Observed
+from hyper2kvm_operator.reconcile.migration.observed import Observed
 from hyper2kvm_operator.reconcile.migration.phases import pending
 from hyper2kvm_operator.reconcile.migration.phases.handing_off import stop_server
-from hyper2kvm_operator.reconcile.migration.phases.provisioning import target_volumes
+from hyper2kvm_operator.reconcile.migration.phases.provisioning import remove_claims, target_volumes
 from hyper2kvm_operator.reconcile.migration.phases.starting import remove, silent_node
 
 _LOOK_AGAIN = 2.0
@@ -37,7 +37,7 @@ def succeeded(o: Observed) -> Decision:
     dropped = {o.key.child(WORKSPACE)} if cleanup.workspace is CleanupPolicy.ON_SUCCESS else set()
     if cleanup.artifacts is CleanupPolicy.ON_SUCCESS:
         dropped |= _imported(o, o.spec)
-    claims = [_remove(claim) for claim in o.claims if claim.name in dropped and not claim.going]
+    claims = remove_claims(claim for claim in o.claims if claim.name in dropped and not claim.going)
     return Decision(o.status, (*stop_server(o), *jobs, *claims))
 
 
@@ -95,10 +95,6 @@ def _imported(o: Observed, spec: VirtualMachineMigrationSpec) -> set[str]:
     return {target.claim for target in target_volumes(o, spec)}
 
 
-def _remove(claim: ClaimState) -> Delete:
-    return Delete(Resources.CLAIM.value, claim.name, claim.uid)
-
-
 def _leftovers(o: Observed) -> tuple[Action, ...]:
     kept = {disk.claim_name for disk in o.status.disks if disk.handed_off}
     volumes = [volume for volume in o.data_volumes if volume.name not in kept]
@@ -106,7 +102,7 @@ def _leftovers(o: Observed) -> tuple[Action, ...]:
         *stop_server(o),
         *_jobs(o),
         *(Delete(Resources.DATA_VOLUME.value, volume.name, volume.uid) for volume in volumes),
-        *(_remove(claim) for claim in o.claims if claim.name not in kept and not claim.going),
+        *remove_claims(claim for claim in o.claims if claim.name not in kept and not claim.going),
     )
 
 

@@ -1,7 +1,7 @@
 """Provisioning: the claims of the targets and of the workspace, and the plan."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from hyper2kvm_api.machine import Machine
 from hyper2kvm_api.migration import Phase, VirtualMachineMigrationSpec
@@ -36,8 +36,7 @@ def decide(o: Observed, spec: VirtualMachineMigrationSpec) -> Decision:
     unfit = _unfit(o, wanted)
     if unfit:
         message = f"replacing {', '.join(claim.name for claim in unfit)}, made for an earlier spec"
-        removed = tuple(Delete(Resources.CLAIM.value, claim.name, claim.uid) for claim in unfit)
-        return Decision(o.status.replaced(progress=line(message)), removed, requeue=1.0)
+        return Decision(o.status.replaced(progress=line(message)), remove_claims(unfit), requeue=1.0)
     status = enter(o, Phase.CONVERTING, "waiting for the pod")
     status = with_condition(
         o, status, "Provisioned", holds=True, reason="ClaimsCreated", message=f"{len(machine.disks)} volumes requested"
@@ -49,7 +48,12 @@ def given_up(o: Observed, _: VirtualMachineMigrationSpec) -> tuple[Action, ...]:
     """What a migration removes that fails before its conversion: claims that nothing was written to, which a quota counts."""
     began = o.status.phase_started_at
     made = [one for one in o.claims if began and not one.going and one.created >= dt.datetime.fromisoformat(began)]
-    return tuple(Delete(Resources.CLAIM.value, claim.name, claim.uid) for claim in made)
+    return remove_claims(made)
+
+
+def remove_claims(there: Iterable[ClaimState]) -> tuple[Delete, ...]:
+    """Remove claims with what is on them."""
+    return tuple(Delete(Resources.CLAIM.value, claim.name, claim.uid) for claim in there)
 
 
 def _unfit(o: Observed, wanted: Sequence[Json]) -> list[ClaimState]:
